@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes a container image as a docker-archive tar, without any engine.
 
-    image.py NAME OUT.tar [--entrypoint PATH] [--user U] [--env K=V] [--dir /path[:mode[:uid]]] [--link DST=TARGET] SRC=/dst…
+    image.py NAME OUT.tar [--entrypoint PATH] [--user U] [--env K=V] [--dir /path[:mode[:uid]]] [--link DST=TARGET]
+             [--tree SRC=/dst] SRC=/dst…
 
 One layer: the named files (symbolic links followed), the shared libraries that `ldd` names for the
 executables among them, with the loader, at the paths where the loader looks. Times and owners are
@@ -15,6 +16,10 @@ import json
 import os
 import subprocess
 import tarfile
+
+
+# Parts of a language's library that no image of ours needs.
+SKIPPED = {"__pycache__", "test", "site-packages", "dist-packages", "idlelib", "tkinter", "ensurepip", "lib2to3"}
 
 
 def shared_libraries(path):
@@ -67,6 +72,7 @@ def main():
     parser.add_argument("--env", action="append", default=[])
     parser.add_argument("--dir", action="append", default=[])
     parser.add_argument("--link", action="append", default=[])
+    parser.add_argument("--tree", action="append", default=[])
     args = parser.parse_args()
 
     layer = Layer()
@@ -81,6 +87,15 @@ def main():
         layer.file(source, destination)
         for library in shared_libraries(source):
             layer.file(library, library)
+    for spec in args.tree:
+        source, destination = spec.split("=", 1)
+        for folder, folders, names in os.walk(source):
+            folders[:] = sorted(set(folders) - SKIPPED)
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                layer.file(path, destination + path[len(source) :])
+                for library in shared_libraries(path) if ".so" in name else ():
+                    layer.file(library, library)
     blob = layer.finish()
 
     def digest(data):

@@ -28,13 +28,14 @@ free_port() {
 
 # spawn LOG COMMAND…: starts a server that dies with this script, even if the script is killed.
 # Sets SPAWNED to its process id.
+# shellcheck disable=SC2034
 spawn() {
   local log=$1; shift
   setpriv --pdeathsig KILL "$@" >"$log" 2>&1 </dev/null &
   SPAWNED=$!
 }
 
-# crate_version: the version of the workspace, which is the chart's appVersion and the images' tag.
+# workspace_version: the version of the workspace, which is the chart's appVersion and the images' tag.
 workspace_version() {
   awk -F'"' '/^\[workspace\.package\]/{f=1} f && /^version/{print $2; exit}' "$ROOT/Cargo.toml"
 }

