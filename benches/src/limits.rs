@@ -52,8 +52,8 @@ fn sign(algorithm: Algorithm, duration: Duration) -> Result<()> {
     let mut sign_once: Box<dyn FnMut() -> Result<()>> = match algorithm {
         Algorithm::Rs256 => {
             let generated = rsa::KeyPair::generate(rsa::KeySize::Rsa2048)?;
-            let key = rsa::KeyPair::from_pkcs8(generated.as_der()?.as_ref())
-                .map_err(|error| anyhow!("{error}"))?;
+            let key =
+                rsa::KeyPair::from_pkcs8(generated.as_der()?.as_ref()).map_err(|error| anyhow!("{error}"))?;
             let mut out = vec![0; key.public_modulus_len()];
             Box::new(move || Ok(key.sign(&signature::RSA_PKCS1_SHA256, &rng, &message, &mut out)?))
         }
