@@ -27,12 +27,16 @@ free_port() {
 }
 
 # spawn LOG COMMAND…: starts a server that dies with this script, even if the script is killed.
-# Sets SPAWNED to its process id.
-# shellcheck disable=SC2034
+SPAWNED=()
 spawn() {
   local log=$1; shift
   setpriv --pdeathsig KILL "$@" >"$log" 2>&1 </dev/null &
-  SPAWNED=$!
+  SPAWNED+=($!)
+  disown $! # bash need not tell when it is killed
+}
+end_spawned() {
+  [ ${#SPAWNED[@]} = 0 ] || kill -KILL "${SPAWNED[@]}" 2>/dev/null
+  SPAWNED=()
 }
 
 # workspace_version: the version of the workspace, which is the chart's appVersion and the images' tag.

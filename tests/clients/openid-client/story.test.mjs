@@ -1,0 +1,122 @@
+// The npm package openid-client as a relying party of `oidc-provider dev` with the demo clients.
+// It checks what the specifications let a client check: signatures, iss, aud, nonce, state, at_hash.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as client from "openid-client";
+import { Person } from "./person.mjs";
+
+const issuer = new URL(process.env.ISSUER_URL);
+const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] };
+const web = { id: "client123", secret: "secret456", redirectUri: "http://localhost:8080/callback" };
+const spa = { id: "spa", redirectUri: "http://localhost:3000/callback" };
+
+const discover = (app, authentication) =>
+  client.discovery(issuer, app.id, app.secret, authentication ?? (app.secret ? undefined : client.None()), insecure);
+
+// A sign-in from the first redirect to the tokens.
+async function signIn(config, app, scope = "openid profile email", person = new Person("jdoe", "password")) {
+  const verifier = client.randomPKCECodeVerifier();
+  const checks = { pkceCodeVerifier: verifier, expectedState: client.randomState(), expectedNonce: client.randomNonce() };
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: app.redirectUri,
+    scope,
+    state: checks.expectedState,
+    nonce: checks.expectedNonce,
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+  });
+  const callback = await person.authorize(url, app.redirectUri);
+  return { tokens: await client.authorizationCodeGrant(config, callback, { ...checks, idTokenExpected: true }), callback, checks };
+}
+
+test("code flow with PKCE, Basic authentication", async () => {
+  const config = await discover(web, client.ClientSecretBasic(web.secret));
+  const { tokens } = await signIn(config, web);
+  const claims = tokens.claims();
+  assert.equal(claims.iss, issuer.href.replace(/\/$/, ""));
+  assert.equal(claims.aud, web.id);
+  assert.equal(tokens.token_type, "bearer");
+  const user = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.ok(user.email.includes("@") && user.name, JSON.stringify(user));
+});
+
+test("code flow with the secret in the body", async () => {
+  const config = await discover(web, client.ClientSecretPost(web.secret));
+  await signIn(config, web);
+});
+
+test("code flow of a public client", async () => {
+  const config = await discover(spa);
+  const { tokens } = await signIn(config, spa, "openid");
+  assert.equal(tokens.claims().aud, spa.id);
+});
+
+test("a code works once", async () => {
+  const config = await discover(web);
+  const { callback, checks } = await signIn(config, web);
+  await assert.rejects(client.authorizationCodeGrant(config, callback, checks), { error: "invalid_grant", status: 400 });
+});
+
+test("a wrong verifier is refused", async () => {
+  const config = await discover(web);
+  const verifier = client.randomPKCECodeVerifier();
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: web.redirectUri,
+    scope: "openid",
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+  });
+  const callback = await new Person("jdoe", "password").authorize(url, web.redirectUri);
+  const other = { pkceCodeVerifier: client.randomPKCECodeVerifier() };
+  await assert.rejects(client.authorizationCodeGrant(config, callback, other), { error: "invalid_grant" });
+});
+
+test("refresh rotates, introspection sees it, revocation ends it", async () => {
+  const config = await discover(web);
+  const { tokens } = await signIn(config, web);
+  const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+  assert.notEqual(next.refresh_token, tokens.refresh_token);
+  const seen = await client.tokenIntrospection(config, next.access_token);
+  assert.equal(seen.active, true);
+  assert.equal(seen.client_id, web.id);
+  assert.equal((await client.tokenIntrospection(config, next.refresh_token)).active, true);
+  await client.tokenRevocation(config, next.refresh_token);
+  assert.equal((await client.tokenIntrospection(config, next.access_token)).active, false);
+  await assert.rejects(client.refreshTokenGrant(config, next.refresh_token), { error: "invalid_grant" });
+});
+
+test("client credentials", async () => {
+  const config = await discover(web);
+  const tokens = await client.clientCredentialsGrant(config);
+  assert.equal(tokens.refresh_token, undefined);
+  assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, true);
+});
+
+test("a wrong secret is invalid_client", async () => {
+  const config = await discover({ ...web, secret: "wrong" });
+  await assert.rejects(client.clientCredentialsGrant(config), (error) => error.error === "invalid_client" || error.status === 401);
+});
+
+test("errors come back to the redirect URI with state and iss", async () => {
+  const config = await discover(web);
+  const state = client.randomState();
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: web.redirectUri,
+    scope: "openid",
+    state,
+    prompt: "none",
+    code_challenge: await client.calculatePKCECodeChallenge(client.randomPKCECodeVerifier()),
+    code_challenge_method: "S256",
+  });
+  const callback = await new Person().authorize(url, web.redirectUri);
+  await assert.rejects(client.authorizationCodeGrant(config, callback, { expectedState: state }), { error: "login_required" });
+});
+
+test("dynamic registration, then a sign-in with what it gave", async () => {
+  const redirectUri = "http://localhost:9123/callback";
+  const metadata = { client_name: "Registered", redirect_uris: [redirectUri], token_endpoint_auth_method: "client_secret_basic" };
+  const config = await client.dynamicClientRegistration(issuer, metadata, client.ClientSecretBasic(), insecure);
+  const app = { id: config.clientMetadata().client_id, redirectUri };
+  const { tokens } = await signIn(config, app, "openid");
+  assert.equal(tokens.claims().aud, app.id);
+});
