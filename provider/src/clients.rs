@@ -1,0 +1,1 @@
+//! The clients that are served: a lock-free snapshot.

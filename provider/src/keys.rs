@@ -1,0 +1,1 @@
+//! Keys that sign and keys that are published: a lock-free snapshot.

@@ -1,0 +1,1 @@
+//! Where clients, users, keys and settings come from.
