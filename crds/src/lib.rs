@@ -1,1 +1,28 @@
-//! Skeleton.
+//! What operator and provider of oidc-operator must agree on. Pure: no runtime, no I/O, no clock.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`resources`] | the custom resources as the API server stores them; conditions and reasons |
+//! | [`names`] | closed vocabularies, durations, labels and annotations |
+//! | [`validate`], [`client`], [`user`] | the only validator, and what it makes of a good object |
+//! | [`arbitrate`] | rules between objects |
+//! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
+//! | [`credentials`], [`password`], [`seal`], [`jwk`] | secrets, digests, seals and keys |
+//! | [`rotation`], [`schedule`] | the life of credentials and of signing keys as pure functions |
+//!
+//! To add a field: its kind in `resources/` with the CEL rule beside it, its rule in `validate.rs`, its
+//! accessor in `client.rs`, then its reader; `just crds` writes the chart's copy, which a test compares.
+
+pub mod arbitrate;
+pub mod client;
+pub mod credentials;
+pub mod jwk;
+pub mod names;
+pub mod password;
+pub mod resources;
+pub mod rotation;
+pub mod schedule;
+pub mod seal;
+pub mod secrets;
+pub mod user;
+pub mod validate;

@@ -1,0 +1,198 @@
+//! The valid client. Only [`validate`](crate::validate::validate) makes one, so whoever holds a
+//! [`Client`] need not check it again; illegal mixes cannot be said.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::names::{AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, SecretMethod};
+use crate::resources::oidc_client::Credential;
+use crate::secrets::installation::Lifetimes;
+
+/// How a client authenticates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// With a secret, in the given way or in either.
+    Secret(Option<SecretMethod>),
+    /// A public client; PKCE is required.
+    None,
+}
+
+/// A client that passed validation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Client {
+    pub(crate) uid: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) client_id: String,
+    pub(crate) display_name: Option<String>,
+    pub(crate) logo_uri: Option<String>,
+    pub(crate) client_uri: Option<String>,
+    pub(crate) policy_uri: Option<String>,
+    pub(crate) tos_uri: Option<String>,
+    pub(crate) redirect_uris: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) grant_types: BTreeSet<GrantType>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) resource_server_for: Vec<String>,
+    pub(crate) application_type: ApplicationType,
+    pub(crate) authentication: Authentication,
+    pub(crate) pkce_required: bool,
+    pub(crate) consent: Consent,
+    pub(crate) id_token_alg: Option<Algorithm>,
+    pub(crate) access_token_alg: Option<Algorithm>,
+    pub(crate) access_token_type: AccessTokenType,
+    pub(crate) allowed_groups: Vec<String>,
+    pub(crate) secret_name: String,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) credentials: Vec<Credential>,
+}
+
+impl Client {
+    /// The object's UID; everything issued is bound to it.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+    /// The object's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+    /// The object's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// When the object was created; the older of two objects wins.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    /// `client_id`.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+    /// The name that people see: `displayName` or the client id.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.client_id)
+    }
+    /// Logo, https.
+    #[must_use]
+    pub fn logo_uri(&self) -> Option<&str> {
+        self.logo_uri.as_deref()
+    }
+    /// Home page, https.
+    #[must_use]
+    pub fn client_uri(&self) -> Option<&str> {
+        self.client_uri.as_deref()
+    }
+    /// Privacy policy, https.
+    #[must_use]
+    pub fn policy_uri(&self) -> Option<&str> {
+        self.policy_uri.as_deref()
+    }
+    /// Terms of service, https.
+    #[must_use]
+    pub fn tos_uri(&self) -> Option<&str> {
+        self.tos_uri.as_deref()
+    }
+    /// Registered redirect URIs, as written.
+    #[must_use]
+    pub fn redirect_uris(&self) -> &[String] {
+        &self.redirect_uris
+    }
+    /// Origins for CORS; empty: any.
+    #[must_use]
+    pub fn allowed_origins(&self) -> &[String] {
+        &self.allowed_origins
+    }
+    /// Whether it may use a grant.
+    #[must_use]
+    pub fn allows_grant(&self, grant: GrantType) -> bool {
+        self.grant_types.contains(&grant)
+    }
+    /// Its grants.
+    pub fn grant_types(&self) -> impl Iterator<Item = GrantType> + '_ {
+        self.grant_types.iter().copied()
+    }
+    /// Scopes that it may ask for.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+    /// Audiences that it may request beside the issuer.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+    /// Audiences whose tokens it may introspect.
+    #[must_use]
+    pub fn resource_server_for(&self) -> &[String] {
+        &self.resource_server_for
+    }
+    /// Its kind.
+    #[must_use]
+    pub fn application_type(&self) -> ApplicationType {
+        self.application_type
+    }
+    /// How it authenticates.
+    #[must_use]
+    pub fn authentication(&self) -> Authentication {
+        self.authentication
+    }
+    /// Whether it has no credentials.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.authentication == Authentication::None
+    }
+    /// Whether each authorization request must carry a challenge.
+    #[must_use]
+    pub fn pkce_required(&self) -> bool {
+        self.pkce_required
+    }
+    /// When people are asked.
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        self.consent
+    }
+    /// Algorithm of ID tokens; `None`: the default key's.
+    #[must_use]
+    pub fn id_token_alg(&self) -> Option<Algorithm> {
+        self.id_token_alg
+    }
+    /// Algorithm of access tokens; `None`: the default key's.
+    #[must_use]
+    pub fn access_token_alg(&self) -> Option<Algorithm> {
+        self.access_token_alg
+    }
+    /// The `typ` of access tokens.
+    #[must_use]
+    pub fn access_token_type(&self) -> AccessTokenType {
+        self.access_token_type
+    }
+    /// Groups that may use it; empty: everybody.
+    #[must_use]
+    pub fn allowed_groups(&self) -> &[String] {
+        &self.allowed_groups
+    }
+    /// Name of the Secret that the operator writes.
+    #[must_use]
+    pub fn secret_name(&self) -> &str {
+        &self.secret_name
+    }
+    /// Lifetimes of what is issued to it.
+    #[must_use]
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+    /// Digests of its secrets, from status.
+    #[must_use]
+    pub fn credentials(&self) -> &[Credential] {
+        &self.credentials
+    }
+}

@@ -1,0 +1,11 @@
+//! The custom resources as the API server stores them, one kind a file.
+
+pub mod condition;
+pub mod oidc_client;
+pub mod oidc_user;
+pub mod signing_key;
+
+pub use condition::{Claim, ConditionType, Reason, merge};
+pub use oidc_client::{OidcClient, OidcClientSpec, OidcClientStatus};
+pub use oidc_user::{OidcUser, OidcUserSpec, OidcUserStatus};
+pub use signing_key::{SigningKey, SigningKeySpec, SigningKeyStatus};

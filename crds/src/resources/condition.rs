@@ -1,0 +1,172 @@
+//! Conditions in the shape of metav1, and the one vocabulary of reasons.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// What a condition speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// The spec is good and belongs to this installation.
+    Accepted,
+    /// A client's credentials are in its Secret and known to the provider.
+    CredentialsReady,
+    /// A key is in the JWKS.
+    Published,
+    /// Everything that was asked for is done.
+    Ready,
+}
+
+/// Why: the reason of conditions and Events and the label of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The spec is good.
+    Accepted,
+    /// Everything is done.
+    Ready,
+    /// The spec breaks a rule; the message lists all violations.
+    Invalid,
+    /// The object could not be read as this version's kind.
+    Unparsable,
+    /// The namespace is not served by this installation.
+    NamespaceNotServed,
+    /// The class belongs to no installation here (nothing is written then) or to another.
+    OtherClass,
+    /// Another client has this id.
+    ClientIdTaken,
+    /// A user (or an older object) has this name.
+    NameTaken,
+    /// The installation does not grant this to the namespace.
+    NotGranted,
+    /// A Secret of that name is somebody else's.
+    NotOwned,
+    /// The Secret belongs to an earlier object of this name and will be removed by the garbage collector.
+    StaleOwner,
+    /// A Secret that the spec refers to is not there yet.
+    SecretNotFound,
+    /// A Secret that the spec refers to lacks a key or holds a value that is refused.
+    SecretInvalid,
+    /// A Secret was made or made anew.
+    SecretCreated,
+    /// A Secret was brought up to date.
+    SecretUpdated,
+    /// A credential was issued beside the old one.
+    CredentialRotated,
+    /// A credential retired.
+    CredentialRetired,
+    /// Digests were computed again from the Secret.
+    DigestsRestored,
+    /// A key was minted.
+    KeyMinted,
+    /// A key is in the JWKS and waits before it signs.
+    KeyPublished,
+    /// A key signs.
+    KeyActive,
+    /// A key no longer signs, but is still published.
+    KeyRetiring,
+    /// A key was removed and its private half destroyed.
+    KeyRemoved,
+    /// The key set was lost and is made anew.
+    KeySetLost,
+    /// An algorithm of an accepted client would lose its only key.
+    AlgorithmInUse,
+    /// Pods have not acknowledged a key set.
+    WaitingForPods,
+    /// A key waits for JWKS caches to expire.
+    WaitingForCaches,
+    /// A password was hashed and sealed.
+    PasswordSealed,
+    /// A write was refused or lost; it is tried again.
+    WriteFailed,
+}
+
+impl ConditionType {
+    /// The `type` of the condition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::CredentialsReady => "CredentialsReady",
+            Self::Published => "Published",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+impl Reason {
+    /// The `reason`, CamelCase.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Ready => "Ready",
+            Self::Invalid => "Invalid",
+            Self::Unparsable => "Unparsable",
+            Self::NamespaceNotServed => "NamespaceNotServed",
+            Self::OtherClass => "OtherClass",
+            Self::ClientIdTaken => "ClientIdTaken",
+            Self::NameTaken => "NameTaken",
+            Self::NotGranted => "NotGranted",
+            Self::NotOwned => "NotOwned",
+            Self::StaleOwner => "StaleOwner",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretInvalid => "SecretInvalid",
+            Self::SecretCreated => "SecretCreated",
+            Self::SecretUpdated => "SecretUpdated",
+            Self::CredentialRotated => "CredentialRotated",
+            Self::CredentialRetired => "CredentialRetired",
+            Self::DigestsRestored => "DigestsRestored",
+            Self::KeyMinted => "KeyMinted",
+            Self::KeyPublished => "KeyPublished",
+            Self::KeyActive => "KeyActive",
+            Self::KeyRetiring => "KeyRetiring",
+            Self::KeyRemoved => "KeyRemoved",
+            Self::KeySetLost => "KeySetLost",
+            Self::AlgorithmInUse => "AlgorithmInUse",
+            Self::WaitingForPods => "WaitingForPods",
+            Self::WaitingForCaches => "WaitingForCaches",
+            Self::PasswordSealed => "PasswordSealed",
+            Self::WriteFailed => "WriteFailed",
+        }
+    }
+}
+
+/// A condition as a plan states it; [`merge`] turns it into metav1's shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What it speaks of.
+    pub kind: ConditionType,
+    /// Whether it holds; `None` is `Unknown`.
+    pub holds: Option<bool>,
+    /// Why.
+    pub reason: Reason,
+    /// For people: what is wrong and what to do.
+    pub message: String,
+}
+
+/// Merges claims into the old conditions: one per claim, in the order of the claims; the transition
+/// time is kept where the status did not change. `generation` is the object's.
+#[must_use]
+pub fn merge(old: &[Condition], claims: &[Claim], generation: i64, now: Timestamp) -> Vec<Condition> {
+    claims
+        .iter()
+        .map(|claim| {
+            let status = match claim.holds {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "Unknown",
+            };
+            let before = old.iter().find(|c| c.type_ == claim.kind.as_str());
+            let since = before
+                .filter(|c| c.status == status)
+                .map_or(now, |c| c.last_transition_time.0);
+            Condition {
+                type_: claim.kind.as_str().to_owned(),
+                status: status.to_owned(),
+                reason: claim.reason.as_str().to_owned(),
+                message: claim.message.chars().take(32_768).collect(),
+                observed_generation: Some(generation),
+                last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(since),
+            }
+        })
+        .collect()
+}

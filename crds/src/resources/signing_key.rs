@@ -1,0 +1,136 @@
+//! `SigningKey`: a key that signs tokens; editing it rotates.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{Algorithm, Seconds};
+
+/// A key that signs tokens. Edit `algorithm`, `rsaBits` or `rotation.revision` to rotate: the next
+/// key is published, signs once every verifier can know it, and the old one retires.
+#[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "oidc-operator.dev",
+    version = "v1alpha1",
+    kind = "SigningKey",
+    namespaced,
+    status = "SigningKeyStatus",
+    shortname = "sk",
+    category = "oidc"
+)]
+#[cfg_attr(feature = "cel", kube(cel))]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKeySpec {
+    /// The algorithm; default RS256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+    /// Size of an RSA key in bits: 2048 (default), 3072 or 4096.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rsa_bits: Option<u32>,
+    /// Whether clients that name no algorithm are signed for with this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<bool>,
+    /// When the next key is minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// How long a new key is published before it may sign; default `10m`. At least 1.2 × the JWKS's
+    /// max-age + 1 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_for: Option<Seconds>,
+}
+
+impl SigningKeySpec {
+    /// The algorithm, or the default.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm.unwrap_or(Algorithm::RS256)
+    }
+
+    /// The size in bits if it is an RSA key.
+    #[must_use]
+    pub fn rsa_bits(&self) -> Option<u32> {
+        self.algorithm().is_rsa().then(|| self.rsa_bits.unwrap_or(2048))
+    }
+
+    /// `rotation.revision`, 0 if not given.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.rotation.as_ref().and_then(|r| r.revision).unwrap_or(0)
+    }
+}
+
+/// When the next key is minted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// How old a key gets before the next is minted; none: only by edits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Seconds>,
+    /// Any new value mints the next key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+}
+
+/// What the operator knows of a key; derived from the key set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKeyStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Accepted`, `Published`, `Ready`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The kid that signs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_kid: Option<String>,
+    /// What happens next and when, for people, like `Active at 2026-11-25T10:00:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+    /// All keys of this object, newest first.
+    #[serde(default)]
+    pub keys: Vec<KeyStatus>,
+}
+
+/// The life of a key: Pending → Published → Active → Retiring → Removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// To be minted.
+    Pending,
+    /// In the JWKS, does not sign.
+    Published,
+    /// In the JWKS, signs.
+    Active,
+    /// In the JWKS, no longer signs.
+    Retiring,
+    /// Gone from the JWKS, its private half destroyed.
+    Removed,
+}
+
+/// A key as its status tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyStatus {
+    /// Its RFC 7638 thumbprint.
+    pub kid: String,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// Where in its life it is.
+    pub phase: Phase,
+    /// When it was minted.
+    pub created_at: Time,
+    /// When it was first in the JWKS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Time>,
+    /// Not before this may a pod sign with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs_from: Option<Time>,
+    /// When it stopped signing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires_at: Option<Time>,
+    /// When everything that it signed has expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removable_at: Option<Time>,
+}
