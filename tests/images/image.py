@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a container image as a docker-archive tar, without any engine.
 
-    image.py NAME OUT.tar [--entrypoint PATH] [--user U] [--env K=V] [--dir /path[:mode[:uid]]] [--link DST=TARGET]
+    image.py NAME OUT.tar [--entrypoint PATH] [--cmd ARG] [--user U] [--env K=V] [--dir /path[:mode[:uid]]] [--link DST=TARGET]
              [--tree SRC=/dst] SRC=/dst…
 
 One layer: the named files (symbolic links followed), the shared libraries that `ldd` names for the
@@ -68,6 +68,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("files", nargs="+")
     parser.add_argument("--entrypoint")
+    parser.add_argument("--cmd", action="append", default=[])
     parser.add_argument("--user", default="")
     parser.add_argument("--env", action="append", default=[])
     parser.add_argument("--dir", action="append", default=[])
@@ -90,7 +91,7 @@ def main():
     for spec in args.tree:
         source, destination = spec.split("=", 1)
         for folder, folders, names in os.walk(source):
-            folders[:] = sorted(set(folders) - SKIPPED)
+            folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("config-"))
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 layer.file(path, destination + path[len(source) :])
@@ -107,6 +108,7 @@ def main():
             "os": "linux",
             "config": {
                 "Entrypoint": [args.entrypoint or "/" + args.files[0].split("=", 1)[1].strip("/")],
+                "Cmd": args.cmd,
                 "User": args.user,
                 "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", *args.env],
                 "WorkingDir": "/",

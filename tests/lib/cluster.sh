@@ -7,7 +7,8 @@ NAMESPACE=default
 
 CLUSTER_PACKAGES=(containerd=containerd runc=runc /usr/lib/cni/bridge=containernetworking-plugins
   conntrack=conntrack nft=nftables iptables=iptables ip=iproute2 etcd=etcd-server
-  redis-server=redis-server openssl=openssl curl=curl)
+  redis-server=redis-server openssl=openssl curl=curl pgrep=procps
+  /etc/ssl/certs/ca-certificates.crt=ca-certificates)
 
 # cluster_possible: succeeds, or prints why this machine cannot run one.
 cluster_possible() {
@@ -74,16 +75,16 @@ cluster_import() {
   local sum
   sum=$(sha256sum <"$1")
   [ "$(cat "$1.imported" 2>/dev/null)" != "$sum" ] || return 0
-  cluster_join ctr -a "$CLUSTER_DIR/run/containerd.sock" -n k8s.io images import "$1" >/dev/null
+  cluster_join ctr -a "$CLUSTER_DIR/run/containerd.sock" -n k8s.io images import "$1" >/dev/null || return 1
   echo "$sum" >"$1.imported"
 }
 
 # cluster_load: builds the images of this checkout and imports them under the chart's default names.
 cluster_load() {
   mkdir -p "$CLUSTER_DIR/images"
-  build_images "$CLUSTER_DIR/images"
+  build_images "$CLUSTER_DIR/images" || return 1
   local tar
-  for tar in "$CLUSTER_DIR"/images/*.tar; do cluster_import "$tar"; done
+  for tar in "$CLUSTER_DIR"/images/*.tar; do cluster_import "$tar" || return 1; done
 }
 
 # cluster_install [HELM ARGUMENTS…]: the chart as `oidc` in the namespace default.

