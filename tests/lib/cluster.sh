@@ -62,12 +62,12 @@ cluster_stop() {
   rm -rf --one-file-system "$CLUSTER_DIR"
 }
 
-# join COMMAND…: runs COMMAND inside the cluster's network, with its names resolved. Everything else
-# (files, user, processes) is this machine's.
+# cluster_join COMMAND…: runs COMMAND inside the cluster's network, with its names resolved, and among
+# its processes (its /proc shows no others). Everything else (files, user) is this machine's.
 cluster_join() {
   local init
   init=$(cat "$CLUSTER_DIR/init.pid") || return 1
-  KUBECONFIG=$CLUSTER_DIR/admin.kubeconfig nsenter -t "$init" -n -m --wd="$PWD" -- "$@"
+  KUBECONFIG=$CLUSTER_DIR/admin.kubeconfig nsenter -t "$init" -n -m -p --wd="$PWD" -- "$@"
 }
 
 # cluster_import TAR: makes an image known to the node, unless this very file was imported before.
@@ -126,7 +126,7 @@ cluster_env() {
 export KUBECONFIG=$CLUSTER_DIR/admin.kubeconfig
 export ISSUER_URL=https://$RELEASE.$NAMESPACE.svc.cluster.local
 export CA_FILE=$(cluster_ca)
-export JOIN="nsenter -t $init -n -m --wd=."
+export JOIN="nsenter -t $init -n -m -p --wd=."
 export PATH=$tools:\$PATH
 # the same commands as on any cluster, run inside this one's network
 kubectl() { \$JOIN kubectl "\$@"; }
