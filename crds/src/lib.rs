@@ -8,6 +8,7 @@
 //! | [`arbitrate`] | rules between objects |
 //! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
 //! | [`credentials`], [`password`], [`seal`], [`jwk`] | secrets, digests, seals and keys |
+//! | [`rng`], [`testing`] | the system's randomness, and one that repeats for tests |
 //! | [`rotation`], [`schedule`] | the life of credentials and of signing keys as pure functions |
 //!
 //! To add a field: its kind in `resources/` with the CEL rule beside it, its rule in `validate.rs`, its
@@ -16,13 +17,16 @@
 pub mod arbitrate;
 pub mod client;
 pub mod credentials;
+mod encoding;
 pub mod jwk;
 pub mod names;
 pub mod password;
 pub mod resources;
+pub mod rng;
 pub mod rotation;
 pub mod schedule;
 pub mod seal;
 pub mod secrets;
+pub mod testing;
 pub mod user;
 pub mod validate;

@@ -1,11 +1,15 @@
 //! `<release>-key-set`: the signing keys, the truth about them. One data key `key-set.json`; unknown
 //! members are ignored.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Data, DataError};
+use crate::encoding::hex;
 use crate::jwk::PrivateJwk;
 use crate::names::Algorithm;
 use crate::resources::signing_key::Phase;
@@ -85,26 +89,249 @@ impl KeySet {
     /// # Errors
     /// When it is malformed or of a later version.
     pub fn from_data(data: &Data) -> Result<Self, DataError> {
-        let _ = data;
-        todo!()
+        /// What all versions have.
+        #[derive(Deserialize)]
+        struct Format {
+            version: u32,
+        }
+        let wrong = |what: &str| DataError(format!("{}: {what}", Self::DATA_KEY));
+        let bytes = data
+            .get(Self::DATA_KEY)
+            .ok_or_else(|| wrong("the data key is missing"))?;
+        let format: Format = serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set's JSON"))?;
+        if format.version != 1 {
+            return Err(wrong("has a format version that is not known here"));
+        }
+        // The text of serde's error could hold a value.
+        let set: Self = serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set of version 1"))?;
+        if set.keys.iter().all(KeyState::is_whole) {
+            Ok(set)
+        } else {
+            Err(wrong("has a key that lacks what its phase needs"))
+        }
     }
 
     /// The data to write.
     #[must_use]
     pub fn to_data(&self) -> Data {
-        todo!()
+        let text = serde_json::to_vec(self).expect("all members are JSON");
+        Data::from([(Self::DATA_KEY.to_owned(), text)])
     }
 
     /// The JWKS document: public members of Published, Active and Retiring keys, no duplicate kid
     /// (RFC 7517 §5).
     #[must_use]
     pub fn jwks(&self) -> Value {
-        todo!()
+        let mut seen = BTreeSet::new();
+        let keys: Vec<Value> = self
+            .keys
+            .iter()
+            .filter(|key| key.is_in_jwks() && seen.insert(key.kid.as_str()))
+            .filter_map(|key| key.public.clone().map(Value::Object))
+            .collect();
+        serde_json::json!({ "keys": keys })
     }
 
     /// What a pod acknowledges: `<revision>-<first 16 hex digits of the SHA-256 of the public part>`.
     #[must_use]
     pub fn acknowledgement(&self) -> String {
-        todo!()
+        let public = serde_json::json!({
+            "defaultAlgorithm": self.default_algorithm,
+            "jwks": self.jwks(),
+        });
+        let digest = digest(&SHA256, canonical(&public).to_string().as_bytes());
+        format!("{}-{}", self.revision, hex(&digest.as_ref()[..8]))
+    }
+}
+
+impl KeyState {
+    /// Whether verifiers see it.
+    #[must_use]
+    pub fn is_in_jwks(&self) -> bool {
+        matches!(self.phase, Phase::Published | Phase::Active | Phase::Retiring)
+    }
+
+    /// Whether it has what its phase needs.
+    fn is_whole(&self) -> bool {
+        match self.phase {
+            Phase::Pending => false,
+            Phase::Removed => !self.kid.is_empty(),
+            Phase::Published | Phase::Active | Phase::Retiring => {
+                !self.kid.is_empty() && self.jwk.is_some() && self.public.is_some()
+            }
+        }
+    }
+}
+
+/// The same value with the members of all objects sorted: whether JSON maps keep the order of insertion
+/// depends on a build's features, and pods must agree with the operator.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> = members.iter().collect();
+            let sorted = sorted
+                .into_iter()
+                .map(|(name, value)| (name.clone(), canonical(value)));
+            Value::Object(sorted.collect())
+        }
+        Value::Array(values) => values.iter().map(canonical).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(algorithm: Algorithm, phase: Phase) -> KeyState {
+        let jwk = PrivateJwk::generate(algorithm, None).unwrap();
+        KeyState {
+            kid: jwk.thumbprint().unwrap(),
+            algorithm,
+            rsa_bits: None,
+            phase,
+            signing_key: Owner {
+                name: "main".to_owned(),
+                uid: "1".to_owned(),
+            },
+            spec_revision: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+            published_at: None,
+            signs_from: None,
+            retires_at: None,
+            removable_at: None,
+            longest_lifetime: 0,
+            public: Some(jwk.public().unwrap()),
+            jwk: Some(jwk),
+        }
+    }
+
+    fn set(keys: Vec<KeyState>) -> KeySet {
+        KeySet {
+            version: 1,
+            revision: 7,
+            keys,
+            default_algorithm: Algorithm::ES256,
+        }
+    }
+
+    fn read(json: &Value) -> Result<KeySet, DataError> {
+        KeySet::from_data(&Data::from([(
+            KeySet::DATA_KEY.to_owned(),
+            json.to_string().into_bytes(),
+        )]))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let set = set(vec![
+            key(Algorithm::ES256, Phase::Active),
+            key(Algorithm::EdDSA, Phase::Published),
+        ]);
+        assert_eq!(KeySet::from_data(&set.to_data()).unwrap(), set);
+    }
+
+    #[test]
+    fn unknown_members_are_ignored() {
+        let mut json = serde_json::to_value(set(vec![key(Algorithm::ES256, Phase::Active)])).unwrap();
+        json["later"] = json!(1);
+        json["keys"][0]["later"] = json!({"a": 1});
+        assert!(read(&json).is_ok());
+    }
+
+    #[test]
+    fn malformed_data_is_refused_without_showing_it() {
+        assert!(KeySet::from_data(&Data::new()).is_err());
+        let good = serde_json::to_value(set(vec![key(Algorithm::ES256, Phase::Active)])).unwrap();
+        let broken = |pointer: &str, value: Value| {
+            let mut json = good.clone();
+            *json.pointer_mut(pointer).unwrap() = value;
+            json
+        };
+        for wrong in [
+            json!({}),
+            json!("canary"),
+            broken("/version", json!(2)),
+            broken("/revision", json!("canary")),
+            broken("/defaultAlgorithm", json!("canary")),
+            broken("/keys/0/phase", json!("canary")),
+            broken("/keys/0/kid", json!("")),
+            broken("/keys/0/jwk", json!("canary")),
+            broken("/keys/0/jwk", Value::Null),
+            broken("/keys/0/public", Value::Null),
+            broken("/keys/0/phase", json!("Pending")),
+        ] {
+            let error = read(&wrong).unwrap_err().to_string();
+            assert!(
+                error.starts_with("key-set.json") && !error.contains("canary"),
+                "{error}"
+            );
+        }
+    }
+
+    /// RFC 7517 §5: kids within a set are distinct; removed keys are not in it.
+    #[test]
+    fn the_jwks_has_each_published_key_once_and_nothing_private() {
+        let twice = key(Algorithm::ES256, Phase::Active);
+        let set = set(vec![
+            twice.clone(),
+            KeyState {
+                phase: Phase::Retiring,
+                ..twice.clone()
+            },
+            key(Algorithm::EdDSA, Phase::Published),
+            key(Algorithm::EdDSA, Phase::Retiring),
+            key(Algorithm::EdDSA, Phase::Removed),
+        ]);
+        let jwks = set.jwks();
+        let keys = jwks["keys"].as_array().unwrap();
+        assert_eq!(keys.len(), 3);
+        assert_eq!(keys[0]["kid"], *twice.kid);
+        assert!(
+            keys.iter()
+                .all(|key| key.get("d").is_none() && key["use"] == "sig")
+        );
+    }
+
+    #[test]
+    fn an_acknowledgement_names_revision_and_public_part() {
+        let first = set(vec![key(Algorithm::ES256, Phase::Active)]);
+        let word = first.acknowledgement();
+        let (revision, digest) = word.split_once('-').unwrap();
+        assert_eq!((revision, digest.len()), ("7", 16));
+        assert_eq!(
+            KeySet::from_data(&first.to_data()).unwrap().acknowledgement(),
+            word
+        );
+        let changed = [
+            KeySet {
+                revision: 8,
+                ..first.clone()
+            },
+            KeySet {
+                default_algorithm: Algorithm::RS256,
+                ..first.clone()
+            },
+            set(vec![
+                first.keys[0].clone(),
+                key(Algorithm::EdDSA, Phase::Published),
+            ]),
+            set(vec![KeyState {
+                phase: Phase::Removed,
+                ..first.keys[0].clone()
+            }]),
+        ];
+        for other in changed {
+            assert_ne!(other.acknowledgement(), word);
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_private_key() {
+        let set = set(vec![key(Algorithm::EdDSA, Phase::Active)]);
+        let d = serde_json::to_value(&set).unwrap()["keys"][0]["jwk"]["d"].clone();
+        assert!(!format!("{set:?}").contains(d.as_str().unwrap()));
     }
 }
