@@ -1,6 +1,23 @@
-//! Everything a request needs.
+//! Everything a request needs, in one `Arc`; no globals.
 
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
+use oidc_crds::client::Client;
+use oidc_crds::credentials::ClientSecret;
+use oidc_crds::resources::OidcClientSpec;
+use oidc_crds::seal::KeyRing;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::validate::Violation;
+
+use crate::clients::ClientIndex;
+use crate::keys::KeyHolder;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::users::UserIndex;
 
 /// The time, as the shell sees it; everything below takes it as an argument.
 pub trait Clock: Send + Sync {
@@ -17,4 +34,74 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+}
+
+/// Everything a request needs. Snapshots are read without a lock; resources fill them.
+pub struct App {
+    /// What this installation is and grants.
+    pub installation: ArcSwap<Installation>,
+    /// The clients that are served.
+    pub clients: ClientIndex,
+    /// The users.
+    pub users: UserIndex,
+    /// The signing keys and the documents made from them.
+    pub keys: KeyHolder,
+    /// What values are sealed under; `None` until it is known.
+    pub ring: ArcSwapOption<KeyRing>,
+    /// What client secrets are digested under; `None` until it is known.
+    pub pepper: ArcSwapOption<Pepper>,
+    /// What is shared or used once.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Numbers.
+    pub metrics: Metrics,
+    /// Registration, where it is open.
+    pub registrar: Option<Arc<dyn Registrar>>,
+    /// At most as many password hashes at once as there are cores: each takes 19 MiB.
+    pub password_slots: Arc<tokio::sync::Semaphore>,
+    /// Whether the process is ready, and why not.
+    pub readiness: Readiness,
+    /// Whether demo credentials may be used: standalone on loopback.
+    pub loopback: bool,
+}
+
+/// What must be there before the first request; set once by resources, unset by shutdown.
+#[derive(Default)]
+pub struct Readiness {
+    synced: std::sync::atomic::AtomicBool,
+    stopping: std::sync::atomic::AtomicBool,
+}
+
+impl Readiness {
+    /// The first full sync of everything is done.
+    pub fn synced(&self) {
+        self.synced.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// The process is about to end: unready at once.
+    pub fn stopping(&self) {
+        self.stopping.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Whether shutdown has begun; answers then carry `Connection: close`.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Ready to serve.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.synced.load(std::sync::atomic::Ordering::Acquire) && !self.is_stopping()
+    }
+}
+
+/// Makes clients from registrations (RFC 7591); standalone does so in memory.
+pub trait Registrar: Send + Sync {
+    /// Makes a client; the secret is told once. `Err` lists what the validator refused.
+    fn register(
+        &self,
+        spec: OidcClientSpec,
+    ) -> BoxFuture<'_, Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>>;
 }

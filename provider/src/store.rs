@@ -1,1 +1,226 @@
-//! What must be shared or used once.
+//! What must be shared by pods or used once. One method is one atomic protocol step, its outcome an
+//! enum; there is no find-then-update. `now` is the caller's clock: what has ended by it is not there.
+//!
+//! Slots (design.md §4): everything of one login lives in `{login}` (its tag), of one user in `{user}`.
+//! Keys are digests, HMACs and random tags; values come sealed. Every key has a time to live.
+//!
+//! To add a backend: a file in `store/` that implements [`Store`], a line in `config.rs`; it passes
+//! `tests/store_contract.rs` unchanged.
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+
+pub mod memory;
+pub mod redis;
+
+/// The store is away or made no sense; the caller answers 503. The text is for the log.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(pub String);
+
+/// The name of a user's slot: an HMAC of the UID.
+pub type UserKey = [u8; 32];
+/// The name of a consent within a user's slot or a session: an HMAC of the client's UID.
+pub type ConsentKey = [u8; 32];
+/// What a method returns.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A session to write.
+#[derive(Clone)]
+pub struct NewSession {
+    /// Digest of the cookie.
+    pub cookie: Digest,
+    /// The sealed session.
+    pub record: Vec<u8>,
+    /// Consents (at most 64) that are copied into it, sealed.
+    pub consents: Vec<(ConsentKey, Vec<u8>)>,
+    /// When it ends whatever happens.
+    pub until: Timestamp,
+    /// How long it lives unused, in seconds.
+    pub idle: u64,
+}
+
+/// A session that was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// The sealed session.
+    pub record: Vec<u8>,
+    /// The consent that was asked for, sealed, if the session remembers it.
+    pub consent: Option<Vec<u8>>,
+}
+
+/// A code to write.
+#[derive(Clone)]
+pub struct NewCode {
+    /// Digest of the code.
+    pub code: Digest,
+    /// The sealed grant.
+    pub record: Vec<u8>,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// The family that a redemption opens.
+#[derive(Clone, Copy)]
+pub struct Opening {
+    /// Its id: the digest of a seed drawn for this attempt.
+    pub family: FamilyId,
+    /// Ring version of the first refresh token.
+    pub ring_version: u32,
+    /// Until when access tokens made now live.
+    pub tokens_until: Timestamp,
+    /// If a refresh token is handed out: when it ends whatever happens, and how long it lives unused (seconds).
+    pub refresh: Option<(Timestamp, u64)>,
+    /// Whether the family ends with the browser session.
+    pub bound_to_session: bool,
+}
+
+/// What a code or a family holds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredGrant {
+    /// Digest of the code: the place that the grant is sealed for.
+    pub code: Digest,
+    /// The sealed grant.
+    pub grant: Vec<u8>,
+    /// The sealed session as it was when the code was made.
+    pub session: Vec<u8>,
+}
+
+/// Outcome of a redemption.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Redeemed {
+    /// It was there, it is gone now, the family is open. The same attempt within 10 s gets this again.
+    Taken(StoredGrant),
+    /// It was redeemed before; the family that it opened is revoked now.
+    Replayed(FamilyId),
+    /// There is none.
+    Unknown,
+}
+
+/// Outcome of a rotation.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// The presented token was the current one; its successor is current now.
+    Rotated(StoredGrant),
+    /// The presented token's successor is current and unused, and the grace is not over: the same
+    /// successor again, made under this ring version.
+    Repeated(StoredGrant, u32),
+    /// It was used before: the family is revoked now.
+    Reused(FamilyId),
+    /// There is no such family, or its session has ended.
+    Unknown,
+}
+
+/// A presented refresh token, whose mac held.
+#[derive(Clone, Copy)]
+pub struct Rotation {
+    /// Its family.
+    pub family: FamilyId,
+    /// Its generation.
+    pub generation: u32,
+    /// The ring version for the successor.
+    pub ring_version: u32,
+    /// How long a repetition gets the same successor, in seconds.
+    pub grace: u64,
+    /// Until when the access token made now lives.
+    pub tokens_until: Timestamp,
+}
+
+/// The shared state.
+pub trait Store: Send + Sync {
+    /// `{user}`, before a login: the consents remembered.
+    fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>>;
+
+    /// `{user}`: enters a login into the user's index until `until`. Returns the oldest logins beyond
+    /// `limit`, which the caller ends; they are out of the index.
+    fn index_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>>;
+
+    /// `{login}`: writes the session; one of the same tag is replaced (same person, new cookie), its
+    /// families live on.
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()>;
+
+    /// `{login}`: ends the session, and with it the families bound to it. Whether there was one.
+    fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool>;
+
+    /// `{login}`: reads and touches the session if the cookie is its own, and, with `code`, stores the
+    /// code beside it. The caller shows the code to nobody if the session turns out not to do.
+    fn authorize(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: ConsentKey,
+        code: Option<NewCode>,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>>;
+
+    /// `{user}`: remembers a consent until `until`.
+    fn remember_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        record: Vec<u8>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()>;
+
+    /// `{login}`: after consent: checks the cookie, keeps the consent in the session, stores the code.
+    /// `None`: the session has ended, nothing was stored.
+    fn grant(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: Option<(ConsentKey, Vec<u8>)>,
+        code: NewCode,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>>;
+
+    /// `{login}`: takes a code and opens a family (I1). `attempt` is random for each request: the store's
+    /// own retry after a lost reply is the same attempt.
+    fn redeem_code(
+        &self,
+        code: Digest,
+        attempt: [u8; 16],
+        opening: Opening,
+        now: Timestamp,
+    ) -> Answer<'_, Redeemed>;
+
+    /// `{login}`: compares and rotates (I2). Touches the session of a bound family.
+    fn rotate_refresh(&self, rotation: Rotation, now: Timestamp) -> Answer<'_, Rotated>;
+
+    /// `{login}`: ends a family: its refresh and access tokens.
+    fn revoke_family(&self, family: FamilyId) -> Answer<'_, ()>;
+
+    /// `{login}`: ends one access token of a family until it expires by itself. `jti`: digest of its `jti`.
+    fn revoke_token(&self, family: FamilyId, jti: Digest, until: Timestamp, now: Timestamp)
+    -> Answer<'_, ()>;
+
+    /// Ends one access token that belongs to no login.
+    fn revoke_detached(&self, jti: Digest, until: Timestamp, now: Timestamp) -> Answer<'_, ()>;
+
+    /// `{login}`: what an access token's family holds; `None`: the token or its family is revoked, or the
+    /// session that it was bound to has ended.
+    fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>>;
+
+    /// Whether a token that belongs to no login was revoked.
+    fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool>;
+
+    /// How many sessions live; counted without scanning, may lag a few seconds.
+    fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64>;
+
+    /// Whether the store answers.
+    fn ping(&self) -> Answer<'_, ()>;
+
+    /// For `/health`: `memory` or `redis`.
+    fn kind(&self) -> &'static str;
+
+    /// Round trips to the store so far; 0 for memory.
+    fn round_trips(&self) -> u64;
+}

@@ -1,0 +1,1 @@
+//! The store that pods share: Redis, one script a method.
