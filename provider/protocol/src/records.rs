@@ -93,18 +93,29 @@ impl GrantRecord {
 }
 
 impl ConsentRecord {
-    /// Seals it for its name ([`consent_key`]).
-    pub fn seal(&self, ring: &KeyRing, key: &[u8; 32], rng: &mut impl CryptoRng) -> Vec<u8> {
-        let _ = (ring, key, rng);
+    /// Seals it for a user and a client.
+    pub fn seal(
+        &self,
+        ring: &KeyRing,
+        user_uid: &str,
+        client_uid: &str,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
+        let _ = (ring, user_uid, client_uid, rng);
         todo!()
     }
 
     /// Opens it.
     ///
     /// # Errors
-    /// When it was not made for this name, or is malformed.
-    pub fn unseal(ring: &KeyRing, key: &[u8; 32], sealed: &[u8]) -> Result<Self, SealError> {
-        let _ = (ring, key, sealed);
+    /// When it was not made for this user and client, or is malformed.
+    pub fn unseal(
+        ring: &KeyRing,
+        user_uid: &str,
+        client_uid: &str,
+        sealed: &[u8],
+    ) -> Result<Self, SealError> {
+        let _ = (ring, user_uid, client_uid, sealed);
         todo!()
     }
 }
@@ -116,10 +127,10 @@ pub fn user_key(ring: &KeyRing, user_uid: &str) -> [u8; 32] {
     todo!()
 }
 
-/// The name of a consent in the store: an HMAC of user UID and client UID.
+/// The name of a consent inside a user's slot or a session: an HMAC of the client's UID.
 #[must_use]
-pub fn consent_key(ring: &KeyRing, user_uid: &str, client_uid: &str) -> [u8; 32] {
-    let _ = (ring, user_uid, client_uid);
+pub fn consent_key(ring: &KeyRing, client_uid: &str) -> [u8; 32] {
+    let _ = (ring, client_uid);
     todo!()
 }
 
