@@ -31,6 +31,7 @@ cluster_start() {
   setsid "$@" unshare --net --mount --pid --fork --kill-child=KILL --mount-proc --propagation private \
     "$ROOT/tests/lib/cluster_inside.sh" "$CLUSTER_DIR" >"$CLUSTER_DIR/log/up.log" 2>&1 </dev/null &
   local outer=$!
+  disown $outer # bash need not tell when it is killed
   echo $outer >"$CLUSTER_DIR/unshare.pid"
   until [ -e "$CLUSTER_DIR/ready" ]; do
     kill -0 $outer 2>/dev/null || { cat "$CLUSTER_DIR/log/up.log" >&2; return 1; }
