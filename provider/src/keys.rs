@@ -4,14 +4,33 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oidc_crds::jwk::KeyError;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::key_set::KeySet;
+use oidc_protocol::discovery::{Capabilities, document};
 use oidc_protocol::keys::Keys;
 
 /// A document as prepared bytes with its entity tag.
 pub struct Document {
     /// The JSON.
-    pub body: axum::body::Bytes,
+    pub body: Bytes,
     /// A strong entity tag, quoted (RFC 9110 §8.8.3).
     pub etag: String,
+}
+
+impl Document {
+    /// The entity tag is made from the content, so pods that serve the same bytes agree on it.
+    fn new(body: Vec<u8>) -> Self {
+        let hash = digest(&SHA256, &body);
+        Self {
+            etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])),
+            body: body.into(),
+        }
+    }
 }
 
 /// Keys with their documents.
@@ -22,6 +41,46 @@ pub struct Prepared {
     pub jwks: Document,
     /// The discovery document.
     pub discovery: Document,
+}
+
+impl Prepared {
+    /// Parses the keys and writes the documents; RSA keys take about 0.2 ms each.
+    ///
+    /// # Errors
+    /// When a key cannot be used: the whole set is refused, the last good one stays in force.
+    pub fn build(
+        set: &KeySet,
+        installation: &Installation,
+        registration_open: bool,
+    ) -> Result<Self, KeyError> {
+        let keys = Keys::from_key_set(set)?;
+        let discovery = document(&Capabilities {
+            issuer: &installation.issuer,
+            algorithms: &keys.algorithms(),
+            registration: registration_open,
+            scopes: &public_scopes(installation),
+        });
+        Ok(Self {
+            jwks: Document::new(keys.jwks().to_vec()),
+            discovery: Document::new(discovery.to_string().into_bytes()),
+            keys,
+        })
+    }
+}
+
+/// Scopes beyond the standard ones that every namespace may have; others are nobody's business.
+fn public_scopes(installation: &Installation) -> Vec<String> {
+    let mut scopes = Vec::new();
+    for grant in &installation.grants {
+        if grant.namespaces.iter().any(|namespace| namespace == "*") {
+            for scope in &grant.scopes {
+                if !scopes.contains(scope) {
+                    scopes.push(scope.clone());
+                }
+            }
+        }
+    }
+    scopes
 }
 
 /// Holds the present [`Prepared`].
