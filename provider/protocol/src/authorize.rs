@@ -24,8 +24,11 @@ pub struct AuthorizationRequest {
     pub client_uid: String,
     /// The client's id.
     pub client_id: String,
-    /// As requested; matched exactly (native loopback: but for the port).
-    pub redirect_uri: String,
+    /// As requested; matched exactly (native loopback: but for the port). `None`: the only one that is
+    /// registered.
+    pub redirect_uri: Option<String>,
+    /// How the answer travels.
+    pub response_mode: ResponseMode,
     /// `state`, unchanged.
     pub state: Option<String>,
     /// `nonce`, unchanged.
@@ -44,6 +47,31 @@ pub struct AuthorizationRequest {
     pub max_age: Option<u64>,
     /// `login_hint`, to fill the field.
     pub login_hint: Option<String>,
+}
+
+/// How the parameters of an answer travel (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of the redirect URI.
+    #[default]
+    Query,
+    /// In its fragment.
+    Fragment,
+}
+
+impl ResponseMode {
+    /// All that are built, in the order of the discovery document.
+    pub const ALL: [Self; 2] = [Self::Query, Self::Fragment];
+
+    /// The parameter's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+        }
+    }
 }
 
 /// What `prompt` asks for.

@@ -119,9 +119,11 @@ impl OAuthError {
     /// An error with a public description.
     #[must_use]
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
+        let description = description.into();
+        debug_assert!(is_description(&description), "not for the public: {description}");
         Self {
             code,
-            description: description.into(),
+            description,
             cause: None,
             challenge: false,
         }
@@ -132,5 +134,65 @@ impl OAuthError {
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+
+    /// `invalid_request`.
+    pub(crate) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    /// `invalid_grant`.
+    pub(crate) fn invalid_grant(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidGrant, description)
+    }
+}
+
+/// "Values for the `error_description` parameter MUST NOT include characters outside the set
+/// %x20-21 / %x23-5B / %x5D-7E" (RFC 6749 §5.2).
+fn is_description(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn err_01_statuses_follow_one_table() {
+        for (code, name, status) in [
+            (ErrorCode::InvalidRequest, "invalid_request", 400),
+            (ErrorCode::InvalidClient, "invalid_client", 401),
+            (ErrorCode::InvalidGrant, "invalid_grant", 400),
+            (ErrorCode::InvalidToken, "invalid_token", 401),
+            (ErrorCode::InsufficientScope, "insufficient_scope", 403),
+            (ErrorCode::AccessDenied, "access_denied", 400),
+            (ErrorCode::ServerError, "server_error", 500),
+            (ErrorCode::TemporarilyUnavailable, "temporarily_unavailable", 503),
+        ] {
+            assert_eq!((code.as_str(), code.status()), (name, status));
+        }
+    }
+
+    #[test]
+    fn err_03_descriptions_hold_only_what_the_rfc_allows() {
+        assert!(is_description("write scope=openid [like this]"));
+        for wrong in ["", "a\"b", "a\\b", "a\nb", "caf\u{e9}", "\u{7f}"] {
+            assert!(!is_description(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "not for the public")]
+    fn err_03_a_wrong_description_is_noticed_in_tests() {
+        let _ = OAuthError::new(ErrorCode::ServerError, "say \"please\"");
+    }
+
+    #[test]
+    fn the_cause_is_not_in_the_public_text() {
+        let error = OAuthError::invalid_grant("the code is not good").because("replayed");
+        assert_eq!(error.to_string(), "invalid_grant: the code is not good");
     }
 }

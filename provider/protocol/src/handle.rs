@@ -4,8 +4,12 @@
 
 use std::fmt;
 
-use oidc_crds::seal::KeyRing;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oidc_crds::seal::{KeyRing, Purpose};
 use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
 
 /// SHA-256 of a bearer value: what the store knows of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,8 +19,7 @@ impl Digest {
     /// Of any text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let _ = text;
-        todo!()
+        Self(sha256(text.as_bytes()))
     }
 }
 
@@ -33,15 +36,13 @@ pub struct LoginTag(pub [u8; 16]);
 impl LoginTag {
     /// Draws one.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let _ = rng;
-        todo!()
+        Self(draw(rng))
     }
 }
 
 impl fmt::Display for LoginTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = f;
-        todo!()
+        f.write_str(&encode(&self.0))
     }
 }
 
@@ -72,15 +73,16 @@ pub struct Code {
 impl Code {
     /// Draws one.
     pub fn generate(tag: LoginTag, rng: &mut impl CryptoRng) -> Self {
-        let _ = (tag, rng);
-        todo!()
+        let text = random_handle("ac1", tag, rng);
+        Self { tag, text }
     }
 
     /// Reads one; `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let _ = text;
-        todo!()
+        let tag = parse_random_handle("ac1", text)?;
+        let text = text.to_owned();
+        Some(Self { tag, text })
     }
 
     /// The value to send.
@@ -107,15 +109,16 @@ pub struct SessionHandle {
 impl SessionHandle {
     /// Draws a new cookie secret for a login.
     pub fn generate(tag: LoginTag, rng: &mut impl CryptoRng) -> Self {
-        let _ = (tag, rng);
-        todo!()
+        let text = random_handle("s1", tag, rng);
+        Self { tag, text }
     }
 
     /// Reads one; `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let _ = text;
-        todo!()
+        let tag = parse_random_handle("s1", text)?;
+        let text = text.to_owned();
+        Some(Self { tag, text })
     }
 
     /// The cookie's value.
@@ -147,8 +150,7 @@ pub struct RefreshToken {
 impl RefreshToken {
     /// Draws a seed for a new family.
     pub fn seed(rng: &mut impl CryptoRng) -> [u8; 16] {
-        let _ = rng;
-        todo!()
+        draw(rng)
     }
 
     /// Derives the token of a generation; `None` if the ring version is gone.
@@ -161,8 +163,14 @@ impl RefreshToken {
         seed: [u8; 16],
         generation: u32,
     ) -> Option<Self> {
-        let _ = (ring, ring_version, client_uid, tag, seed, generation);
-        todo!()
+        let parts: [&[u8]; 4] = [client_uid.as_bytes(), &tag.0, &seed, &generation.to_be_bytes()];
+        Some(Self {
+            tag,
+            ring_version,
+            generation,
+            seed,
+            mac: ring.mac(ring_version, Purpose::Refresh, &parts)?,
+        })
     }
 
     /// The token that follows this one, under the given ring version.
@@ -181,8 +189,20 @@ impl RefreshToken {
     /// Reads one and checks its mac for the client; `None` if it is none of that client's (RFC 6749 §5.2).
     #[must_use]
     pub fn parse(text: &str, ring: &KeyRing, client_uid: &str) -> Option<Self> {
-        let _ = (text, ring, client_uid);
-        todo!()
+        let mut parts = text.split('.');
+        if parts.next() != Some("rt1") {
+            return None;
+        }
+        let tag = LoginTag(decode(parts.next()?)?);
+        let ring_version = decode_number(parts.next()?)?;
+        let seed = decode(parts.next()?)?;
+        let generation = decode_number(parts.next()?)?;
+        let mac: [u8; 32] = decode(parts.next()?)?;
+        if parts.next().is_some() {
+            return None;
+        }
+        let derived = Self::derive(ring, ring_version, client_uid, tag, seed, generation)?;
+        bool::from(derived.mac.ct_eq(&mac)).then_some(derived)
     }
 
     /// Whether the text has the shape of one (revocation tries this before an access token).
@@ -194,7 +214,14 @@ impl RefreshToken {
     /// The value to send.
     #[must_use]
     pub fn expose(&self) -> String {
-        todo!()
+        format!(
+            "rt1.{}.{}.{}.{}.{}",
+            self.tag,
+            self.ring_version,
+            encode(&self.seed),
+            self.generation,
+            encode(&self.mac)
+        )
     }
 
     /// The family it belongs to.
@@ -207,9 +234,18 @@ impl RefreshToken {
 /// The family that a seed opens.
 #[must_use]
 pub fn family_of(tag: LoginTag, seed: [u8; 16]) -> FamilyId {
-    let _ = (tag, seed);
-    todo!()
+    let mut truncated = [0; 16];
+    truncated.copy_from_slice(&sha256(&seed)[..16]);
+    FamilyId { tag, seed: truncated }
 }
+
+/// First byte of a token id's plaintext.
+const KIND_DETACHED: u8 = 0;
+const KIND_FAMILY: u8 = 1;
+/// Kind, tag, seed.
+const FAMILY_LEN: usize = 1 + 16 + 16;
+/// Longer than any sealed token id.
+const MAX_JTI: usize = 128;
 
 /// What the `jti` of an access token says to us: sealed with the client's UID as associated data, so
 /// opening it proves whose it is and finds its slot.
@@ -224,15 +260,40 @@ pub enum TokenId {
 impl TokenId {
     /// The `jti`: unique by its nonce.
     pub fn seal(self, ring: &KeyRing, client_uid: &str, rng: &mut impl CryptoRng) -> String {
-        let _ = (ring, client_uid, rng);
-        todo!()
+        let mut plain = [0; FAMILY_LEN];
+        let plain = match self {
+            Self::Family(family) => {
+                plain[0] = KIND_FAMILY;
+                plain[1..17].copy_from_slice(&family.tag.0);
+                plain[17..].copy_from_slice(&family.seed);
+                &plain[..]
+            }
+            Self::Detached => &[KIND_DETACHED],
+        };
+        encode(&ring.seal(Purpose::TokenId, &[client_uid.as_bytes()], plain, rng))
     }
 
     /// Opens a `jti` of that client.
     #[must_use]
     pub fn unseal(jti: &str, ring: &KeyRing, client_uid: &str) -> Option<Self> {
-        let _ = (jti, ring, client_uid);
-        todo!()
+        if jti.len() > MAX_JTI {
+            return None;
+        }
+        let sealed = URL_SAFE_NO_PAD.decode(jti).ok()?;
+        let plain = ring
+            .unseal(Purpose::TokenId, &[client_uid.as_bytes()], &sealed)
+            .ok()?;
+        match plain.split_first()? {
+            (&KIND_DETACHED, []) => Some(Self::Detached),
+            (&KIND_FAMILY, rest) => {
+                let (tag, seed) = rest.split_first_chunk()?;
+                Some(Self::Family(FamilyId {
+                    tag: LoginTag(*tag),
+                    seed: seed.try_into().ok()?,
+                }))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -253,3 +314,49 @@ impl fmt::Debug for RefreshToken {
         f.write_str("RefreshToken(…)")
     }
 }
+
+fn draw<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
+}
+
+/// base64url without padding (RFC 4648 §5).
+fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads exactly `N` bytes from their one canonical text.
+fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    // Checked first: nothing long is ever decoded.
+    if text.len() != (N * 4).div_ceil(3) {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+/// Reads a number in its one canonical text.
+fn decode_number(text: &str) -> Option<u32> {
+    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten()
+}
+
+/// `<prefix>.<tag>.<32 random bytes>`.
+fn random_handle(prefix: &str, tag: LoginTag, rng: &mut impl CryptoRng) -> String {
+    format!("{prefix}.{tag}.{}", encode(&draw::<32>(rng)))
+}
+
+fn parse_random_handle(prefix: &str, text: &str) -> Option<LoginTag> {
+    let (tag, random) = text.strip_prefix(prefix)?.strip_prefix('.')?.split_once('.')?;
+    let _: [u8; 32] = decode(random)?;
+    decode(tag).map(LoginTag)
+}
+
+#[cfg(test)]
+mod tests;

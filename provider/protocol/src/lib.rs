@@ -30,5 +30,7 @@ pub mod params;
 pub mod pending;
 pub mod records;
 pub mod registration;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod userinfo;

@@ -1,13 +1,17 @@
 //! The pending authorization request: sealed in a hidden field `_request`, bound to the browser by the
 //! digest of its long-lived cookie, good for 10 minutes. And the CSRF token of our forms.
 
-use jiff::Timestamp;
-use oidc_crds::seal::KeyRing;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use oidc_crds::seal::{KeyRing, Purpose};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 
 use crate::authorize::AuthorizationRequest;
 use crate::handle::Digest;
+use crate::records;
 
 /// How long a page may be left open, in seconds.
 pub const PENDING_SECONDS: i64 = 600;
@@ -41,8 +45,7 @@ pub enum PendingError {
 impl Pending {
     /// The value of `_request` (base64url).
     pub fn seal(&self, ring: &KeyRing, browser: &Digest, rng: &mut impl CryptoRng) -> String {
-        let _ = (ring, browser, rng);
-        todo!()
+        URL_SAFE_NO_PAD.encode(records::seal(ring, Purpose::Request, &[&browser.0], self, rng))
     }
 
     /// Opens a `_request`.
@@ -55,21 +58,110 @@ impl Pending {
         text: &str,
         now: Timestamp,
     ) -> Result<Self, PendingError> {
-        let _ = (ring, browser, text, now);
-        todo!()
+        let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| PendingError::Forged)?;
+        let pending: Self = records::unseal(ring, Purpose::Request, &[&browser.0], &sealed)
+            .map_err(|_| PendingError::Forged)?;
+        if now.duration_since(pending.since) > SignedDuration::from_secs(PENDING_SECONDS) {
+            return Err(PendingError::Expired);
+        }
+        Ok(pending)
     }
 }
 
 /// The CSRF token of a browser's forms: HMAC of its cookie's digest, base64url.
 #[must_use]
 pub fn csrf_token(ring: &KeyRing, browser: &Digest) -> String {
-    let _ = (ring, browser);
-    todo!()
+    // Stable: a form that is open while the ring rotates must still be accepted.
+    URL_SAFE_NO_PAD.encode(ring.stable_mac(Purpose::Csrf, &[&browser.0]))
 }
 
 /// Whether a form's `_csrf` is this browser's, in constant time.
 #[must_use]
 pub fn csrf_matches(ring: &KeyRing, browser: &Digest, presented: &str) -> bool {
-    let _ = (ring, browser, presented);
-    todo!()
+    csrf_token(ring, browser)
+        .as_bytes()
+        .ct_eq(presented.as_bytes())
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use oidc_crds::testing::SeededRng;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{NOW, other_ring, request, ring};
+
+    const BROWSER: Digest = Digest([1; 32]);
+    const OTHER: Digest = Digest([2; 32]);
+
+    fn pending() -> Pending {
+        Pending {
+            request: request(),
+            since: NOW,
+            consent_for: vec!["openid".to_owned()],
+            user_uid: "user".to_owned(),
+            authenticated: true,
+        }
+    }
+
+    #[test]
+    fn ses_01_the_pending_request_is_bound_to_the_browser() {
+        let text = pending().seal(&ring(), &BROWSER, &mut SeededRng::new(1));
+        assert_eq!(Pending::unseal(&ring(), &BROWSER, &text, NOW), Ok(pending()));
+        assert_eq!(
+            Pending::unseal(&ring(), &OTHER, &text, NOW),
+            Err(PendingError::Forged)
+        );
+        assert_eq!(
+            Pending::unseal(&other_ring(), &BROWSER, &text, NOW),
+            Err(PendingError::Forged)
+        );
+    }
+
+    #[test]
+    fn ses_01_a_forged_request_is_refused() {
+        let text = pending().seal(&ring(), &BROWSER, &mut SeededRng::new(1));
+        let mut forged = text.clone().into_bytes();
+        let middle = forged.len() / 2;
+        forged[middle] = if forged[middle] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        for wrong in [forged.as_str(), "", "!", &text[..40], "AAAA"] {
+            assert_eq!(
+                Pending::unseal(&ring(), &BROWSER, wrong, NOW),
+                Err(PendingError::Forged)
+            );
+        }
+    }
+
+    #[test]
+    fn ses_01_a_request_expires_after_ten_minutes() {
+        let text = pending().seal(&ring(), &BROWSER, &mut SeededRng::new(1));
+        let later = |s| NOW + SignedDuration::from_secs(s);
+        assert!(Pending::unseal(&ring(), &BROWSER, &text, later(600)).is_ok());
+        assert_eq!(
+            Pending::unseal(&ring(), &BROWSER, &text, later(601)),
+            Err(PendingError::Expired)
+        );
+        // Another pod's clock may be a little behind.
+        assert!(Pending::unseal(&ring(), &BROWSER, &text, later(-5)).is_ok());
+    }
+
+    #[test]
+    fn ses_03_a_csrf_token_is_bound_to_the_browser() {
+        let token = csrf_token(&ring(), &BROWSER);
+        assert!(csrf_matches(&ring(), &BROWSER, &token));
+        assert!(!csrf_matches(&ring(), &OTHER, &token));
+        assert!(!csrf_matches(&other_ring(), &BROWSER, &token));
+        assert!(!csrf_matches(&ring(), &BROWSER, ""));
+        assert!(!csrf_matches(&ring(), &BROWSER, &format!("{token}A")));
+    }
+
+    proptest! {
+        #[test]
+        fn opening_never_panics(text in "\\PC{0,200}") {
+            prop_assert!(Pending::unseal(&ring(), &BROWSER, &text, NOW).is_err());
+            prop_assert!(!csrf_matches(&ring(), &BROWSER, &text));
+        }
+    }
 }

@@ -1,0 +1,141 @@
+//! What the tests of this crate start from: one client, one user, one login, one key ring.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use oidc_crds::client::Client;
+use oidc_crds::names::{Algorithm, Seconds};
+use oidc_crds::resources::{OidcClient, OidcUser};
+use oidc_crds::seal::KeyRing;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::key_ring::KeyRingData;
+use oidc_crds::testing::SeededRng;
+use oidc_crds::user::User;
+use oidc_crds::validate::{validate, validate_user};
+use serde_json::{Value, json};
+
+use crate::authorize::{AuthorizationRequest, Prompt, ResponseMode};
+use crate::records::{GrantRecord, Session};
+
+pub(crate) const ISSUER: &str = "https://id.example.com";
+pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+pub(crate) const REDIRECT: &str = "https://app.example.com/cb";
+/// RFC 7636 appendix B.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+pub(crate) fn ring() -> KeyRing {
+    KeyRing::new(KeyRingData::generate(NOW, &mut SeededRng::new(11)))
+}
+
+pub(crate) fn other_ring() -> KeyRing {
+    KeyRing::new(KeyRingData::generate(NOW, &mut SeededRng::new(12)))
+}
+
+/// Sets members of an object.
+fn merge(into: &mut Value, with: Value) {
+    match (into, with) {
+        (Value::Object(into), Value::Object(with)) => into.extend(with),
+        (into, with) => *into = with,
+    }
+}
+
+/// A client whose spec has these members beside or instead of the usual ones.
+pub(crate) fn client_with(spec: Value) -> Arc<Client> {
+    let mut object = json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1",
+        "kind": "OidcClient",
+        "metadata": {
+            "name": "app",
+            "namespace": "default",
+            "uid": "uid-app",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {
+            "displayName": "The App",
+            "redirectUris": [REDIRECT],
+            "grantTypes": ["authorization_code", "refresh_token"],
+            "scopes": ["openid", "profile", "email", "groups", "api"],
+            "audiences": ["https://api.example.com", "https://other.example.com"],
+        },
+    });
+    merge(&mut object["spec"], spec);
+    let object: OidcClient = serde_json::from_value(object).unwrap();
+    let mut installation = Installation::standalone(ISSUER, false);
+    installation.lifetimes.access_token = Seconds(900);
+    Arc::new(validate(&object, &installation, None).unwrap())
+}
+
+pub(crate) fn client() -> Arc<Client> {
+    client_with(json!({}))
+}
+
+pub(crate) fn public_client() -> Arc<Client> {
+    client_with(json!({"authentication": {"none": {}}}))
+}
+
+/// A user whose spec has these members beside or instead of the usual ones.
+pub(crate) fn user_with(spec: Value) -> User {
+    let mut object = json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1",
+        "kind": "OidcUser",
+        "metadata": {
+            "name": "jdoe",
+            "namespace": "oidc",
+            "uid": "uid-jdoe",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {
+            "groups": ["staff", "admins"],
+            "name": "Jane Doe",
+            "email": "jane@example.com",
+            "emailVerified": true,
+        },
+    });
+    merge(&mut object["spec"], spec);
+    let object: OidcUser = serde_json::from_value(object).unwrap();
+    validate_user(&object).unwrap()
+}
+
+pub(crate) fn user() -> User {
+    user_with(json!({}))
+}
+
+pub(crate) fn session() -> Session {
+    Session {
+        user_uid: "uid-jdoe".to_owned(),
+        subject: "jdoe".to_owned(),
+        auth_time: NOW,
+        amr: vec!["pwd".to_owned()],
+        created_at: NOW,
+    }
+}
+
+pub(crate) fn request() -> AuthorizationRequest {
+    AuthorizationRequest {
+        client_uid: "uid-app".to_owned(),
+        client_id: "default.app".to_owned(),
+        redirect_uri: Some(REDIRECT.to_owned()),
+        response_mode: ResponseMode::Query,
+        state: Some("state".to_owned()),
+        nonce: Some("nonce".to_owned()),
+        scope: strings(&["openid", "profile"]),
+        scope_changed: false,
+        code_challenge: Some(CHALLENGE.to_owned()),
+        audience: Vec::new(),
+        prompt: Prompt::default(),
+        max_age: None,
+        login_hint: None,
+    }
+}
+
+pub(crate) fn grant() -> GrantRecord {
+    GrantRecord::new(&request(), &client(), "sid".to_owned(), NOW)
+}
+
+pub(crate) fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// All algorithms, for tests over each.
+pub(crate) const ALGORITHMS: [Algorithm; 5] = Algorithm::ALL;
