@@ -28,5 +28,6 @@ pub mod schedule;
 pub mod seal;
 pub mod secrets;
 pub mod testing;
+mod time;
 pub mod user;
 pub mod validate;

@@ -1,15 +1,41 @@
-//! The life of a client's credentials as a pure function. The operator and the standalone provider both
-//! call it.
+//! The life of a client's credentials as a pure function: [`decide`]. The operator and the standalone
+//! provider both call it.
+//!
+//! - A replaced credential is accepted for an overlap. A new digest is in status before its secret is
+//!   delivered; only the first credential goes the other way, and a crash between its two writes is mended
+//!   by computing the digest from the Secret.
+//! - The Secret names the credential that it holds. What was minted after that one was never delivered.
+//! - A Secret that is gone or was edited is made anew. A status that is empty, or digests under a pepper
+//!   that is gone, are computed again from the Secret, and nothing is minted.
+//! - A `secretRef` that is late changes nothing.
 
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use rand_core::CryptoRng;
 
 use crate::client::Client;
-use crate::credentials::ClientSecret;
+use crate::credentials::{self, ClientSecret};
+use crate::encoding::{from_base64url, hex};
 use crate::names::Seconds;
 use crate::resources::Reason;
 use crate::resources::oidc_client::Credential;
+use crate::secrets::installation::Installation;
 use crate::secrets::pepper::Pepper;
+use crate::time::{later, stored};
+
+/// How many credentials of a client are kept; those that retire first go first.
+pub const KEPT: usize = 4;
+
+/// What a `secretRef`'s secret needs at least, where weak ones are not accepted: characters.
+pub const MIN_LENGTH: usize = 32;
+
+/// What a `secretRef`'s secret needs at least, where weak ones are not accepted: different characters.
+pub const MIN_VARIETY: usize = 8;
+
+/// Ids of credentials from a `secretRef`; the operator never delivers these.
+const GIVEN: &str = "ref-";
 
 /// What is found where the client's secret should be.
 #[derive(Debug, Clone)]
@@ -34,18 +60,40 @@ pub enum Found {
     GivenMissing,
 }
 
+/// What an installation says about credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a replaced secret is still accepted.
+    pub overlap: Seconds,
+    /// Whether a `secretRef` may hold a weak secret.
+    pub weak_secrets: bool,
+}
+
+impl Terms {
+    /// Those of an installation.
+    #[must_use]
+    pub fn of(installation: &Installation) -> Self {
+        Self {
+            overlap: installation.lifetimes.secret_overlap,
+            weak_secrets: installation.weak_secrets,
+        }
+    }
+}
+
 /// What to do about the credentials.
 #[derive(Debug, Clone)]
 pub struct Decision {
-    /// The credentials as status must list them in the end.
+    /// The credentials as status must list them in the end, oldest first; equal to the known ones if
+    /// nothing changes. Times are whole seconds, as the API server keeps them.
     pub credentials: Vec<Credential>,
-    /// A secret that must be in the app's Secret, with the id for the annotation.
+    /// A secret that must be written into the app's Secret, with the id for the annotation. `None`: the
+    /// secret that is there stays, or the client has none of ours.
     pub deliver: Option<Delivery>,
     /// Why, for Events; none if nothing changes.
     pub reasons: Vec<Reason>,
     /// When a credential retires next.
     pub next: Option<Timestamp>,
-    /// A problem that leaves the client without working credentials.
+    /// A problem that waits for somebody; the client has no other credentials than those listed.
     pub problem: Option<(Reason, String)>,
 }
 
@@ -66,10 +114,280 @@ pub fn decide(
     known: &[Credential],
     found: &Found,
     pepper: &Pepper,
-    overlap: Seconds,
+    terms: &Terms,
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Decision {
-    let _ = (client, known, found, pepper, overlap, now, rng);
-    todo!()
+    let mut life = Life {
+        uid: client.uid(),
+        pepper,
+        terms,
+        now,
+        first: known.is_empty(),
+        credentials: known.to_vec(),
+        reasons: Vec::new(),
+        deliver: None,
+        problem: None,
+    };
+    match found {
+        _ if client.is_public() => life.retire_all(),
+        Found::Nothing => life.mint(Reason::SecretCreated, rng),
+        Found::Ours {
+            credential_id,
+            secret,
+        } => {
+            life.ours(credential_id.as_deref(), secret.as_ref(), rng);
+        }
+        Found::Given { version, secret } => life.given(version, secret.as_ref()),
+        Found::GivenMissing => {
+            let message = "the Secret that `secretRef` names is not there; create it".to_owned();
+            life.problem = Some((Reason::SecretNotFound, message));
+        }
+    }
+    life.finish()
 }
+
+/// A decision in the making.
+struct Life<'a> {
+    uid: &'a str,
+    pepper: &'a Pepper,
+    terms: &'a Terms,
+    now: Timestamp,
+    /// Whether status knows no credential.
+    first: bool,
+    /// Oldest first.
+    credentials: Vec<Credential>,
+    reasons: Vec<Reason>,
+    deliver: Option<Delivery>,
+    problem: Option<(Reason, String)>,
+}
+
+impl Life<'_> {
+    /// A public client has none.
+    fn retire_all(&mut self) {
+        if !self.first {
+            self.reason(Reason::CredentialRetired);
+        }
+        self.credentials.clear();
+    }
+
+    /// Our Secret is there, with this id in its annotation and this secret in its data.
+    fn ours(&mut self, id: Option<&str>, secret: Option<&ClientSecret>, rng: &mut impl CryptoRng) {
+        let id = id.filter(|id| is_id(id));
+        let secret = secret.filter(|secret| is_generated(secret));
+        let at = id.and_then(|id| self.credentials.iter().position(|known| known.id == id));
+        match (at, secret) {
+            (Some(at), Some(secret)) if self.holds(at, secret) => {
+                self.restore(at, secret);
+                let undelivered = self.drop_undelivered(at);
+                self.settle(at);
+                if undelivered {
+                    self.mint(Reason::SecretUpdated, rng);
+                }
+            }
+            // Status is empty beside a Secret of ours.
+            (_, Some(secret)) if self.first => {
+                let lost = id.is_none();
+                let id = id.map_or_else(|| credentials::credential_id(rng), str::to_owned);
+                self.add(&id, secret);
+                self.reason(Reason::DigestsRestored);
+                self.deliver = lost.then(|| Delivery {
+                    credential_id: id,
+                    secret: secret.clone(),
+                    status_first: true,
+                });
+            }
+            // It was edited, or names a credential that nobody knows.
+            _ => {
+                if let Some(at) = at {
+                    self.drop_undelivered(at);
+                }
+                self.mint(Reason::SecretUpdated, rng);
+            }
+        }
+    }
+
+    /// The Secret that `secretRef` names is there.
+    fn given(&mut self, version: &str, secret: Option<&ClientSecret>) {
+        let secret = match judge(secret, self.terms.weak_secrets) {
+            Ok(secret) => secret,
+            Err(message) => {
+                self.problem = Some((Reason::SecretInvalid, message));
+                return;
+            }
+        };
+        let id = given_id(version, 0);
+        let same_value = |known: &Credential| credentials::matches(self.pepper, self.uid, known, secret);
+        // Its digest is under a pepper that is gone, so the version has to do.
+        let same_version = |known: &Credential| known.id == id && !self.has_pepper(known);
+        let known = &self.credentials;
+        let at = known
+            .iter()
+            .position(same_value)
+            .or_else(|| known.iter().position(same_version));
+        if let Some(at) = at {
+            self.restore(at, secret);
+            self.settle(at);
+            return;
+        }
+        // One version gives two values when `secretRef` comes to name another key of the Secret.
+        let is_free = |id: &String| known.iter().all(|known| known.id != *id);
+        let id = (0..).map(|n| given_id(version, n)).find(is_free).unwrap_or(id);
+        self.add(&id, secret);
+        if self.first {
+            self.reason(Reason::DigestsRestored);
+        }
+        self.settle(self.credentials.len() - 1);
+    }
+
+    /// Draws a new credential, current from now on and to be delivered.
+    fn mint(&mut self, why: Reason, rng: &mut impl CryptoRng) {
+        let (id, secret) = (credentials::credential_id(rng), ClientSecret::generate(rng));
+        self.add(&id, &secret);
+        self.settle(self.credentials.len() - 1);
+        self.reason(why);
+        self.deliver = Some(Delivery {
+            credential_id: id,
+            secret,
+            status_first: !self.first,
+        });
+    }
+
+    fn add(&mut self, id: &str, secret: &ClientSecret) {
+        self.credentials.push(Credential {
+            id: id.to_owned(),
+            digest: credentials::digest(self.pepper, self.uid, id, secret),
+            created_at: stored(self.now),
+            retires_at: None,
+        });
+    }
+
+    /// Makes one credential the current one: all others retire, if that is not planned already.
+    fn settle(&mut self, current: usize) {
+        let retires_at = stored(later(self.now, self.terms.overlap));
+        let mut rotated = false;
+        for (at, known) in self.credentials.iter_mut().enumerate() {
+            if at == current {
+                known.retires_at = None;
+            } else if known.retires_at.is_none() {
+                known.retires_at = Some(retires_at.clone());
+                rotated = true;
+            }
+        }
+        if rotated {
+            self.reason(Reason::CredentialRotated);
+        }
+    }
+
+    /// Whether a credential is that of the secret in our Secret. If its pepper is gone, that cannot be
+    /// told, and the Secret is believed.
+    fn holds(&self, at: usize, secret: &ClientSecret) -> bool {
+        let known = &self.credentials[at];
+        !self.has_pepper(known) || credentials::matches(self.pepper, self.uid, known, secret)
+    }
+
+    fn has_pepper(&self, known: &Credential) -> bool {
+        self.pepper.key(credentials::pepper_id(&known.digest)).is_some()
+    }
+
+    /// Computes a digest again that is not under the current pepper.
+    fn restore(&mut self, at: usize, secret: &ClientSecret) {
+        let known = &mut self.credentials[at];
+        if credentials::pepper_id(&known.digest) != self.pepper.current() {
+            known.digest = credentials::digest(self.pepper, self.uid, &known.id, secret);
+            self.reason(Reason::DigestsRestored);
+        }
+    }
+
+    /// Drops generated credentials that are newer than the one which the Secret names.
+    fn drop_undelivered(&mut self, named: usize) -> bool {
+        let before = self.credentials.len();
+        let mut at = 0;
+        self.credentials.retain(|known| {
+            at += 1;
+            at - 1 <= named || known.id.starts_with(GIVEN)
+        });
+        self.credentials.len() < before
+    }
+
+    fn reason(&mut self, reason: Reason) {
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn finish(mut self) -> Decision {
+        let (before, now) = (self.credentials.len(), self.now);
+        let retirement = |known: &Credential| known.retires_at.as_ref().map_or(Timestamp::MAX, |at| at.0);
+        self.credentials.retain(|known| retirement(known) > now);
+        while self.credentials.len() > KEPT {
+            let first = self
+                .credentials
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, known)| retirement(known));
+            let Some((at, _)) = first else { break };
+            self.credentials.remove(at);
+        }
+        if self.credentials.len() < before {
+            self.reason(Reason::CredentialRetired);
+        }
+        let next = self
+            .credentials
+            .iter()
+            .filter_map(|known| known.retires_at.as_ref());
+        Decision {
+            next: next.map(|at| at.0).min(),
+            credentials: self.credentials,
+            deliver: self.deliver,
+            reasons: self.reasons,
+            problem: self.problem,
+        }
+    }
+}
+
+/// Whether an annotation can be a generated credential's id.
+fn is_id(id: &str) -> bool {
+    id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Whether a secret can be one that we generated.
+fn is_generated(secret: &ClientSecret) -> bool {
+    from_base64url(secret.expose()).is_some_and(|bytes| bytes.len() == 32)
+}
+
+/// The id of a `secretRef`'s credential.
+fn given_id(version: &str, attempt: u32) -> String {
+    let text = match attempt {
+        0 => version.to_owned(),
+        _ => format!("{version}#{attempt}"),
+    };
+    format!("{GIVEN}{}", hex(&digest(&SHA256, text.as_bytes()).as_ref()[..8]))
+}
+
+/// Whether a given secret can be used; the message never holds it.
+fn judge(secret: Option<&ClientSecret>, weak: bool) -> Result<&ClientSecret, String> {
+    let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) else {
+        return Err("the Secret that `secretRef` names has no value under its key; add it".to_owned());
+    };
+    let text = secret.expose();
+    // RFC 6749 §A.2: client-secret = *VSCHAR.
+    if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Err(
+            "the secret that `secretRef` names may only have printable ASCII characters (RFC 6749 \
+                    §A.2); often a line break at its end is what is wrong"
+                .to_owned(),
+        );
+    }
+    let variety: BTreeSet<u8> = text.bytes().collect();
+    if !weak && (text.len() < MIN_LENGTH || variety.len() < MIN_VARIETY) {
+        return Err(format!(
+            "the secret that `secretRef` names is weak: it needs {MIN_LENGTH} characters, {MIN_VARIETY} of \
+             them different; for example the output of `openssl rand -hex 32`"
+        ));
+    }
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests;
