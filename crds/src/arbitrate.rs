@@ -1,20 +1,307 @@
 //! The only judge of rules between objects: taken ids and names. Both programs call it after `validate`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::client::Client;
+use crate::resources::Reason;
 use crate::secrets::installation::Installation;
 use crate::user::User;
 use crate::validate::Violation;
 
-/// The objects that lose against another, by UID. Of two users with one username or subject the older
-/// (creation time, then name) wins; a client id that equals a user's subject or username loses always;
-/// of two clients of one id in one namespace the older wins; an audience that equals another client's
-/// id loses.
+/// The objects that lose against another, by UID.
+///
+/// - Of two users with one username or subject the older (creation time, then name) wins.
+/// - A client id that equals a user's subject or username loses always.
+/// - One client id belongs to one namespace: the one whose grant stands first in the installation, and
+///   between equals the one with the older client. Inside it the older client wins.
+/// - An audience that equals another client's id loses.
+///
+/// A refused user or client takes no name or id away from others. An object that breaks several rules is listed with each.
 #[must_use]
 pub fn arbitrate(
     clients: &[&Client],
     users: &[&User],
     installation: &Installation,
 ) -> Vec<(String, Violation)> {
-    let _ = (clients, users, installation);
-    todo!()
+    let mut refused = Vec::new();
+    let names = arbitrate_users(users, &mut refused);
+    let ids = arbitrate_ids(clients, &names, installation, &mut refused);
+    arbitrate_audiences(clients, &ids, &mut refused);
+    refused
+}
+
+/// All subjects and usernames that are taken.
+fn arbitrate_users<'a>(users: &[&'a User], refused: &mut Vec<(String, Violation)>) -> BTreeSet<&'a str> {
+    let mut sorted = users.to_vec();
+    sorted.sort_by_key(|user| (user.created_at, &user.name, &user.uid));
+    let (mut subjects, mut usernames) = (BTreeMap::new(), BTreeMap::new());
+    for user in sorted {
+        let subject: Option<&&User> = subjects.get(user.subject());
+        let username: Option<&&User> = usernames.get(user.username());
+        let taken = [
+            ("spec.subject", "subject", subject),
+            ("spec.username", "username", username),
+        ];
+        let mut free = true;
+        for (field, what, older) in taken {
+            if let Some(older) = older {
+                free = false;
+                let message = format!("the older user {} has this {what}: choose another", older.name);
+                refused.push((user.uid.clone(), violation(field, Reason::NameTaken, message)));
+            }
+        }
+        if free {
+            subjects.insert(user.subject(), user);
+            usernames.insert(user.username(), user);
+        }
+    }
+    subjects.into_keys().chain(usernames.into_keys()).collect()
+}
+
+/// The winner of each client id.
+fn arbitrate_ids<'a>(
+    clients: &[&'a Client],
+    names: &BTreeSet<&str>,
+    installation: &Installation,
+    refused: &mut Vec<(String, Violation)>,
+) -> BTreeMap<&'a str, &'a Client> {
+    let mut sorted = clients.to_vec();
+    sorted.sort_by_cached_key(|client| {
+        let grant = installation.grants_client_id(&client.namespace, &client.client_id);
+        // a computed id needs no grant, and nobody else can have it
+        (
+            grant.unwrap_or(usize::MAX),
+            client.created_at,
+            &client.namespace,
+            &client.name,
+            &client.uid,
+        )
+    });
+    let mut ids: BTreeMap<&str, &Client> = BTreeMap::new();
+    for client in sorted {
+        if names.contains(client.client_id()) {
+            let message = "a user has this name as subject or username: choose another id".to_owned();
+            refused.push((
+                client.uid.clone(),
+                violation("spec.clientId", Reason::NameTaken, message),
+            ));
+            continue;
+        }
+        match ids.get(client.client_id()) {
+            None => {
+                ids.insert(client.client_id(), client);
+            }
+            Some(winner) => {
+                // who may not read another namespace learns nothing of it
+                let message = if winner.namespace == client.namespace {
+                    format!("the older client {} has this id: choose another", winner.name)
+                } else {
+                    "a client of another namespace has this id: choose another".to_owned()
+                };
+                refused.push((
+                    client.uid.clone(),
+                    violation("spec.clientId", Reason::ClientIdTaken, message),
+                ));
+            }
+        }
+    }
+    ids
+}
+
+/// Were a token's audience a client's id, the token could pass for that client's ID token.
+fn arbitrate_audiences(
+    clients: &[&Client],
+    ids: &BTreeMap<&str, &Client>,
+    refused: &mut Vec<(String, Violation)>,
+) {
+    for client in clients {
+        let lists = [
+            ("spec.audiences", &client.audiences),
+            ("spec.resourceServerFor", &client.resource_server_for),
+        ];
+        for (field, list) in lists {
+            for (index, audience) in list.iter().enumerate() {
+                let owner = ids.get(audience.as_str());
+                if owner.is_some_and(|owner| owner.uid != client.uid) {
+                    let message = "is the id of another client: choose another audience".to_owned();
+                    refused.push((
+                        client.uid.clone(),
+                        violation(&format!("{field}[{index}]"), Reason::ClientIdTaken, message),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn violation(field: &str, reason: Reason, message: String) -> Violation {
+    Violation {
+        field: field.to_owned(),
+        reason,
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::validate::{validate, validate_user};
+
+    const GRANTS: &str = "
+        release: oidc
+        issuer: https://oidc.identity.svc.cluster.local
+        className: oidc
+        defaultClass: true
+        namespaces: {clusterWide: {selector: null}}
+        jwksMaxAge: 300s
+        grants:
+          - {namespaces: [team-b], clientIds: [shop]}
+          - {namespaces: ['*'], clientIds: ['*']}
+        ";
+
+    fn installation() -> Installation {
+        Installation::parse(GRANTS).unwrap()
+    }
+
+    fn client(uid: &str, namespace: &str, minute: u8, id: Option<&str>) -> Client {
+        let object = serde_json::from_value(json!({
+            "metadata": {
+                "name": uid, "namespace": namespace, "uid": uid,
+                "creationTimestamp": format!("2026-11-25T09:{minute:02}:00Z"),
+            },
+            "spec": {"clientId": id, "redirectUris": ["https://a.example/cb"]},
+        }))
+        .unwrap();
+        validate(&object, &installation(), None).unwrap()
+    }
+
+    fn user(uid: &str, minute: u8, subject: &str, username: &str) -> User {
+        let object = serde_json::from_value(json!({
+            "metadata": {
+                "name": uid, "namespace": "identity", "uid": uid,
+                "creationTimestamp": format!("2026-11-25T09:{minute:02}:00Z"),
+            },
+            "spec": {"subject": subject, "username": username},
+        }))
+        .unwrap();
+        validate_user(&object).unwrap()
+    }
+
+    fn losers(clients: &[Client], users: &[User]) -> Vec<(String, Reason)> {
+        let clients: Vec<&Client> = clients.iter().collect();
+        let users: Vec<&User> = users.iter().collect();
+        arbitrate(&clients, &users, &installation())
+            .into_iter()
+            .map(|(uid, violation)| (uid, violation.reason))
+            .collect()
+    }
+
+    fn loses(uid: &str, reason: Reason) -> Vec<(String, Reason)> {
+        vec![(uid.to_owned(), reason)]
+    }
+
+    #[test]
+    fn different_names_disturb_nobody() {
+        let clients = [
+            client("a", "team-a", 0, None),
+            client("b", "team-a", 1, Some("b")),
+        ];
+        let users = [user("u", 0, "u", "u"), user("v", 1, "v", "v")];
+        assert_eq!(losers(&clients, &users), []);
+        assert_eq!(losers(&[], &[]), []);
+    }
+
+    #[test]
+    fn the_older_user_wins() {
+        let users = [user("young", 5, "1", "jdoe"), user("old", 1, "2", "jdoe")];
+        assert_eq!(losers(&[], &users), loses("young", Reason::NameTaken));
+        let users = [user("young", 5, "1", "a"), user("old", 1, "1", "b")];
+        assert_eq!(losers(&[], &users), loses("young", Reason::NameTaken));
+        // of the same age: by name
+        let users = [user("b", 1, "1", "x"), user("a", 1, "2", "x")];
+        assert_eq!(losers(&[], &users), loses("b", Reason::NameTaken));
+    }
+
+    #[test]
+    fn a_refused_user_takes_no_name_away() {
+        let users = [
+            user("old", 1, "1", "jdoe"),
+            user("refused", 2, "2", "jdoe"),
+            user("young", 3, "2", "other"),
+        ];
+        assert_eq!(losers(&[], &users), loses("refused", Reason::NameTaken));
+        let clients = [client("c", "team-a", 9, Some("3"))];
+        let users = [user("old", 1, "1", "jdoe"), user("refused", 2, "3", "jdoe")];
+        assert_eq!(losers(&clients, &users), loses("refused", Reason::NameTaken));
+    }
+
+    #[test]
+    fn a_user_wins_against_any_client() {
+        let users = [user("u", 9, "sub-1", "team-a.c")];
+        assert_eq!(
+            losers(&[client("c", "team-a", 0, None)], &users),
+            loses("c", Reason::NameTaken)
+        );
+        assert_eq!(
+            losers(&[client("c", "team-a", 0, Some("sub-1"))], &users),
+            loses("c", Reason::NameTaken)
+        );
+    }
+
+    #[test]
+    fn the_older_client_of_a_namespace_wins() {
+        let clients = [
+            client("young", "team-a", 5, Some("x")),
+            client("old", "team-a", 1, Some("x")),
+        ];
+        assert_eq!(losers(&clients, &[]), loses("young", Reason::ClientIdTaken));
+        let clients = [
+            client("b", "team-a", 1, Some("x")),
+            client("a", "team-a", 1, Some("x")),
+        ];
+        assert_eq!(losers(&clients, &[]), loses("b", Reason::ClientIdTaken));
+    }
+
+    #[test]
+    fn an_id_belongs_to_the_namespace_of_the_first_grant() {
+        let clients = [
+            client("squatter", "team-a", 1, Some("shop")),
+            client("owner", "team-b", 5, Some("shop")),
+        ];
+        assert_eq!(losers(&clients, &[]), loses("squatter", Reason::ClientIdTaken));
+        let clients = [
+            client("old", "team-a", 1, Some("other")),
+            client("young", "team-b", 5, Some("other")),
+        ];
+        assert_eq!(losers(&clients, &[]), loses("young", Reason::ClientIdTaken));
+    }
+
+    #[test]
+    fn no_message_tells_of_another_namespace() {
+        let (a, b) = (
+            client("a", "team-a", 1, Some("x")),
+            client("b", "team-b", 5, Some("x")),
+        );
+        let told = arbitrate(&[&a, &b], &[], &installation());
+        assert!(!told[0].1.message.contains("team-a"), "{}", told[0].1);
+    }
+
+    #[test]
+    fn an_audience_is_nobodys_client_id() {
+        let (mut a, b) = (
+            client("a", "team-a", 9, None),
+            client("b", "team-b", 1, Some("b")),
+        );
+        // the validator asks for a URI, which no id can be; this rule does not rely on it
+        a.audiences = vec!["b".into(), "team-a.a".into()];
+        assert_eq!(
+            losers(&[a.clone(), b.clone()], &[]),
+            loses("a", Reason::ClientIdTaken)
+        );
+        a.audiences.clear();
+        a.resource_server_for = vec!["b".into()];
+        assert_eq!(losers(&[a, b], &[]), loses("a", Reason::ClientIdTaken));
+    }
 }

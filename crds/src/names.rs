@@ -17,8 +17,50 @@ pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
 /// Annotation of a pod's Lease: the key set that the pod holds, `<revision>-<digest>`.
 pub const ANNOTATION_KEY_SET: &str = "oidc-operator.dev/key-set";
 
+/// The scopes that every client may have: they bring claims about the person (OpenID Connect Core §5.4;
+/// `groups` is ours). All others are granted by the installation.
+pub const STANDARD_SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "groups"];
+
+/// Patterns of schemas: what the API server refuses at once. The validator checks all of it again.
+pub mod patterns {
+    /// A DNS label (RFC 1123).
+    pub const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+    /// A DNS name (RFC 1123), as objects have.
+    pub const DNS_NAME: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
+    /// A key of a Secret's data.
+    pub const DATA_KEY: &str = "^[-._a-zA-Z0-9]+$";
+    /// A client id of one's own: no dot, since `<namespace>.<name>` has one.
+    pub const CLIENT_ID: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
+    /// An absolute URI (RFC 3986 §4.3).
+    pub const URI: &str = r"^[a-z][a-z0-9+.-]*:[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$";
+    /// An address of the web.
+    pub const WEB_URI: &str = r"^https?://[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$";
+    /// An origin (RFC 6454 §6.2): no path.
+    pub const ORIGIN: &str = r"^https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$";
+    /// A scope token (RFC 6749 §3.3).
+    pub const SCOPE: &str = r"^[!#-\[\]-~]+$";
+    /// A subject: visible ASCII.
+    pub const SUBJECT: &str = "^[!-~]+$";
+    /// A birthday (OpenID Connect Core §5.1).
+    pub const BIRTHDATE: &str = "^[0-9]{4}(-[0-9]{2}-[0-9]{2})?$";
+    /// A time zone.
+    pub const ZONEINFO: &str = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
+    /// A language tag (BCP 47), with `_` for `-` allowed (OpenID Connect Core §5.1).
+    pub const LOCALE: &str = "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$";
+    /// An e-mail address, roughly.
+    pub const EMAIL: &str = "^[^@ ]{1,64}@[^@ ]+$";
+    /// A phone number: E.164, readable, with an extension (RFC 3966).
+    pub const PHONE: &str = "^[+][1-9][0-9 ().-]{4,30}(;ext=[0-9]{1,10})?$";
+}
+
+/// A field's own description says more than that of its type, but would lose against it.
+fn undescribed(schema: &mut schemars::Schema) {
+    schema.remove("description");
+}
+
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = undescribed)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,
@@ -72,6 +114,7 @@ impl FromStr for Algorithm {
 /// A grant type (RFC 6749 §1.3), as in the `grant_type` parameter and in client metadata (RFC 7591 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = undescribed)]
 pub enum GrantType {
     /// A code from the authorization endpoint (RFC 6749 §4.1).
     AuthorizationCode,
@@ -103,6 +146,7 @@ impl GrantType {
 /// A response type (RFC 6749 §3.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = undescribed)]
 pub enum ResponseType {
     /// An authorization code.
     Code,
@@ -111,6 +155,7 @@ pub enum ResponseType {
 /// What kind of application a client is (OpenID Connect Registration §2; `service` is ours: no redirects).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = undescribed)]
 pub enum ApplicationType {
     /// Runs on a server or in a browser; https redirects (http for loopback only).
     Web,
@@ -123,6 +168,7 @@ pub enum ApplicationType {
 /// How a secret is presented (RFC 6749 §2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = undescribed)]
 pub enum SecretMethod {
     /// In the Authorization header.
     ClientSecretBasic,
@@ -133,6 +179,7 @@ pub enum SecretMethod {
 /// Whether a proof key is demanded (RFC 7636); `S256` is the only method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = undescribed)]
 pub enum Pkce {
     /// Each authorization request must have a challenge.
     Required,
@@ -143,6 +190,7 @@ pub enum Pkce {
 /// When a person is asked to consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = undescribed)]
 pub enum Consent {
     /// Once per client and set of scopes.
     Remember,
@@ -152,6 +200,7 @@ pub enum Consent {
 
 /// The `typ` of access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = undescribed)]
 pub enum AccessTokenType {
     /// `at+jwt` (RFC 9068).
     #[serde(rename = "at+jwt")]
@@ -169,6 +218,9 @@ impl Seconds {
     /// The pattern of its text, for schemas.
     pub const PATTERN: &str = "^([0-9]{1,9}(d|h|m|s)){1,4}$";
 
+    /// The longest that is read: 100 years.
+    pub const MAX: Self = Self(36_500 * 86400);
+
     /// As a span for adding to a timestamp.
     #[must_use]
     pub fn span(self) -> jiff::SignedDuration {
@@ -183,16 +235,13 @@ impl FromStr for Seconds {
         let wrong = || {
             format!(
                 "`{}` is no duration: write for example 15m, 1h30m or 90d",
-                text.escape_debug()
+                text.chars().take(44).collect::<String>().escape_debug()
             )
         };
-        let (mut total, mut number) = (0_u64, String::new());
-        if text.is_empty() || text.len() > 44 {
-            return Err(wrong());
-        }
+        let (mut total, mut digits, mut parts) = (0_u64, String::new(), 0);
         for c in text.chars() {
-            if c.is_ascii_digit() {
-                number.push(c);
+            if c.is_ascii_digit() && digits.len() < 9 {
+                digits.push(c);
                 continue;
             }
             let unit = match c {
@@ -202,17 +251,20 @@ impl FromStr for Seconds {
                 'd' => 86400,
                 _ => return Err(wrong()),
             };
-            let n: u64 = number.parse().map_err(|_| wrong())?;
-            total = n
-                .checked_mul(unit)
-                .and_then(|n| total.checked_add(n))
-                .ok_or_else(wrong)?;
-            number.clear();
+            // 4 × 999 999 999 d fits by far
+            total += digits.parse::<u64>().map_err(|_| wrong())? * unit;
+            digits.clear();
+            parts += 1;
+            if parts > 4 {
+                return Err(wrong());
+            }
         }
-        if number.is_empty() {
-            Ok(Self(total))
-        } else {
+        if parts == 0 || !digits.is_empty() {
             Err(wrong())
+        } else if total > Self::MAX.0 {
+            Err(format!("a duration may have {} at most", Self::MAX))
+        } else {
+            Ok(Self(total))
         }
     }
 }
@@ -260,5 +312,72 @@ impl JsonSchema for Seconds {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({"type": "string", "pattern": Self::PATTERN, "maxLength": 44})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written() {
+        for (text, seconds) in [
+            ("15m", 900),
+            ("1h30m", 5400),
+            ("90d", 7_776_000),
+            ("0s", 0),
+            ("1s1s", 2),
+            ("000000001s", 1),
+        ] {
+            assert_eq!(text.parse(), Ok(Seconds(seconds)), "{text}");
+        }
+        for (seconds, text) in [(0, "0s"), (61, "1m1s"), (86400, "1d"), (90061, "1d1h1m1s")] {
+            assert_eq!(Seconds(seconds).to_string(), text);
+        }
+        for bad in [
+            "",
+            "15",
+            "m",
+            "15 m",
+            "-1s",
+            "1.5h",
+            "1w",
+            "1M",
+            "15m\n",
+            "٣s",
+            "1s1s1s1s1s",
+            "0000000001s",
+            "999999999d",
+            "36501d",
+        ] {
+            assert!(bad.parse::<Seconds>().is_err(), "{bad}");
+        }
+        assert_eq!("36500d".parse(), Ok(Seconds::MAX));
+    }
+
+    #[test]
+    fn vocabularies_are_written_as_they_are_sent() {
+        for grant in GrantType::ALL {
+            assert_eq!(serde_json::to_value(grant).unwrap(), grant.as_str());
+        }
+        for algorithm in Algorithm::ALL {
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), algorithm.as_str());
+            assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
+        }
+        assert_eq!("none".parse::<Algorithm>(), Err(()));
+    }
+
+    proptest! {
+        #[test]
+        fn durations_never_panic(text in ".*", digits in "[0-9dhms]{0,50}") {
+            let _ = (text.parse::<Seconds>(), digits.parse::<Seconds>());
+        }
+
+        #[test]
+        fn durations_survive_writing(seconds in 0..=Seconds::MAX.0) {
+            prop_assert_eq!(Seconds(seconds).to_string().parse(), Ok(Seconds(seconds)));
+        }
     }
 }

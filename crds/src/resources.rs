@@ -1,6 +1,8 @@
 //! The custom resources as the API server stores them, one kind a file.
 
 pub mod condition;
+pub mod definitions;
+pub mod limits;
 pub mod oidc_client;
 pub mod oidc_user;
 pub mod signing_key;

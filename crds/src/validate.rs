@@ -1,12 +1,27 @@
-//! The only validator: status and serving ask the same function, so they cannot disagree.
+//! The only validator: status and serving ask the same functions, so they cannot disagree.
+//!
+//! One kind a file; each rule names its field and says how to mend it, and all broken rules are told at
+//! once. To add a rule: a line in the function of its part of the spec, a test beside it, and, if the API
+//! server can see it, a CEL rule beside the field in [`resources`](crate::resources).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::client::Client;
-use crate::resources::{OidcClient, OidcUser, Reason, SigningKey};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::resources::{OidcClient, Reason};
 use crate::secrets::installation::Installation;
-use crate::user::User;
+
+mod client;
+mod signing_key;
+pub(crate) mod text;
+pub(crate) mod uri;
+mod user;
+
+pub use client::validate;
+pub use signing_key::{shortest_publish_for, validate_signing_key};
+pub use user::validate_user;
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,38 +40,6 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Judges a client; reports every violation at once. `namespace_labels` are those of the object's
-/// namespace, needed only where the installation selects namespaces by label (`None`: not known yet).
-///
-/// # Errors
-/// All violations, never an empty list.
-pub fn validate(
-    client: &OidcClient,
-    installation: &Installation,
-    namespace_labels: Option<&BTreeMap<String, String>>,
-) -> Result<Client, Vec<Violation>> {
-    let _ = (client, installation, namespace_labels);
-    todo!()
-}
-
-/// Judges a user.
-///
-/// # Errors
-/// All violations, never an empty list.
-pub fn validate_user(user: &OidcUser) -> Result<User, Vec<Violation>> {
-    let _ = user;
-    todo!()
-}
-
-/// Judges a signing key.
-///
-/// # Errors
-/// All violations, never an empty list.
-pub fn validate_signing_key(key: &SigningKey, installation: &Installation) -> Result<(), Vec<Violation>> {
-    let _ = (key, installation);
-    todo!()
-}
-
 /// Whether this installation is the one that a client with this `className` belongs to.
 #[must_use]
 pub fn is_ours(client: &OidcClient, installation: &Installation) -> bool {
@@ -67,4 +50,94 @@ pub fn is_ours(client: &OidcClient, installation: &Installation) -> bool {
         .map_or(installation.default_class, |class| {
             *class == installation.class_name
         })
+}
+
+/// The broken rules so far.
+#[derive(Debug, Default)]
+struct Violations(Vec<Violation>);
+
+impl Violations {
+    fn add(&mut self, reason: Reason, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Violation {
+            field: field.into(),
+            reason,
+            message: message.into(),
+        });
+    }
+
+    fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.add(Reason::Invalid, field, message);
+    }
+
+    /// Takes the good value, or notes that `value` of `field` is not good.
+    fn check<T>(&mut self, field: impl Into<String>, value: &str, result: Result<T, String>) -> Option<T> {
+        result
+            .map_err(|wrong| self.invalid(field, format!("{} {wrong}", text::quoted(value))))
+            .ok()
+    }
+
+    fn check_optional(
+        &mut self,
+        field: &str,
+        value: Option<&String>,
+        rule: impl FnOnce(&str) -> Result<(), String>,
+    ) {
+        if let Some(value) = value {
+            self.check(field, value, rule(value));
+        }
+    }
+
+    /// The length of a list, and that nothing is in it twice.
+    fn list<T: Ord>(&mut self, field: &str, items: &[T], most: usize) {
+        if items.len() > most {
+            self.invalid(field, format!("has {} items, {most} are allowed", items.len()));
+        }
+        let mut seen = BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            if !seen.insert(item) {
+                self.invalid(format!("{field}[{index}]"), "is there twice: remove it");
+            }
+        }
+    }
+
+    fn or<T>(self, good: T) -> Result<T, Vec<Violation>> {
+        if self.0.is_empty() { Ok(good) } else { Err(self.0) }
+    }
+}
+
+/// What the API server gives each object.
+#[derive(Debug, Clone)]
+struct Identity {
+    uid: String,
+    namespace: String,
+    name: String,
+    created_at: Timestamp,
+}
+
+/// Whatever is missing is a violation, and empty in the answer.
+fn identity(metadata: &ObjectMeta, violations: &mut Violations) -> Identity {
+    let mut member = |field: &str, value: &Option<String>| {
+        let value = value.clone().unwrap_or_default();
+        if value.is_empty() {
+            violations.invalid(format!("metadata.{field}"), "is missing");
+        }
+        value
+    };
+    let uid = member("uid", &metadata.uid);
+    let namespace = member("namespace", &metadata.namespace);
+    let name = member("name", &metadata.name);
+    let created_at = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    if created_at.is_none() {
+        violations.invalid("metadata.creationTimestamp", "is missing");
+    }
+    // it is as good as gone, whatever finalizer of others keeps it
+    if metadata.deletion_timestamp.is_some() {
+        violations.invalid("metadata.deletionTimestamp", "the object is being deleted");
+    }
+    Identity {
+        uid,
+        namespace,
+        name,
+        created_at: created_at.unwrap_or_default(),
+    }
 }

@@ -2,6 +2,45 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::limits;
+
+/// The schema of a list of conditions: a map by `type`, with the bounds that metav1 documents.
+pub(super) fn list_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": limits::CONDITIONS,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "description": "A condition (metav1).",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {"type": "string", "maxLength": 316, "description": "What it speaks of."},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"], "description": "Whether it holds."},
+                "reason": {
+                    "type": "string", "minLength": 1, "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                    "description": "Why, in one word."
+                },
+                "message": {"type": "string", "maxLength": MESSAGE, "description": "Why, for people."},
+                "observedGeneration": {
+                    "type": "integer", "format": "int64", "minimum": 0,
+                    "description": "The generation of the spec that it speaks of."
+                },
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time",
+                    "description": "When its status last changed."
+                },
+            },
+        },
+    })
+}
+
+/// The most characters of a condition's message.
+const MESSAGE: usize = 32_768;
 
 /// What a condition speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -163,10 +202,62 @@ pub fn merge(old: &[Condition], claims: &[Claim], generation: i64, now: Timestam
                 type_: claim.kind.as_str().to_owned(),
                 status: status.to_owned(),
                 reason: claim.reason.as_str().to_owned(),
-                message: claim.message.chars().take(32_768).collect(),
+                message: claim.message.chars().take(MESSAGE).collect(),
                 observed_generation: Some(generation),
                 last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(since),
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(kind: ConditionType, holds: Option<bool>, message: &str) -> Claim {
+        Claim {
+            kind,
+            holds,
+            reason: Reason::Ready,
+            message: message.to_owned(),
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_while_its_status_stays() {
+        let first = merge(&[], &[claim(ConditionType::Ready, Some(false), "a")], 1, at(1));
+        let second = merge(&first, &[claim(ConditionType::Ready, Some(false), "b")], 2, at(2));
+        assert_eq!(second[0].last_transition_time.0, at(1));
+        assert_eq!(
+            (second[0].message.as_str(), second[0].observed_generation),
+            ("b", Some(2))
+        );
+        let third = merge(&second, &[claim(ConditionType::Ready, Some(true), "b")], 2, at(3));
+        assert_eq!(third[0].last_transition_time.0, at(3));
+        assert_eq!(third[0].status, "True");
+        // what is merged twice does not change, so it need not be written
+        assert_eq!(
+            merge(&third, &[claim(ConditionType::Ready, Some(true), "b")], 2, at(9)),
+            third
+        );
+    }
+
+    #[test]
+    fn conditions_are_those_that_are_claimed() {
+        let old = merge(&[], &[claim(ConditionType::Published, None, "")], 1, at(1));
+        assert_eq!(old[0].status, "Unknown");
+        let long = "x".repeat(40_000);
+        let claims = [
+            claim(ConditionType::Accepted, Some(true), &long),
+            claim(ConditionType::Ready, Some(true), ""),
+        ];
+        let new = merge(&old, &claims, 1, at(2));
+        let types: Vec<&str> = new.iter().map(|condition| condition.type_.as_str()).collect();
+        assert_eq!(types, ["Accepted", "Ready"]);
+        assert_eq!(new[0].message.len(), MESSAGE);
+    }
 }

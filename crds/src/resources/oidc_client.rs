@@ -5,8 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits;
 use crate::names::{
     AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, Pkce, ResponseType, SecretMethod,
+    patterns,
 };
 
 /// An application that signs people in with OpenID Connect, or asks for tokens for itself. Its
@@ -16,55 +18,125 @@ use crate::names::{
     group = "oidc-operator.dev",
     version = "v1alpha1",
     kind = "OidcClient",
+    doc = "An application that signs people in, or asks for tokens for itself.",
     namespaced,
     status = "OidcClientStatus",
     shortname = "oidcc",
-    category = "oidc"
+    category = "oidc",
+    printcolumn(name = "Client ID", type_ = "string", json_path = ".status.clientId"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[cfg_attr(feature = "cel", kube(cel))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "has(self.grantTypes) && !('authorization_code' in self.grantTypes) \
+     || has(self.redirectUris) && size(self.redirectUris) > 0"
+).message("the grant authorization_code needs a redirect URI").field_path(".redirectUris"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.grantTypes) || !('refresh_token' in self.grantTypes) || 'authorization_code' in self.grantTypes"
+).message("the grant refresh_token needs authorization_code").field_path(".grantTypes"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.authentication) || !has(self.authentication.none) \
+     || !has(self.grantTypes) || !('client_credentials' in self.grantTypes)"
+).message("a public client cannot have the grant client_credentials").field_path(".grantTypes"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.authentication) || !has(self.authentication.none) || !has(self.pkce) || self.pkce == 'required'"
+).message("PKCE must be required for a public client").field_path(".pkce"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.authentication) || !has(self.authentication.none) || !has(self.secretRef)"
+).message("a public client has no secret").field_path(".secretRef"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.applicationType) || self.applicationType != 'service' \
+     || has(self.grantTypes) && self.grantTypes.all(g, g == 'client_credentials')"
+).message("a service has the grant client_credentials only").field_path(".grantTypes"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.applicationType) || self.applicationType != 'service' \
+     || !has(self.redirectUris) || size(self.redirectUris) == 0"
+).message("a service has no redirect URIs").field_path(".redirectUris"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.secretRef) || !has(self.secret) || !has(self.secret.name) || self.secret.name != self.secretRef.name"
+).message("the operator never writes the Secret of secretRef: name another one").field_path(".secret"))]
 pub struct OidcClientSpec {
     /// The installation that serves this client; without it, the one marked default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::LABEL), pattern(patterns::DNS_LABEL))]
     pub class_name: Option<String>,
     /// A client id of your own instead of `<namespace>.<name>`; the installation must grant it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLIENT_ID), pattern(patterns::CLIENT_ID))]
     pub client_id: Option<String>,
     /// The name that people see when they sign in and consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::DISPLAY_NAME))]
     pub display_name: Option<String>,
     /// https address of a logo for the consent page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub logo_uri: Option<String>,
     /// https address of the application's home page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub client_uri: Option<String>,
     /// https address of its privacy policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub policy_uri: Option<String>,
     /// https address of its terms of service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub tos_uri: Option<String>,
     /// Where codes may be sent; compared exactly (RFC 9700 §2.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST), inner(length(max = limits::REDIRECT_URI), pattern(patterns::URI)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new(
+        "self.all(u, !u.contains('#') && !u.contains('*'))"
+    ).message("no fragment and no wildcard: redirect URIs are compared exactly"))]
+    #[x_kube(validation = Rule::new(
+        "self.all(u, u.startsWith('https://') \
+         || u.matches('^http://(localhost|127[.]0[.]0[.]1|\\\\[::1\\\\])(:[0-9]+)?([/?]|$)') \
+         || u.matches('^[a-z][a-z0-9+-]*[.][a-z0-9+.-]*:/'))"
+    ).message("https, http on loopback only, or a custom scheme with a dot, like com.example.app:/callback"))]
     pub redirect_uris: Vec<String>,
     /// Origins whose browsers may call token, userinfo and revocation; none listed: any origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST), inner(length(max = limits::ORIGIN), pattern(patterns::ORIGIN)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_origins: Vec<String>,
     /// Grants that it may use; default `[authorization_code]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 3))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub grant_types: Option<Vec<GrantType>>,
     /// Response types that it may ask for; default `[code]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub response_types: Option<Vec<ResponseType>>,
     /// Scopes that it may ask for; default `[openid, profile, email]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::LIST), inner(length(min = 1, max = limits::SCOPE), pattern(patterns::SCOPE)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub scopes: Option<Vec<String>>,
     /// Audiences that it may request beside the issuer; the installation must grant them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST), inner(length(max = limits::URI), pattern(patterns::URI)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub audiences: Vec<String>,
     /// The audiences that it is: it may introspect tokens for them; the installation must grant them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST), inner(length(max = limits::URI), pattern(patterns::URI)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub resource_server_for: Vec<String>,
     /// What kind of application it is; default `web`, or `native` if all redirect URIs are loopback or custom schemes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +155,8 @@ pub struct OidcClientSpec {
     pub tokens: Option<Tokens>,
     /// Only people in one of these groups may use it; none listed: everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::GROUPS), inner(length(min = 1, max = limits::GROUP)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_groups: Vec<String>,
     /// The Secret that the operator writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +169,7 @@ pub struct OidcClientSpec {
 /// How a client authenticates: exactly one member.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.clientSecret) != has(self.none)").message("exactly one of clientSecret and none"))]
 pub struct Authentication {
     /// With a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +213,7 @@ pub struct Tokens {
 pub struct SecretOutput {
     /// Its name; default `<name of the OidcClient>-oidc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
     pub name: Option<String>,
 }
 
@@ -146,9 +222,11 @@ pub struct SecretOutput {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The Secret's name.
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
     pub name: String,
     /// The key; default `CLIENT_SECRET`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DATA_KEY))]
     pub key: Option<String>,
 }
 
@@ -158,16 +236,19 @@ pub struct SecretKeyRef {
 pub struct OidcClientStatus {
     /// The client's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::ANY_CLIENT_ID))]
     pub client_id: Option<String>,
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Accepted`, `CredentialsReady`, `Ready`.
     #[serde(default)]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "super::condition::list_schema")]
     pub conditions: Vec<Condition>,
     /// Digests of the secrets that are accepted now.
     #[serde(default)]
+    #[schemars(length(max = limits::CREDENTIALS))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub credentials: Vec<Credential>,
     /// The Secret that was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,8 +260,10 @@ pub struct OidcClientStatus {
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
     /// Random name of the credential, or for a `secretRef` a name derived from its Secret's version.
+    #[schemars(length(max = limits::VERSION))]
     pub id: String,
     /// `<pepper id>:` and the base64url HMAC-SHA-256 of the secret; useless without the pepper.
+    #[schemars(length(max = limits::DIGEST))]
     pub digest: String,
     /// When it was made.
     pub created_at: Time,
@@ -194,9 +277,12 @@ pub struct Credential {
 #[serde(rename_all = "camelCase")]
 pub struct WrittenSecret {
     /// Its name.
+    #[schemars(length(max = limits::NAME))]
     pub name: String,
     /// Its UID.
+    #[schemars(length(max = limits::VERSION))]
     pub uid: String,
     /// Its resourceVersion.
+    #[schemars(length(max = limits::VERSION))]
     pub resource_version: String,
 }

@@ -5,25 +5,51 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits;
+use crate::names::patterns;
+
 /// A person who can sign in. Lives in the installation's own namespace.
 #[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "oidc-operator.dev",
     version = "v1alpha1",
     kind = "OidcUser",
+    doc = "A person who can sign in.",
     namespaced,
     status = "OidcUserStatus",
     shortname = "oidcu",
-    category = "oidc"
+    category = "oidc",
+    printcolumn(name = "Username", type_ = "string", json_path = ".spec.username"),
+    printcolumn(name = "Disabled", type_ = "boolean", json_path = ".spec.disabled"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new(
+        "(has(self.spec.subject) ? self.spec.subject : self.metadata.name) \
+         == (has(oldSelf.spec.subject) ? oldSelf.spec.subject : oldSelf.metadata.name)"
+    ).message("the subject cannot be changed: make a new OidcUser").field_path(".spec.subject")
 )]
-#[cfg_attr(feature = "cel", kube(cel))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.emailVerified) || has(self.email)")
+    .message("emailVerified needs email").field_path(".emailVerified"))]
+#[x_kube(validation = Rule::new("!has(self.phoneNumberVerified) || has(self.phoneNumber)")
+    .message("phoneNumberVerified needs phoneNumber").field_path(".phoneNumberVerified"))]
 pub struct OidcUserSpec {
     /// `sub` in tokens; default: the object's name. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::SUBJECT), pattern(patterns::SUBJECT))]
     pub subject: Option<String>,
     /// What is typed at login; default: the object's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::USERNAME))]
     pub username: Option<String>,
     /// Refuses logins, refreshes and userinfo at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,54 +59,71 @@ pub struct OidcUserSpec {
     pub password_secret_ref: Option<PasswordSecretRef>,
     /// Groups, in the claim `groups`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::GROUPS), inner(length(min = 1, max = limits::GROUP)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub groups: Vec<String>,
     /// Full name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub name: Option<String>,
     /// Given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub given_name: Option<String>,
     /// Family name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub family_name: Option<String>,
     /// Middle name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub middle_name: Option<String>,
     /// Nickname.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub nickname: Option<String>,
     /// `preferred_username`; default: the username.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub preferred_username: Option<String>,
     /// Profile page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub profile: Option<String>,
     /// Picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub picture: Option<String>,
     /// Web site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub website: Option<String>,
     /// Gender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM))]
     pub gender: Option<String>,
     /// Birthday: `YYYY-MM-DD`, `0000-MM-DD` or `YYYY` (OpenID Connect Core §5.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), pattern(patterns::BIRTHDATE))]
     pub birthdate: Option<String>,
     /// Time zone, like `Europe/Paris`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::LABEL), pattern(patterns::ZONEINFO))]
     pub zoneinfo: Option<String>,
     /// Locale (BCP 47), like `de-CH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::LABEL), pattern(patterns::LOCALE))]
     pub locale: Option<String>,
     /// E-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::EMAIL), pattern(patterns::EMAIL))]
     pub email: Option<String>,
     /// Whether the e-mail address was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// Phone number, E.164.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::PHONE), pattern(patterns::PHONE))]
     pub phone_number: Option<String>,
     /// Whether the phone number was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +138,7 @@ pub struct OidcUserSpec {
 #[serde(rename_all = "camelCase")]
 pub struct PasswordSecretRef {
     /// The Secret's name.
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
     pub name: String,
 }
 
@@ -104,21 +148,27 @@ pub struct PasswordSecretRef {
 pub struct Address {
     /// The whole address, for a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ADDRESS))]
     pub formatted: Option<String>,
     /// Street and number; may have several lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ADDRESS))]
     pub street_address: Option<String>,
     /// City.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ADDRESS))]
     pub locality: Option<String>,
     /// State, province or region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ADDRESS))]
     pub region: Option<String>,
     /// Postal code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ADDRESS))]
     pub postal_code: Option<String>,
     /// Country.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ADDRESS))]
     pub country: Option<String>,
 }
 
@@ -131,7 +181,7 @@ pub struct OidcUserStatus {
     pub observed_generation: Option<i64>,
     /// `Accepted`, `Ready`.
     #[serde(default)]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "super::condition::list_schema")]
     pub conditions: Vec<Condition>,
     /// The sealed password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,7 +193,9 @@ pub struct OidcUserStatus {
 #[serde(rename_all = "camelCase")]
 pub struct SealedPassword {
     /// The argon2id PHC string, sealed under the key ring with the object's UID (base64url).
+    #[schemars(length(max = limits::DIGEST))]
     pub sealed: String,
     /// `<uid>/<resourceVersion>` of the password Secret.
+    #[schemars(length(max = limits::DIGEST))]
     pub fingerprint: String,
 }

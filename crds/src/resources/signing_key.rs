@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits;
 use crate::names::{Algorithm, Seconds};
 
 /// A key that signs tokens. Edit `algorithm`, `rsaBits` or `rotation.revision` to rotate: the next
@@ -14,19 +15,34 @@ use crate::names::{Algorithm, Seconds};
     group = "oidc-operator.dev",
     version = "v1alpha1",
     kind = "SigningKey",
+    doc = "A key that signs tokens; editing it rotates.",
     namespaced,
     status = "SigningKeyStatus",
     shortname = "sk",
-    category = "oidc"
+    category = "oidc",
+    printcolumn(name = "Algorithm", type_ = "string", json_path = ".spec.algorithm"),
+    printcolumn(name = "Default", type_ = "boolean", json_path = ".spec.default"),
+    printcolumn(name = "Active", type_ = "string", json_path = ".status.activeKid"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextStep"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[cfg_attr(feature = "cel", kube(cel))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "!has(self.rsaBits) || !has(self.algorithm) || self.algorithm in ['RS256', 'PS256']"
+).message("only RSA keys (RS256, PS256) have rsaBits").field_path(".rsaBits"))]
 pub struct SigningKeySpec {
     /// The algorithm; default RS256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     /// Size of an RSA key in bits: 2048 (default), 3072 or 4096.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "int32"))]
+    #[x_kube(validation = Rule::new("self in [2048, 3072, 4096]").message("2048, 3072 or 4096 bits"))]
     pub rsa_bits: Option<u32>,
     /// Whether clients that name no algorithm are signed for with this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +85,7 @@ pub struct Rotation {
     pub interval: Option<Seconds>,
     /// Any new value mints the next key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "int64"))]
     pub revision: Option<u64>,
 }
 
@@ -81,16 +98,19 @@ pub struct SigningKeyStatus {
     pub observed_generation: Option<i64>,
     /// `Accepted`, `Published`, `Ready`.
     #[serde(default)]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "super::condition::list_schema")]
     pub conditions: Vec<Condition>,
     /// The kid that signs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::DIGEST))]
     pub active_kid: Option<String>,
     /// What happens next and when, for people, like `Active at 2026-11-25T10:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::DIGEST))]
     pub next_step: Option<String>,
     /// All keys of this object, newest first.
     #[serde(default)]
+    #[schemars(length(max = limits::KEYS))]
     pub keys: Vec<KeyStatus>,
 }
 
@@ -114,6 +134,7 @@ pub enum Phase {
 #[serde(rename_all = "camelCase")]
 pub struct KeyStatus {
     /// Its RFC 7638 thumbprint.
+    #[schemars(length(max = limits::DIGEST))]
     pub kid: String,
     /// Its algorithm.
     pub algorithm: Algorithm,

@@ -7,7 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
-use crate::names::Seconds;
+use crate::names::{STANDARD_SCOPES, Seconds};
+
+mod check;
+mod selector;
 
 /// What an installation is and what it grants to which namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,13 +47,14 @@ pub struct Installation {
 
 /// Which namespaces are served: exactly one member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Namespaces {
     /// These.
     Watch(Vec<String>),
     /// All, or those that match.
     ClusterWide {
         /// Labels of the namespaces; none: all.
+        #[serde(default)]
         selector: Option<LabelSelector>,
     },
 }
@@ -98,7 +102,8 @@ impl Default for Lifetimes {
     }
 }
 
-/// What some namespaces may have.
+/// What some namespaces may have. Where two grants let different namespaces take the same client id, the
+/// one that stands first decides to whom it belongs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NamespaceGrant {
@@ -131,23 +136,99 @@ impl Installation {
     /// # Errors
     /// One message that names the member.
     pub fn parse(text: &str) -> Result<Self, DataError> {
-        let _ = text;
-        todo!()
+        let installation: Self = serde_yaml::from_str(text).map_err(|error| {
+            // the rest is an excerpt of the text
+            let told = error.to_string();
+            DataError(format!(
+                "{}: {}",
+                Self::DATA_KEY,
+                told.lines().next().unwrap_or_default()
+            ))
+        })?;
+        let mut wrong = Vec::new();
+        installation.check(&mut wrong);
+        if wrong.is_empty() {
+            Ok(installation)
+        } else {
+            Err(DataError(format!("{}: {}", Self::DATA_KEY, wrong.join("; "))))
+        }
     }
 
     /// The installation of a standalone provider: grants everything. `loopback`: the listener is
     /// loopback only, so weak secrets are accepted. JWKS max-age 5 s.
     #[must_use]
     pub fn standalone(issuer: &str, loopback: bool) -> Self {
-        let _ = (issuer, loopback);
-        todo!()
+        Self {
+            release: "standalone".to_owned(),
+            issuer: issuer.to_owned(),
+            class_name: "standalone".to_owned(),
+            default_class: true,
+            namespaces: Namespaces::ClusterWide { selector: None },
+            jwks_max_age: Seconds(5),
+            lifetimes: Lifetimes::default(),
+            grants: Vec::new(),
+            tls: None,
+            grants_all: true,
+            weak_secrets: loopback,
+        }
     }
 
     /// Whether a namespace is served; `None` if that depends on labels which are not known.
     #[must_use]
     pub fn serves(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Option<bool> {
-        let _ = (namespace, labels);
-        todo!()
+        match &self.namespaces {
+            Namespaces::Watch(names) => Some(names.iter().any(|name| name == namespace)),
+            Namespaces::ClusterWide { selector: None } => Some(true),
+            Namespaces::ClusterWide {
+                selector: Some(selector),
+            } => labels.map(|labels| selector::matches(selector, labels)),
+        }
+    }
+
+    /// Whether clients of a namespace may have a scope: one of the standard scopes, or a granted one.
+    #[must_use]
+    pub fn grants_scope(&self, namespace: &str, scope: &str) -> bool {
+        STANDARD_SCOPES.contains(&scope)
+            // it is not offered yet, so it cannot be granted
+            || scope != "offline_access" && self.grants(namespace, |grant| &grant.scopes, scope)
+    }
+
+    /// Whether clients of a namespace may request an audience.
+    #[must_use]
+    pub fn grants_audience(&self, namespace: &str, audience: &str) -> bool {
+        self.grants(namespace, |grant| &grant.audiences, audience)
+    }
+
+    /// Whether clients of a namespace may be the resource server for an audience.
+    #[must_use]
+    pub fn grants_resource_server(&self, namespace: &str, audience: &str) -> bool {
+        self.grants(namespace, |grant| &grant.resource_server_for, audience)
+    }
+
+    /// The first grant that lets clients of a namespace have a custom client id, by its place in the list.
+    #[must_use]
+    pub fn grants_client_id(&self, namespace: &str, id: &str) -> Option<usize> {
+        if self.grants_all {
+            return Some(0);
+        }
+        self.grants.iter().position(|grant| {
+            grant.covers(namespace) && grant.client_ids.iter().any(|pattern| wildcard(pattern, id))
+        })
+    }
+
+    fn grants(&self, namespace: &str, list: impl Fn(&NamespaceGrant) -> &Vec<String>, wanted: &str) -> bool {
+        self.grants_all
+            || self
+                .grants
+                .iter()
+                .any(|grant| grant.covers(namespace) && list(grant).iter().any(|granted| granted == wanted))
+    }
+
+    /// Names of the Secrets that the installation keeps for itself.
+    #[must_use]
+    pub fn own_secrets(&self) -> Vec<String> {
+        let own = ["key-set", "key-ring", "pepper", "ca"].map(|what| format!("{}-{what}", self.release));
+        own.into_iter().chain([self.tls_secret()]).collect()
     }
 
     /// Name of the Secret that holds the certificate.
@@ -156,5 +237,236 @@ impl Installation {
         self.tls
             .as_ref()
             .map_or_else(|| format!("{}-tls", self.release), |tls| tls.secret_name.clone())
+    }
+}
+
+impl NamespaceGrant {
+    fn covers(&self, namespace: &str) -> bool {
+        self.namespaces
+            .iter()
+            .any(|name| name == "*" || name == namespace)
+    }
+}
+
+/// Whether `text` matches a pattern in which `*` stands for any run of characters.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// As the chart renders it.
+    const RENDERED: &str = r#"
+release: oidc
+issuer: https://oidc.identity.svc.cluster.local
+className: oidc
+defaultClass: true
+namespaces:
+  watch: ["identity","team-a"]
+jwksMaxAge: 300s
+lifetimes:
+  accessToken: 5m
+grants:
+  - namespaces: [team-a]
+    scopes: [orders.read]
+    audiences: ["https://orders.example.com"]
+    resourceServerFor: ["https://orders.example.com"]
+    clientIds: ["team-a-*"]
+tls:
+  secretName: my-tls
+"#;
+
+    fn replace(from: &str, to: &str) -> Result<Installation, DataError> {
+        assert!(RENDERED.contains(from), "{from}");
+        Installation::parse(&RENDERED.replace(from, to))
+    }
+
+    #[test]
+    fn what_the_chart_renders_is_read() {
+        let installation = Installation::parse(RENDERED).unwrap();
+        assert_eq!(installation.release, "oidc");
+        assert_eq!(installation.jwks_max_age, Seconds(300));
+        assert_eq!(installation.lifetimes.access_token, Seconds(300));
+        assert_eq!(installation.lifetimes.id_token, Seconds(900));
+        assert_eq!(installation.tls_secret(), "my-tls");
+        assert!(!installation.grants_all && !installation.weak_secrets);
+        assert_eq!(installation.serves("team-a", None), Some(true));
+        assert_eq!(installation.serves("team-b", None), Some(false));
+        let text = serde_yaml::to_string(&installation).unwrap();
+        assert_eq!(Installation::parse(&text).unwrap(), installation);
+    }
+
+    #[test]
+    fn a_cluster_wide_installation_is_read() {
+        let watch = "  watch: [\"identity\",\"team-a\"]\n";
+        let all = replace(watch, "  clusterWide:\n    selector: null\n").unwrap();
+        assert_eq!(all.serves("any", None), Some(true));
+        let some = replace(
+            watch,
+            "  clusterWide:\n    selector:\n      matchLabels:\n        oidc: \"yes\"\n",
+        )
+        .unwrap();
+        let labels = |value: &str| BTreeMap::from([("oidc".to_owned(), value.to_owned())]);
+        assert_eq!(some.serves("any", None), None);
+        assert_eq!(some.serves("any", Some(&labels("yes"))), Some(true));
+        assert_eq!(some.serves("any", Some(&labels("no"))), Some(false));
+    }
+
+    #[test]
+    fn unknown_members_are_named() {
+        for (from, to, name) in [
+            ("release: oidc\n", "release: oidc\nisuer: x\n", "isuer"),
+            ("accessToken:", "acessToken:", "acessToken"),
+            ("clientIds:", "clientIDs:", "clientIDs"),
+            ("secretName:", "secret:", "secret"),
+            (
+                "defaultClass: true",
+                "grantsAll: true\ndefaultClass: true",
+                "grantsAll",
+            ),
+            (
+                "watch: [\"identity\",\"team-a\"]",
+                "clusterWide: {select: null}",
+                "select",
+            ),
+        ] {
+            let told = replace(from, to).unwrap_err().to_string();
+            assert!(told.contains(name) && !told.contains('\n'), "{told}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for (from, to, name) in [
+            ("https://oidc.identity", "http://oidc.identity", "issuer"),
+            ("cluster.local\n", "cluster.local/\n", "issuer"),
+            ("release: oidc", "release: Oidc", "release"),
+            ("className: oidc", "className: a.b", "className"),
+            (
+                "watch: [\"identity\",\"team-a\"]",
+                "watch: []",
+                "namespaces.watch",
+            ),
+            (
+                "watch: [\"identity\",\"team-a\"]",
+                "watch: [\"*\"]",
+                "namespaces.watch",
+            ),
+            ("jwksMaxAge: 300s", "jwksMaxAge: 0s", "jwksMaxAge"),
+            ("jwksMaxAge: 300s", "jwksMaxAge: soon", "soon"),
+            ("accessToken: 5m", "accessToken: 0s", "lifetimes.accessToken"),
+            ("accessToken: 5m", "code: 11m", "lifetimes.code"),
+            ("accessToken: 5m", "code: 0s", "lifetimes.code"),
+            ("accessToken: 5m", "session: 1h", "lifetimes.sessionIdle"),
+            (
+                "accessToken: 5m",
+                "refreshTokenIdle: 91d",
+                "lifetimes.refreshTokenIdle",
+            ),
+            (
+                "accessToken: 5m",
+                "sessionsPerUser: 0",
+                "lifetimes.sessionsPerUser",
+            ),
+            (
+                "accessToken: 5m",
+                "sessionsPerUser: 1001",
+                "lifetimes.sessionsPerUser",
+            ),
+            ("namespaces: [team-a]", "namespaces: []", "grants[0].namespaces"),
+            (
+                "namespaces: [team-a]",
+                "namespaces: [team-*]",
+                "grants[0].namespaces",
+            ),
+            ("[orders.read]", "[\"a b\"]", "grants[0].scopes"),
+            ("[orders.read]", "[offline_access]", "grants[0].scopes"),
+            (
+                "audiences: [\"https://orders.example.com\"]",
+                "audiences: [orders]",
+                "grants[0].audiences",
+            ),
+            ("team-a-*", "team.a", "grants[0].clientIds"),
+            ("secretName: my-tls", "secretName: My", "tls.secretName"),
+        ] {
+            let told = replace(from, to).unwrap_err().to_string();
+            assert!(told.contains(name) && !told.contains('\n'), "{to}: {told}");
+        }
+        assert!(Installation::parse("").is_err());
+        assert!(Installation::parse("[]").is_err());
+    }
+
+    #[test]
+    fn grants_are_for_a_pair() {
+        let installation = Installation::parse(RENDERED).unwrap();
+        assert!(installation.grants_scope("identity", "openid"));
+        assert!(installation.grants_scope("team-a", "orders.read"));
+        assert!(!installation.grants_scope("identity", "orders.read"));
+        assert!(!installation.grants_scope("team-a", "orders.write"));
+        assert!(installation.grants_audience("team-a", "https://orders.example.com"));
+        assert!(!installation.grants_audience("team-b", "https://orders.example.com"));
+        assert!(!installation.grants_resource_server("team-a", "https://orders.example.com/"));
+        assert_eq!(installation.grants_client_id("team-a", "team-a-shop"), Some(0));
+        assert_eq!(installation.grants_client_id("team-a", "shop"), None);
+        assert_eq!(installation.grants_client_id("identity", "team-a-shop"), None);
+    }
+
+    #[test]
+    fn standalone_grants_everything_that_is_built() {
+        let standalone = Installation::standalone("http://localhost:5000", true);
+        assert_eq!(standalone.serves("default", None), Some(true));
+        assert!(standalone.grants_scope("default", "orders.read"));
+        assert!(!standalone.grants_scope("default", "offline_access"));
+        assert!(standalone.grants_client_id("default", "client123").is_some());
+        assert!(
+            standalone.weak_secrets && !Installation::standalone("http://localhost:5000", false).weak_secrets
+        );
+        assert_eq!(standalone.jwks_max_age, Seconds(5));
+        // never from a file, so never to a file
+        let text = serde_json::to_value(&standalone).unwrap();
+        assert_eq!(text.get("grantsAll"), None);
+        assert_eq!(text["namespaces"], json!({"clusterWide": {"selector": null}}));
+    }
+
+    #[test]
+    fn patterns_match_whole_ids() {
+        for (pattern, text, matches) in [
+            ("", "", true),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("a*", "abc", true),
+            ("a*", "ba", false),
+            ("*c", "abc", true),
+            ("*c", "cb", false),
+            ("a*c", "ac", true),
+            ("a*c", "a", false),
+            ("aa*a", "aa", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(wildcard(pattern, text), matches, "{pattern} {text}");
+        }
     }
 }

@@ -1,0 +1,49 @@
+//! Maxima of lists and strings: one place for the schema (and so for CEL's cost budget) and the validator.
+//! Strings are counted in characters.
+
+/// Items in a list of addresses, scopes, audiences or origins.
+pub const LIST: usize = 64;
+/// Items in a list of groups.
+pub const GROUPS: usize = 256;
+/// Conditions of an object.
+pub const CONDITIONS: usize = 16;
+/// Digests of a client.
+pub const CREDENTIALS: usize = 32;
+/// Keys of a SigningKey's status.
+pub const KEYS: usize = 256;
+/// A redirect URI.
+pub const REDIRECT_URI: usize = 2048;
+/// Any other address, and an audience.
+pub const URI: usize = 1024;
+/// An origin.
+pub const ORIGIN: usize = 300;
+/// A name that people see.
+pub const DISPLAY_NAME: usize = 128;
+/// A custom client id.
+pub const CLIENT_ID: usize = 128;
+/// A computed client id: a namespace, a dot, an object's name.
+pub const ANY_CLIENT_ID: usize = 317;
+/// A scope.
+pub const SCOPE: usize = 128;
+/// A group.
+pub const GROUP: usize = 256;
+/// A subject (OpenID Connect Core §2 allows 255 ASCII characters).
+pub const SUBJECT: usize = 255;
+/// A username.
+pub const USERNAME: usize = 256;
+/// A claim that is a short text.
+pub const CLAIM: usize = 256;
+/// An e-mail address (RFC 5321 §4.5.3.1.3).
+pub const EMAIL: usize = 254;
+/// A phone number with its extension.
+pub const PHONE: usize = 64;
+/// A member of a postal address.
+pub const ADDRESS: usize = 512;
+/// A DNS label: a class, a namespace.
+pub const LABEL: usize = 63;
+/// The name of an object, or a key of a Secret.
+pub const NAME: usize = 253;
+/// A UID or resourceVersion, and both with a slash between.
+pub const VERSION: usize = 256;
+/// A digest, a seal, a kid.
+pub const DIGEST: usize = 1024;

@@ -1,0 +1,159 @@
+//! The rules of an installation. Each message begins with the member.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::{Installation, Lifetimes, NamespaceGrant, Namespaces};
+use crate::names::Seconds;
+use crate::validate::{text, uri};
+
+impl Installation {
+    /// Notes everything that is wrong.
+    pub(super) fn check(&self, wrong: &mut Vec<String>) {
+        for (member, value) in [("release", &self.release), ("className", &self.class_name)] {
+            if !text::is_dns_label(value) {
+                wrong.push(format!("{member}: {} is no DNS label", text::quoted(value)));
+            }
+        }
+        if let Err(why) = uri::issuer(&self.issuer) {
+            wrong.push(format!("issuer: {} {why}", text::quoted(&self.issuer)));
+        }
+        match &self.namespaces {
+            Namespaces::Watch(names) => check_names(names, wrong),
+            Namespaces::ClusterWide { selector } => check_selector(selector.as_ref(), wrong),
+        }
+        if !(Seconds(1)..=Seconds(86400)).contains(&self.jwks_max_age) {
+            wrong.push(format!(
+                "jwksMaxAge: {} is not within 1s and 1d",
+                self.jwks_max_age
+            ));
+        }
+        self.lifetimes.check(wrong);
+        for (index, grant) in self.grants.iter().enumerate() {
+            grant.check(index, wrong);
+        }
+        if let Some(tls) = &self.tls
+            && !text::is_dns_name(&tls.secret_name)
+        {
+            wrong.push(format!(
+                "tls.secretName: {} cannot be the name of a Secret",
+                text::quoted(&tls.secret_name)
+            ));
+        }
+    }
+}
+
+fn check_names(names: &[String], wrong: &mut Vec<String>) {
+    if names.is_empty() {
+        wrong.push("namespaces.watch: is empty: name a namespace".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !text::is_dns_label(name) {
+            wrong.push(format!(
+                "namespaces.watch: {} is no namespace",
+                text::quoted(name)
+            ));
+        }
+        if !seen.insert(name) {
+            wrong.push(format!("namespaces.watch: {} is there twice", text::quoted(name)));
+        }
+    }
+}
+
+/// A rule that nobody understands must not serve or refuse namespaces in silence.
+fn check_selector(selector: Option<&LabelSelector>, wrong: &mut Vec<String>) {
+    let rules = selector.and_then(|selector| selector.match_expressions.as_ref());
+    for rule in rules.into_iter().flatten() {
+        let values = rule.values.as_ref().is_some_and(|values| !values.is_empty());
+        let good = match rule.operator.as_str() {
+            "In" | "NotIn" => values,
+            "Exists" | "DoesNotExist" => !values,
+            _ => false,
+        };
+        if !good {
+            wrong.push(format!(
+                "namespaces.clusterWide.selector: the rule for {} is none: In and NotIn have values, Exists and DoesNotExist none",
+                text::quoted(&rule.key)
+            ));
+        }
+    }
+}
+
+impl Lifetimes {
+    fn check(&self, wrong: &mut Vec<String>) {
+        let (minute, day) = (60, 86400);
+        let year = 366 * day;
+        for (member, value, least, most) in [
+            ("code", self.code, 1, 10 * minute),
+            ("accessToken", self.access_token, 1, 30 * day),
+            ("idToken", self.id_token, 1, 30 * day),
+            ("refreshToken", self.refresh_token, 1, 10 * year),
+            (
+                "refreshTokenIdle",
+                self.refresh_token_idle,
+                1,
+                self.refresh_token.0,
+            ),
+            ("session", self.session, 1, year),
+            ("sessionIdle", self.session_idle, 1, self.session.0),
+            ("refreshGrace", self.refresh_grace, 0, 10 * minute),
+            ("secretOverlap", self.secret_overlap, 0, year),
+        ] {
+            if !(least..=most).contains(&value.0) {
+                wrong.push(format!(
+                    "lifetimes.{member}: {value} is not within {} and {}",
+                    Seconds(least),
+                    Seconds(most)
+                ));
+            }
+        }
+        if !(1..=1000).contains(&self.sessions_per_user) {
+            wrong.push(format!(
+                "lifetimes.sessionsPerUser: {} is not within 1 and 1000",
+                self.sessions_per_user
+            ));
+        }
+    }
+}
+
+impl NamespaceGrant {
+    fn check(&self, index: usize, wrong: &mut Vec<String>) {
+        let mut refuse = |member: &str, value: &str, why: &str| {
+            wrong.push(format!("grants[{index}].{member}: {} {why}", text::quoted(value)));
+        };
+        if self.namespaces.is_empty() {
+            refuse("namespaces", "[]", "is empty: name a namespace, or write \"*\"");
+        }
+        for name in &self.namespaces {
+            if name != "*" && !text::is_dns_label(name) {
+                refuse("namespaces", name, "is neither a namespace nor \"*\"");
+            }
+        }
+        for scope in &self.scopes {
+            if scope == "offline_access" {
+                refuse("scopes", scope, "is not offered");
+            } else if !text::is_scope(scope) {
+                refuse("scopes", scope, "is no scope");
+            }
+        }
+        let lists = [
+            ("audiences", &self.audiences),
+            ("resourceServerFor", &self.resource_server_for),
+        ];
+        for (member, list) in lists {
+            for audience in list {
+                if let Err(why) = uri::audience(audience) {
+                    refuse(member, audience, &why);
+                }
+            }
+        }
+        for pattern in &self.client_ids {
+            let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'*');
+            if pattern.is_empty() || !pattern.bytes().all(part) {
+                refuse("clientIds", pattern, "is no pattern: letters, digits, -, _ and *");
+            }
+        }
+    }
+}

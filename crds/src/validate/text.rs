@@ -1,0 +1,155 @@
+//! Syntax of names and texts.
+
+/// The text between backquotes, shortened and without anything that could break a line or a terminal.
+pub(crate) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 100;
+    let shown: String = text.chars().take(SHOWN).collect();
+    let more = if text.chars().nth(SHOWN).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("`{}{more}`", shown.escape_debug())
+}
+
+/// A DNS label (RFC 1123): names of classes, releases and namespaces.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A DNS name (RFC 1123): names of objects. A part may be longer than 63, as Kubernetes allows.
+pub(crate) fn is_dns_name(text: &str) -> bool {
+    (1..=253).contains(&text.len())
+        && text.split('.').all(|part| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+        })
+}
+
+/// A key of a Secret's data.
+pub(crate) fn is_data_key(text: &str) -> bool {
+    (1..=253).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && text != "."
+        && text != ".."
+}
+
+/// A scope token (RFC 6749 §3.3).
+pub(crate) fn is_scope(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+/// A text for one line: not blank, at most `max` characters, none of which can hide or reorder others.
+pub(crate) fn one_line(text: &str, max: usize) -> Result<(), String> {
+    if text.chars().any(reorders) {
+        return Err("has characters that change the direction of text: remove them".into());
+    }
+    plain(text, max, char::is_control)
+}
+
+/// A text of a person: as [`one_line`], but with what right-to-left scripts need.
+pub(crate) fn claim(text: &str, max: usize) -> Result<(), String> {
+    plain(text, max, char::is_control)
+}
+
+/// A text of a person that may have several lines.
+pub(crate) fn lines(text: &str, max: usize) -> Result<(), String> {
+    plain(text, max, |c| c.is_control() && !matches!(c, '\n' | '\r'))
+}
+
+fn plain(text: &str, max: usize, refused: impl Fn(char) -> bool) -> Result<(), String> {
+    if text.trim().is_empty() {
+        Err("is empty: leave it out or fill it".into())
+    } else if text.chars().any(refused) {
+        Err("has control characters: remove them".into())
+    } else {
+        at_most(text, max)
+    }
+}
+
+/// At most `max` characters.
+pub(crate) fn at_most(text: &str, max: usize) -> Result<(), String> {
+    match text.chars().count() {
+        n if n > max => Err(format!("has {n} characters, {max} are allowed")),
+        _ => Ok(()),
+    }
+}
+
+/// Marks, embeddings, overrides and isolates of bidirectional text, line and paragraph separators, and
+/// the byte order mark: on a consent page they could make one name look like another.
+fn reorders(c: char) -> bool {
+    matches!(
+        c,
+        '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_rfc_1123() {
+        for good in ["a", "0", "team-a", &"x".repeat(63)] {
+            assert!(is_dns_label(good) && is_dns_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "ä", "a b", "a\n"] {
+            assert!(!is_dns_label(bad) && !is_dns_name(bad), "{bad}");
+        }
+        assert!(!is_dns_label(&"x".repeat(64)));
+        assert!(!is_dns_label("a.b") && is_dns_name("a.b"));
+        for bad in ["a..b", ".a", "a.", "a.-b", &"x".repeat(254)] {
+            assert!(!is_dns_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn scopes_follow_rfc_6749_section_3_3() {
+        for good in ["openid", "orders.read", "https://x/y", "!", "a[b]~"] {
+            assert!(is_scope(good), "{good}");
+        }
+        for bad in ["", "a b", "a\"b", "a\\b", "ä", "a\n", "\u{7f}"] {
+            assert!(!is_scope(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn texts_for_one_line_cannot_hide_anything() {
+        assert_eq!(one_line("Grüße aus 東京 👩‍💻", 64), Ok(()));
+        for bad in [
+            "",
+            "  ",
+            "a\nb",
+            "a\u{202e}b",
+            "\u{2066}x",
+            "a\u{0}b",
+            "a\u{85}b",
+            "\u{feff}a",
+        ] {
+            assert!(one_line(bad, 64).is_err(), "{}", quoted(bad));
+        }
+        assert_eq!(one_line("ääää", 3), Err("has 4 characters, 3 are allowed".into()));
+        assert_eq!(lines("Way 1\nTown", 64), Ok(()));
+        assert_eq!(claim("\u{200f}שלום", 64), Ok(()));
+    }
+
+    #[test]
+    fn quotes_are_short_and_printable() {
+        assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(quoted(&"x".repeat(5000)).chars().count(), 103);
+    }
+}
