@@ -108,6 +108,8 @@ pub enum Reason {
     KeySetLost,
     /// An algorithm of an accepted client would lose its only key.
     AlgorithmInUse,
+    /// An older SigningKey has this algorithm.
+    AlgorithmTaken,
     /// Pods have not acknowledged a key set.
     WaitingForPods,
     /// A key waits for JWKS caches to expire.
@@ -161,6 +163,7 @@ impl Reason {
             Self::KeyRemoved => "KeyRemoved",
             Self::KeySetLost => "KeySetLost",
             Self::AlgorithmInUse => "AlgorithmInUse",
+            Self::AlgorithmTaken => "AlgorithmTaken",
             Self::WaitingForPods => "WaitingForPods",
             Self::WaitingForCaches => "WaitingForCaches",
             Self::PasswordSealed => "PasswordSealed",
