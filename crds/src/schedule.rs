@@ -1,14 +1,36 @@
-//! The phases of signing keys as a pure function of specs, known keys, acknowledgements and time. The
-//! operator and the standalone provider both call it.
+//! The phases of signing keys as a pure function of specs, known keys, acknowledgements and time:
+//! [`schedule`]. The operator and the standalone provider both call it, then [`Schedule::next_set`], which
+//! mints what is to be minted, and write that.
+//!
+//! ```text
+//! Pending ──mint──> Published ──promote──> Active ──replaced──> Retiring ──expired──> Removed ──> dropped
+//!    └── first key of an installation ───────^        └── superseded before it signed ──^
+//! ```
+//! - A key signs only once it has been published for `publishFor` and every counted pod has acknowledged a
+//!   set that holds it. So nothing is signed that a verifier could not check.
+//! - At most one key of an algorithm is Active. It signs on until its successor is Active.
+//! - A key leaves the JWKS only when everything that it signed has expired, counted from when every pod
+//!   has acknowledged that it no longer signs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::jwk::{KeyError, PrivateJwk};
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::SigningKeySpec;
+use crate::resources::signing_key::Phase;
 use crate::secrets::key_set::{KeySet, KeyState, Owner};
+
+mod report;
+mod status;
+mod steps;
+
+pub use status::status_of;
+
+/// What is added to the lifetime of what a key signed: clocks differ, and pods take time to hear.
+pub const SKEW: Seconds = Seconds(10);
 
 /// A SigningKey as the schedule sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +62,9 @@ pub struct Terms {
     pub publish_for: Seconds,
     /// Algorithms that accepted clients name.
     pub in_use: BTreeSet<Algorithm>,
+    /// UIDs of SigningKeys that exist, but whose spec is refused: nothing is minted for them, and the keys
+    /// that they have go on.
+    pub refused: BTreeSet<String>,
     /// Whether this is the very first start: no key set, no key in any status, no pod with a revision.
     pub first: bool,
 }
@@ -47,17 +72,20 @@ pub struct Terms {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// The keys as they must become. Those in phase `Pending` are to be minted by the caller (fill `kid`,
-    /// `jwk`, `public`) and then published or activated by calling [`mint`].
+    /// The keys as they must become, oldest first. Those in phase `Pending` are to be minted by the caller
+    /// with [`fill`]; they may not be written before.
     pub keys: Vec<KeyState>,
-    /// The algorithm for clients that name none.
+    /// The algorithm for clients that name none; `None`: there is no SigningKey and never was.
     pub default_algorithm: Option<Algorithm>,
-    /// Whether anything differs from the given keys.
+    /// Whether anything differs from the given set.
     pub changed: bool,
     /// When the next step is due, if time alone brings it.
     pub next: Option<Timestamp>,
-    /// What happened or is waited for, per SigningKey's name, for conditions and Events.
+    /// What happened or is waited for, per SigningKey's name, for conditions and Events. A deleted
+    /// SigningKey can be among them.
     pub notes: Vec<(String, Reason, String)>,
+    /// The next step of each SigningKey, by name, for people: `status.nextStep`.
+    pub steps: BTreeMap<String, String>,
 }
 
 /// The next state of all keys. `set` is the key set as it is (`None`: there is none).
@@ -69,6 +97,64 @@ pub fn schedule(
     terms: &Terms,
     now: Timestamp,
 ) -> Schedule {
-    let _ = (wanted, set, acknowledgements, terms, now);
-    todo!()
+    let mut plan = steps::Plan::new(wanted, set, acknowledgements, terms, now);
+    plan.drop_superseded();
+    plan.promote();
+    plan.mint();
+    plan.choose_default();
+    plan.retire();
+    plan.remove();
+    plan.finish()
 }
+
+/// Completes a `Pending` key: sets `kid`, `jwk`, `public` and the phase that the schedule meant it to have,
+/// which is `Active` if `signsFrom` is given (the first key of an installation) and else `Published`.
+///
+/// # Errors
+/// When the key is not `Pending` or the JWK is of another algorithm.
+pub fn fill(key: &mut KeyState, jwk: PrivateJwk) -> Result<(), KeyError> {
+    if key.phase != Phase::Pending {
+        return Err(KeyError("the key was minted already".to_owned()));
+    }
+    if jwk.algorithm()? != key.algorithm {
+        return Err(KeyError(format!("a key for {} was asked for", key.algorithm)));
+    }
+    key.kid = jwk.thumbprint()?;
+    key.public = Some(jwk.public()?);
+    key.jwk = Some(jwk);
+    key.phase = match key.signs_from {
+        Some(_) => Phase::Active,
+        None => Phase::Published,
+    };
+    Ok(())
+}
+
+impl Schedule {
+    /// The set to write: mints with `generate` (say [`PrivateJwk::generate`], which takes long for RSA) and
+    /// counts the revision on. `None`: nothing is to be written.
+    ///
+    /// # Errors
+    /// What `generate` returns.
+    pub fn next_set(
+        mut self,
+        former: Option<&KeySet>,
+        mut generate: impl FnMut(Algorithm, Option<u32>) -> Result<PrivateJwk, KeyError>,
+    ) -> Result<Option<KeySet>, KeyError> {
+        let Some(default_algorithm) = self.default_algorithm.filter(|_| self.changed) else {
+            return Ok(None);
+        };
+        for key in self.keys.iter_mut().filter(|key| key.phase == Phase::Pending) {
+            let jwk = generate(key.algorithm, key.rsa_bits)?;
+            fill(key, jwk)?;
+        }
+        Ok(Some(KeySet {
+            version: 1,
+            revision: former.map_or(0, |set| set.revision) + 1,
+            keys: self.keys,
+            default_algorithm,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The status of a SigningKey, derived from the key set.
+
+use crate::resources::signing_key::{KeyStatus, Phase};
+use crate::secrets::key_set::{KeyState, Owner};
+use crate::time::stored;
+
+/// How many keys a status lists; more would break its schema.
+const LISTED: usize = 256;
+
+/// The keys of a SigningKey for its status, newest first.
+#[must_use]
+pub fn status_of(keys: &[KeyState], owner: &Owner) -> Vec<KeyStatus> {
+    keys.iter()
+        .rev()
+        .filter(|key| key.signing_key.uid == owner.uid && key.phase != Phase::Pending)
+        .take(LISTED)
+        .map(|key| KeyStatus {
+            kid: key.kid.clone(),
+            algorithm: key.algorithm,
+            phase: key.phase,
+            created_at: stored(key.created_at),
+            published_at: key.published_at.map(stored),
+            signs_from: key.signs_from.map(stored),
+            retires_at: key.retires_at.map(stored),
+            removable_at: key.removable_at.map(stored),
+        })
+        .collect()
+}

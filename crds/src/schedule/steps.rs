@@ -1,0 +1,459 @@
+//! The steps of [`schedule`](super::schedule), in the order in which it takes them.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::report::{Rank, Report};
+use super::{Acknowledgements, SKEW, Schedule, Terms, Wanted};
+use crate::names::{Algorithm, Seconds};
+use crate::resources::Reason;
+use crate::resources::signing_key::Phase;
+use crate::secrets::key_set::{KeySet, KeyState};
+use crate::time::{later, stored};
+
+/// How many pods a message names.
+const NAMED_PODS: usize = 5;
+
+/// A schedule in the making.
+pub(super) struct Plan<'a> {
+    /// One per algorithm, the oldest first.
+    accepted: Vec<&'a Wanted>,
+    /// UIDs of all SigningKeys that exist, accepted or not.
+    existing: BTreeSet<&'a str>,
+    set: Option<&'a KeySet>,
+    /// Whether any pod's word counts.
+    pods_count: bool,
+    /// Pods that have not acknowledged the set as it is.
+    missing: Vec<&'a str>,
+    terms: &'a Terms,
+    now: Timestamp,
+    keys: Vec<KeyState>,
+    default_algorithm: Option<Algorithm>,
+    report: Report,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(
+        wanted: &'a [Wanted],
+        set: Option<&'a KeySet>,
+        acknowledgements: &'a Acknowledgements,
+        terms: &'a Terms,
+        now: Timestamp,
+    ) -> Self {
+        let mut by_age: Vec<&Wanted> = wanted.iter().collect();
+        by_age.sort_by_key(|wanted| (wanted.created_at, &wanted.owner));
+        let mut report = Report::default();
+        let mut accepted: Vec<&Wanted> = Vec::new();
+        for wanted in by_age {
+            let algorithm = wanted.spec.algorithm();
+            let name = &wanted.owner.name;
+            if let Some(older) = accepted.iter().find(|older| older.spec.algorithm() == algorithm) {
+                let message = format!(
+                    "the older SigningKey `{}` has {algorithm} already: delete one, or name another algorithm",
+                    older.owner.name
+                );
+                report.note(name, Reason::AlgorithmTaken, message);
+                continue;
+            }
+            if set.is_none() && !terms.first {
+                let message = "the key set was lost; the new key is published and waits before it signs";
+                report.note(name, Reason::KeySetLost, message.to_owned());
+            }
+            accepted.push(wanted);
+        }
+        let word = set.map(KeySet::acknowledgement);
+        let missing = acknowledgements
+            .pods
+            .iter()
+            .filter(|(_, said)| *said != word || word.is_none());
+        let refused = terms.refused.iter().map(String::as_str);
+        Self {
+            accepted,
+            existing: wanted
+                .iter()
+                .map(|w| w.owner.uid.as_str())
+                .chain(refused)
+                .collect(),
+            set,
+            pods_count: !acknowledgements.pods.is_empty(),
+            missing: missing.map(|(pod, _)| pod.as_str()).collect(),
+            terms,
+            now,
+            keys: set.map(|set| set.keys.clone()).unwrap_or_default(),
+            default_algorithm: set.map(|set| set.default_algorithm),
+            report,
+        }
+    }
+
+    /// A key that waits, but is no longer what its SigningKey asks for, never signed: it is removed at once.
+    pub(super) fn drop_superseded(&mut self) {
+        for at in 0..self.keys.len() {
+            let key = &self.keys[at];
+            let stays = self.terms.refused.contains(&key.signing_key.uid)
+                || self.owner(key).is_some_and(|wanted| is_what(wanted, key));
+            if is_waiting(key) && !stays {
+                let key = &mut self.keys[at];
+                key.retires_at = Some(self.now);
+                key.removable_at = Some(self.now);
+                self.destroy(at, "it was superseded before it signed");
+            }
+        }
+    }
+
+    /// Published → Active; the former Active key of the algorithm retires.
+    pub(super) fn promote(&mut self) {
+        for at in 0..self.keys.len() {
+            let key = &self.keys[at];
+            let Some(wanted) = self.owner(key).filter(|_| key.phase == Phase::Published) else {
+                continue;
+            };
+            let name = wanted.owner.name.clone();
+            let from = later(key.published_at.unwrap_or(key.created_at), self.wait(wanted));
+            if from > self.now {
+                let message = format!(
+                    "key {} waits until {} for JWKS caches to expire",
+                    key.kid,
+                    stored(from).0
+                );
+                self.report.note(&name, Reason::WaitingForCaches, message);
+                self.report.due(&name, Rank::Activation, "Active", from);
+            } else if !self.missing.is_empty() {
+                let pods = self.missing_pods();
+                let message = format!(
+                    "key {} waits for pods to acknowledge the key set: {pods}",
+                    key.kid
+                );
+                self.report.note(&name, Reason::WaitingForPods, message);
+                self.report.step(
+                    &name,
+                    Rank::Activation,
+                    format!("Active when acknowledged by {pods}"),
+                );
+            } else {
+                self.activate(at, &name);
+            }
+        }
+    }
+
+    fn activate(&mut self, at: usize, name: &str) {
+        let algorithm = self.keys[at].algorithm;
+        for other in 0..self.keys.len() {
+            if other != at && self.keys[other].algorithm == algorithm && is_active(&self.keys[other]) {
+                self.stop(other);
+            }
+        }
+        let key = &mut self.keys[at];
+        key.phase = Phase::Active;
+        key.signs_from = Some(self.now);
+        let message = format!("key {} signs with {algorithm}", key.kid);
+        self.report.note(name, Reason::KeyActive, message);
+    }
+
+    /// A key for each SigningKey that has none or whose newest is no longer what it asks for.
+    pub(super) fn mint(&mut self) {
+        let first = self.set.is_none() && self.terms.first;
+        for wanted in self.accepted.clone() {
+            let newest = self
+                .keys
+                .iter()
+                .rev()
+                .find(|key| is_live(key) && is_of(wanted, key));
+            let interval = wanted
+                .spec
+                .rotation
+                .as_ref()
+                .and_then(|rotation| rotation.interval);
+            if let Some(newest) = newest.filter(|newest| is_what(wanted, newest)) {
+                // While one waits, the schedule does: missed rotations are made up once.
+                let Some(interval) = interval.filter(|_| !is_waiting(newest)) else {
+                    continue;
+                };
+                let due = later(newest.created_at, interval);
+                if due > self.now {
+                    self.report
+                        .due(&wanted.owner.name, Rank::Interval, "next key", due);
+                    continue;
+                }
+            }
+            let (key, algorithm) = (self.pending(wanted, first), wanted.spec.algorithm());
+            self.keys.push(key);
+            let name = &wanted.owner.name;
+            if first {
+                let message = format!("the first key for {algorithm} is minted and signs at once");
+                self.report.note(name, Reason::KeyMinted, message);
+            } else {
+                self.report.note(
+                    name,
+                    Reason::KeyMinted,
+                    format!("a key for {algorithm} is minted and published"),
+                );
+                let from = later(self.now, self.wait(wanted));
+                self.report.due(name, Rank::Activation, "Active", from);
+            }
+        }
+    }
+
+    fn pending(&self, wanted: &Wanted, first: bool) -> KeyState {
+        KeyState {
+            kid: String::new(),
+            algorithm: wanted.spec.algorithm(),
+            rsa_bits: wanted.spec.rsa_bits(),
+            phase: Phase::Pending,
+            signing_key: wanted.owner.clone(),
+            spec_revision: wanted.spec.revision(),
+            created_at: self.now,
+            published_at: Some(self.now),
+            signs_from: first.then_some(Timestamp::UNIX_EPOCH),
+            retires_at: None,
+            removable_at: None,
+            longest_lifetime: 0,
+            jwk: None,
+            public: None,
+        }
+    }
+
+    /// The default follows the SigningKeys only to an algorithm that has an Active key.
+    pub(super) fn choose_default(&mut self) {
+        let marked = self
+            .accepted
+            .iter()
+            .find(|wanted| wanted.spec.default == Some(true));
+        let chosen = marked
+            .or(self.accepted.first())
+            .map(|wanted| wanted.spec.algorithm());
+        let former = self.default_algorithm;
+        // A refused edit of the SigningKey that the default follows must not move it.
+        let held = self.keys.iter().any(|key| {
+            Some(key.algorithm) == former
+                && is_active(key)
+                && self.terms.refused.contains(&key.signing_key.uid)
+        });
+        let can_sign = chosen.is_some_and(|chosen| self.signs(chosen));
+        if former.is_none() || (can_sign && !held) {
+            self.default_algorithm = chosen.or(former);
+        }
+    }
+
+    /// Active → Retiring where nothing needs the key any more.
+    pub(super) fn retire(&mut self) {
+        for at in 0..self.keys.len() {
+            if !is_active(&self.keys[at]) {
+                continue;
+            }
+            let (name, kid) = (self.keys[at].signing_key.name.clone(), self.keys[at].kid.clone());
+            let algorithm = self.keys[at].algorithm;
+            match self.why_active(at) {
+                Why::Wanted => {}
+                Why::InUse => {
+                    let message = format!("key {kid} goes on signing: accepted clients name {algorithm}");
+                    self.report.note(&name, Reason::AlgorithmInUse, message);
+                }
+                Why::LastDefault => {
+                    let message = format!(
+                        "key {kid} goes on signing though no SigningKey asks for it: it is the last of the default \
+                         algorithm {algorithm} until a key of another SigningKey is Active"
+                    );
+                    self.report.note(&name, Reason::AlgorithmInUse, message);
+                }
+                Why::Not => self.stop(at),
+            }
+        }
+        for key in self.keys.iter_mut().filter(|key| is_active(key)) {
+            key.longest_lifetime = key.longest_lifetime.max(self.terms.longest_token.0);
+        }
+    }
+
+    fn why_active(&self, at: usize) -> Why {
+        let key = &self.keys[at];
+        let same = |other: &KeyState| other.algorithm == key.algorithm && is_active(other);
+        if self.keys[at + 1..].iter().any(same) {
+            return Why::Not;
+        }
+        let uid = key.signing_key.uid.as_str();
+        if self
+            .accepted
+            .iter()
+            .any(|wanted| wanted.spec.algorithm() == key.algorithm)
+        {
+            return Why::Wanted;
+        }
+        match self.owner(key) {
+            Some(wanted) => {
+                // Its SigningKey names another algorithm now.
+                let algorithm = wanted.spec.algorithm();
+                let follows = |other: &KeyState| {
+                    is_active(other) && is_of(wanted, other) && other.algorithm == algorithm
+                };
+                if !self.keys.iter().any(follows) {
+                    return Why::Wanted;
+                }
+                if self.terms.in_use.contains(&key.algorithm) {
+                    return Why::InUse;
+                }
+            }
+            // An edit that is refused changes nothing.
+            None if self.existing.contains(uid) => return Why::Wanted,
+            None => {}
+        }
+        if self.default_algorithm == Some(key.algorithm) {
+            return Why::LastDefault;
+        }
+        Why::Not
+    }
+
+    /// The key signs no more.
+    fn stop(&mut self, at: usize) {
+        let key = &mut self.keys[at];
+        key.phase = Phase::Retiring;
+        key.retires_at = Some(self.now);
+        key.longest_lifetime = key.longest_lifetime.max(self.terms.longest_token.0);
+        let (name, message) = (
+            key.signing_key.name.clone(),
+            format!(
+                "key {} no longer signs; it stays published until what it signed has expired",
+                key.kid
+            ),
+        );
+        self.report.note(&name, Reason::KeyRetiring, message);
+    }
+
+    /// Retiring → Removed → dropped.
+    pub(super) fn remove(&mut self) {
+        for at in 0..self.keys.len() {
+            if self.keys[at].phase != Phase::Retiring {
+                continue;
+            }
+            let Some(ends) = self.removable_at(&self.keys[at]) else {
+                let (name, pods) = (self.keys[at].signing_key.name.clone(), self.missing_pods());
+                let message = format!(
+                    "key {} stays published until pods acknowledge that it no longer signs: {pods}",
+                    self.keys[at].kid
+                );
+                self.report.note(&name, Reason::WaitingForPods, message);
+                continue;
+            };
+            self.keys[at].removable_at = Some(ends);
+            if ends > self.now {
+                let name = self.keys[at].signing_key.name.clone();
+                self.report.due(&name, Rank::Removal, "Removed", ends);
+            } else {
+                self.destroy(at, "what it signed has expired");
+            }
+        }
+        let (now, session) = (self.now, self.terms.session);
+        // Tokens that name a session may be shown as a hint for as long as it can live.
+        let forgotten = |key: &KeyState| {
+            let removed = key.removable_at.or(key.retires_at).unwrap_or(key.created_at);
+            later(removed, session)
+        };
+        self.keys
+            .retain(|key| key.phase != Phase::Removed || forgotten(key) > now);
+        let removed = self.keys.iter().filter(|key| key.phase == Phase::Removed);
+        self.report.dues(removed.map(forgotten));
+    }
+
+    /// When everything that a Retiring key signed has expired, if its clock has started: every counted pod
+    /// must have acknowledged a set in which it is Retiring.
+    fn removable_at(&self, key: &KeyState) -> Option<Timestamp> {
+        let lifetime = Seconds(key.longest_lifetime.saturating_add(SKEW.0));
+        if key.removable_at.is_some() {
+            return key.removable_at;
+        }
+        if !self.pods_count {
+            return Some(later(key.retires_at.unwrap_or(self.now), lifetime));
+        }
+        let is_told = |set: &KeySet| {
+            let told = |before: &KeyState| before.kid == key.kid && before.phase == Phase::Retiring;
+            set.keys.iter().any(told)
+        };
+        (self.missing.is_empty() && self.set.is_some_and(is_told)).then(|| later(self.now, lifetime))
+    }
+
+    /// Destroys the private half.
+    fn destroy(&mut self, at: usize, why: &str) {
+        let key = &mut self.keys[at];
+        key.phase = Phase::Removed;
+        key.jwk = None;
+        let (name, message) = (
+            key.signing_key.name.clone(),
+            format!("key {} is removed: {why}", key.kid),
+        );
+        self.report.note(&name, Reason::KeyRemoved, message);
+    }
+
+    pub(super) fn finish(self) -> Schedule {
+        let changed = match self.set {
+            Some(set) => set.keys != self.keys || Some(set.default_algorithm) != self.default_algorithm,
+            None => !self.keys.is_empty(),
+        };
+        Schedule {
+            changed,
+            keys: self.keys,
+            default_algorithm: self.default_algorithm,
+            next: self.report.next(self.now),
+            steps: self.report.steps(),
+            notes: self.report.notes,
+        }
+    }
+
+    /// The accepted SigningKey that a key belongs to.
+    fn owner(&self, key: &KeyState) -> Option<&'a Wanted> {
+        self.accepted.iter().copied().find(|wanted| is_of(wanted, key))
+    }
+
+    fn wait(&self, wanted: &Wanted) -> Seconds {
+        wanted.spec.publish_for.unwrap_or(self.terms.publish_for)
+    }
+
+    fn signs(&self, algorithm: Algorithm) -> bool {
+        self.keys
+            .iter()
+            .any(|key| key.algorithm == algorithm && is_active(key))
+    }
+
+    fn missing_pods(&self) -> String {
+        let mut text = self.missing[..self.missing.len().min(NAMED_PODS)].join(", ");
+        if self.missing.len() > NAMED_PODS {
+            text.push_str(&format!(" and {} more", self.missing.len() - NAMED_PODS));
+        }
+        text
+    }
+}
+
+/// Why a key is Active.
+enum Why {
+    /// A SigningKey asks for its algorithm, or its successor is not Active yet.
+    Wanted,
+    /// Clients name its algorithm.
+    InUse,
+    /// Without it nothing could be signed for clients that name no algorithm.
+    LastDefault,
+    /// It is not needed.
+    Not,
+}
+
+fn is_of(wanted: &Wanted, key: &KeyState) -> bool {
+    wanted.owner.uid == key.signing_key.uid
+}
+
+/// Whether a key is what a SigningKey asks for.
+fn is_what(wanted: &Wanted, key: &KeyState) -> bool {
+    key.algorithm == wanted.spec.algorithm()
+        && key.rsa_bits == wanted.spec.rsa_bits()
+        && key.spec_revision == wanted.spec.revision()
+}
+
+/// Active, or meant to be when minted.
+fn is_active(key: &KeyState) -> bool {
+    key.phase == Phase::Active || (key.phase == Phase::Pending && key.signs_from.is_some())
+}
+
+/// Published, or meant to be when minted.
+fn is_waiting(key: &KeyState) -> bool {
+    key.phase == Phase::Published || (key.phase == Phase::Pending && key.signs_from.is_none())
+}
+
+fn is_live(key: &KeyState) -> bool {
+    is_active(key) || is_waiting(key)
+}
