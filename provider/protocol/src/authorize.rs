@@ -13,7 +13,10 @@ use crate::error::OAuthError;
 use crate::params::Params;
 use crate::records::{ConsentRecord, Session};
 
+pub(crate) mod audience;
+pub(crate) mod pkce;
 pub mod return_to;
+pub(crate) mod scope;
 
 pub use return_to::ReturnTo;
 

@@ -33,6 +33,63 @@ pub const SCOPES: &[(&str, &[&str])] = &[
 /// The claims of a user for scopes, `sub` included.
 #[must_use]
 pub fn claims_for(user: &User, scopes: &[&str]) -> Map<String, Value> {
-    let _ = (user, scopes);
-    todo!()
+    let mut claims = Map::new();
+    claims.insert("sub".to_owned(), user.subject().into());
+    let names = SCOPES
+        .iter()
+        .filter(|(scope, _)| scopes.contains(scope))
+        .flat_map(|(_, names)| *names);
+    for name in names {
+        if *name == "groups" {
+            // Absent rather than empty: nobody reads an empty list as "not told".
+            if !user.groups().is_empty() {
+                claims.insert((*name).to_owned(), user.groups().into());
+            }
+        } else if let Some(value) = user.claims().get(*name) {
+            claims.insert((*name).to_owned(), value.clone());
+        }
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{user, user_with};
+
+    #[test]
+    fn ui_01_sub_is_always_there() {
+        assert_eq!(Value::from(claims_for(&user(), &[])), json!({"sub": "jdoe"}));
+        assert_eq!(
+            Value::from(claims_for(&user(), &["openid", "api"])),
+            json!({"sub": "jdoe"})
+        );
+    }
+
+    #[test]
+    fn ui_01_each_scope_opens_its_claims() {
+        assert_eq!(
+            Value::from(claims_for(&user(), &["openid", "email"])),
+            json!({"sub": "jdoe", "email": "jane@example.com", "email_verified": true})
+        );
+        assert_eq!(
+            Value::from(claims_for(&user(), &["groups"])),
+            json!({"sub": "jdoe", "groups": ["staff", "admins"]})
+        );
+        let profile = claims_for(&user(), &["profile"]);
+        assert_eq!(profile["name"], "Jane Doe");
+        assert_eq!(profile["preferred_username"], "jdoe");
+        assert!(!profile.contains_key("email"));
+    }
+
+    #[test]
+    fn ui_01_what_is_not_known_is_absent() {
+        let bare = user_with(json!({"groups": [], "email": null, "emailVerified": null}));
+        assert_eq!(
+            Value::from(claims_for(&bare, &["email", "groups", "phone", "address"])),
+            json!({"sub": "jdoe"})
+        );
+    }
 }

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use oidc_crds::client::Client;
+use oidc_crds::client::{Authentication, Client};
+use oidc_crds::credentials::{self, ClientSecret};
+use oidc_crds::names::SecretMethod;
 use oidc_crds::secrets::pepper::Pepper;
+use zeroize::Zeroizing;
 
-use crate::error::OAuthError;
-use crate::params::Params;
+use crate::error::{ErrorCode, OAuthError};
+use crate::params::{self, Params};
 
 /// Credentials as they were presented.
 pub struct Presented {
@@ -20,9 +25,9 @@ pub(crate) enum PresentedSecret {
     /// Not at all.
     None,
     /// In the Authorization header.
-    Basic(oidc_crds::credentials::ClientSecret),
+    Basic(ClientSecret),
     /// In the body.
-    Post(oidc_crds::credentials::ClientSecret),
+    Post(ClientSecret),
 }
 
 /// A client that proved who it is; made by [`authenticate`] alone.
@@ -53,8 +58,34 @@ impl Presented {
     /// `invalid_request` for two methods at once or no client id; `invalid_client` for a malformed or
     /// unknown scheme.
     pub fn read(authorization: Option<&str>, params: &Params) -> Result<Self, OAuthError> {
-        let _ = (authorization, params);
-        todo!()
+        let (id, secret) = (params.get("client_id"), params.get("client_secret"));
+        let Some(header) = authorization else {
+            let client_id = id
+                .ok_or_else(|| {
+                    OAuthError::invalid_request("say who you are: authenticate, or send client_id")
+                })?
+                .to_owned();
+            let secret = secret.map_or(PresentedSecret::None, |secret| {
+                PresentedSecret::Post(ClientSecret::new(secret.to_owned()))
+            });
+            return Ok(Self { client_id, secret });
+        };
+        // "The client MUST NOT use more than one authentication method in each request" (RFC 6749 §2.3).
+        if secret.is_some() {
+            return Err(OAuthError::invalid_request(
+                "authenticate by the Authorization header or by client_secret, not by both",
+            ));
+        }
+        let (client_id, secret) = basic(header).ok_or_else(|| failed(true).because("malformed header"))?;
+        if id.is_some_and(|id| id != client_id) {
+            return Err(OAuthError::invalid_request(
+                "client_id differs from the one in the Authorization header",
+            ));
+        }
+        Ok(Self {
+            client_id,
+            secret: PresentedSecret::Basic(secret),
+        })
     }
 
     /// The claimed client id, proven by nothing.
@@ -75,6 +106,85 @@ pub fn authenticate(
     pepper: &Pepper,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, OAuthError> {
-    let _ = (client, presented, pepper, now);
-    todo!()
+    let (method, secret) = match &presented.secret {
+        PresentedSecret::None => (None, None),
+        PresentedSecret::Basic(secret) => (Some(SecretMethod::ClientSecretBasic), Some(secret)),
+        PresentedSecret::Post(secret) => (Some(SecretMethod::ClientSecretPost), Some(secret)),
+    };
+    let challenge = method == Some(SecretMethod::ClientSecretBasic);
+    let client = client.filter(|client| client.client_id() == presented.client_id);
+    match (client, secret) {
+        (Some(client), None) if client.is_public() => Ok(AuthenticatedClient {
+            client: Arc::clone(client),
+            credential_id: None,
+        }),
+        (Some(client), None) => {
+            Err(failed(challenge).because(format!("{} sent no secret", client.client_id())))
+        }
+        (None, None) => Err(failed(challenge).because("unknown client")),
+        (Some(client), Some(secret)) => {
+            let (allowed, id) = match client.authentication() {
+                Authentication::Secret(fixed) => (
+                    fixed.is_none() || fixed == method,
+                    matching(client, secret, pepper, now),
+                ),
+                Authentication::None => (false, against_decoy(secret, pepper, now)),
+            };
+            id.filter(|_| allowed)
+                .map(|credential_id| AuthenticatedClient {
+                    client: Arc::clone(client),
+                    credential_id: Some(credential_id),
+                })
+                .ok_or_else(|| {
+                    failed(challenge).because(format!("wrong secret or method for {}", client.client_id()))
+                })
+        }
+        (None, Some(secret)) => {
+            against_decoy(secret, pepper, now);
+            Err(failed(challenge).because("unknown client"))
+        }
+    }
 }
+
+/// The id of the client's credential that the secret matches.
+fn matching(client: &Client, secret: &ClientSecret, pepper: &Pepper, now: Timestamp) -> Option<String> {
+    if client.credentials().is_empty() {
+        return against_decoy(secret, pepper, now);
+    }
+    credentials::verify(pepper, client.uid(), client.credentials(), secret, now)
+        .map(|credential| credential.id.clone())
+}
+
+/// Spends the time of a comparison; matches nothing.
+fn against_decoy(secret: &ClientSecret, pepper: &Pepper, now: Timestamp) -> Option<String> {
+    let decoy = [credentials::decoy()];
+    credentials::verify(pepper, "", &decoy, secret, now).map(|credential| credential.id.clone())
+}
+
+/// Reads `Basic` credentials: client id and secret were each encoded as
+/// `application/x-www-form-urlencoded` before (RFC 6749 §2.3.1, RFC 7617).
+fn basic(header: &str) -> Option<(String, ClientSecret)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim_matches(' ')).ok()?);
+    let colon = decoded.iter().position(|b| *b == b':')?;
+    let client_id = params::decode(&decoded[..colon]).ok()?;
+    let secret = params::decode(&decoded[colon + 1..]).ok()?;
+    (!client_id.is_empty()).then(|| (client_id, ClientSecret::new(secret)))
+}
+
+/// One answer for an unknown client, a wrong secret and a wrong method.
+fn failed(challenge: bool) -> OAuthError {
+    OAuthError {
+        challenge,
+        ..OAuthError::new(
+            ErrorCode::InvalidClient,
+            "client authentication failed: check client id, secret and method",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,28 @@
 //! What the tests of this crate start from: one client, one user, one login, one key ring.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use oidc_crds::client::Client;
+use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::names::{Algorithm, Seconds};
+use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_ring::KeyRingData;
+use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::testing::SeededRng;
 use oidc_crds::user::User;
 use oidc_crds::validate::{validate, validate_user};
 use serde_json::{Value, json};
 
 use crate::authorize::{AuthorizationRequest, Prompt, ResponseMode};
+use crate::client_auth::AuthenticatedClient;
+use crate::keys::Keys;
 use crate::records::{GrantRecord, Session};
 
 pub(crate) const ISSUER: &str = "https://id.example.com";
@@ -42,6 +50,11 @@ fn merge(into: &mut Value, with: Value) {
 
 /// A client whose spec has these members beside or instead of the usual ones.
 pub(crate) fn client_with(spec: Value) -> Arc<Client> {
+    client_with_status(spec, Value::Null)
+}
+
+/// A client with a status.
+pub(crate) fn client_with_status(spec: Value, status: Value) -> Arc<Client> {
     let mut object = json!({
         "apiVersion": "oidc-operator.dev/v1alpha1",
         "kind": "OidcClient",
@@ -60,6 +73,7 @@ pub(crate) fn client_with(spec: Value) -> Arc<Client> {
         },
     });
     merge(&mut object["spec"], spec);
+    object["status"] = status;
     let object: OidcClient = serde_json::from_value(object).unwrap();
     let mut installation = Installation::standalone(ISSUER, false);
     installation.lifetimes.access_token = Seconds(900);
@@ -68,6 +82,14 @@ pub(crate) fn client_with(spec: Value) -> Arc<Client> {
 
 pub(crate) fn client() -> Arc<Client> {
     client_with(json!({}))
+}
+
+/// A client as if it had authenticated.
+pub(crate) fn authenticated(client: &Arc<Client>) -> AuthenticatedClient {
+    AuthenticatedClient {
+        client: Arc::clone(client),
+        credential_id: (!client.is_public()).then(|| "0123456789abcdef".to_owned()),
+    }
 }
 
 pub(crate) fn public_client() -> Arc<Client> {
@@ -137,5 +159,63 @@ pub(crate) fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// All algorithms, for tests over each.
-pub(crate) const ALGORITHMS: [Algorithm; 5] = Algorithm::ALL;
+/// One of two keys of each algorithm, made once per test run: RSA takes its time.
+pub(crate) fn jwk(algorithm: Algorithm, number: usize) -> PrivateJwk {
+    static MADE: OnceLock<Mutex<BTreeMap<(Algorithm, usize), PrivateJwk>>> = OnceLock::new();
+    let made = MADE.get_or_init(Mutex::default);
+    let mut made = made.lock().unwrap();
+    made.entry((algorithm, number))
+        .or_insert_with(|| PrivateJwk::generate(algorithm, algorithm.is_rsa().then_some(2048)).unwrap())
+        .clone()
+}
+
+/// An active key.
+pub(crate) fn key_state(algorithm: Algorithm, number: usize) -> KeyState {
+    let jwk = jwk(algorithm, number);
+    KeyState {
+        kid: jwk.thumbprint().unwrap(),
+        algorithm,
+        rsa_bits: algorithm.is_rsa().then_some(2048),
+        phase: Phase::Active,
+        signing_key: Owner {
+            name: "default".to_owned(),
+            uid: "uid-key".to_owned(),
+        },
+        spec_revision: 0,
+        created_at: NOW,
+        published_at: Some(NOW),
+        signs_from: Some(Timestamp::UNIX_EPOCH),
+        retires_at: None,
+        removable_at: None,
+        longest_lifetime: 900,
+        public: Some(jwk.public().unwrap()),
+        jwk: Some(jwk),
+    }
+}
+
+pub(crate) fn key_set(keys: Vec<KeyState>) -> KeySet {
+    KeySet {
+        version: 1,
+        revision: 7,
+        keys,
+        default_algorithm: Algorithm::ES256,
+    }
+}
+
+/// An active key of each of these algorithms; ES256 is the default.
+pub(crate) fn keys(algorithms: &[Algorithm]) -> Keys {
+    let states = algorithms
+        .iter()
+        .map(|algorithm| key_state(*algorithm, 0))
+        .collect();
+    Keys::from_key_set(&key_set(states)).unwrap()
+}
+
+/// The parts of a JWT, its signature unchecked.
+pub(crate) fn decode_jwt(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| {
+        let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    });
+    (parts.next().unwrap(), parts.next().unwrap())
+}

@@ -1,14 +1,20 @@
 //! From a decision to signed tokens. Nothing here asks whether: that is decided before.
 
+use aws_lc_rs::digest::{Algorithm as Hash, SHA256, SHA384, SHA512, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use oidc_crds::client::Client;
+use oidc_crds::names::{AccessTokenType, Algorithm};
 use oidc_crds::seal::KeyRing;
 use oidc_crds::user::User;
 use rand_core::CryptoRng;
+use serde::Serialize;
 
 use super::TokenResponse;
-use crate::error::OAuthError;
-use crate::handle::{FamilyId, RefreshToken};
+use crate::error::{ErrorCode, OAuthError};
+use crate::handle::{FamilyId, RefreshToken, TokenId};
+use crate::jwt::{Signer, TOKEN_USE_ACCESS, TYP_ACCESS, TYP_JWT};
 use crate::keys::Keys;
 use crate::records::{GrantRecord, Session};
 
@@ -60,6 +66,177 @@ pub fn issue(
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Result<TokenResponse, OAuthError> {
-    let _ = (issuance, keys, ring, now, rng);
-    todo!()
+    let client = issuance.client;
+    let scope = issuance.scope.join(" ");
+    let access_token = access_token(issuance, &scope, keys, ring, now, rng)?;
+    let wants_id_token = issuance.scope.iter().any(|scope| scope == "openid");
+    let id_token = match &issuance.who {
+        Who::Person {
+            user,
+            session,
+            grant,
+            first,
+            ..
+        } if wants_id_token => {
+            let signer = signer(keys, client.id_token_alg(), now)?;
+            let mut jti = [0; 16];
+            rng.fill_bytes(&mut jti);
+            let claims = IdClaims {
+                iss: issuance.issuer,
+                sub: user.subject(),
+                aud: client.client_id(),
+                exp: (now + client.lifetimes().id_token.span()).as_second(),
+                iat: now.as_second(),
+                auth_time: session.auth_time.as_second(),
+                // "its value MUST … not be present unless" the authorization request had one, and a
+                // refreshed ID token "SHOULD NOT have a nonce Claim" (OpenID Connect Core §12.2).
+                nonce: grant.nonce.as_deref().filter(|_| *first),
+                at_hash: &at_hash(signer.algorithm(), &access_token),
+                sid: &grant.sid,
+                amr: &session.amr,
+                jti: &URL_SAFE_NO_PAD.encode(jti),
+            };
+            Some(sign(signer, TYP_JWT, &claims)?)
+        }
+        _ => None,
+    };
+    // "OPTIONAL, if identical to the scope requested by the client; otherwise, REQUIRED" (RFC 6749 §5.1).
+    let tell_scope = issuance.tell_scope || matches!(issuance.who, Who::Person { .. });
+    Ok(TokenResponse {
+        access_token,
+        token_type: "Bearer",
+        expires_in: client.lifetimes().access_token.0,
+        refresh_token: issuance.refresh_token.map(RefreshToken::expose),
+        id_token,
+        scope: tell_scope.then_some(scope),
+    })
 }
+
+/// The access token (RFC 9068 §2.2).
+fn access_token(
+    issuance: &Issuance<'_>,
+    scope: &str,
+    keys: &Keys,
+    ring: &KeyRing,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> Result<String, OAuthError> {
+    let client = issuance.client;
+    let (sub, id, auth_time, groups) = match &issuance.who {
+        Who::Person {
+            user,
+            session,
+            family,
+            ..
+        } => {
+            let told = issuance.scope.iter().any(|scope| scope == "groups") && !user.groups().is_empty();
+            (
+                user.subject(),
+                TokenId::Family(*family),
+                Some(session.auth_time.as_second()),
+                told.then_some(user.groups()),
+            )
+        }
+        // "In cases where the client is the resource owner, sub SHOULD identify the client" (RFC 9068 §2.2).
+        Who::Client => (client.client_id(), TokenId::Detached, None, None),
+    };
+    let (typ, token_use) = match client.access_token_type() {
+        AccessTokenType::AtJwt => (TYP_ACCESS, None),
+        AccessTokenType::Jwt => (TYP_JWT, Some(TOKEN_USE_ACCESS)),
+    };
+    let claims = AccessClaims {
+        iss: issuance.issuer,
+        exp: (now + client.lifetimes().access_token.span()).as_second(),
+        aud: match issuance.audience {
+            [] => Audience::One(issuance.issuer),
+            [one] => Audience::One(one),
+            many => Audience::Many(many),
+        },
+        sub,
+        client_id: client.client_id(),
+        iat: now.as_second(),
+        jti: &id.seal(ring, client.uid(), rng),
+        scope,
+        auth_time,
+        groups,
+        token_use,
+    };
+    sign(signer(keys, client.access_token_alg(), now)?, typ, &claims)
+}
+
+/// Claims of an access token.
+#[derive(Serialize)]
+struct AccessClaims<'a> {
+    iss: &'a str,
+    exp: i64,
+    aud: Audience<'a>,
+    sub: &'a str,
+    client_id: &'a str,
+    iat: i64,
+    jti: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_use: Option<&'static str>,
+}
+
+/// A text when there is one (kube-apiserver and others take no list), else a list (RFC 7519 §4.1.3).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+/// Claims of an ID token (OpenID Connect Core §2): never those of scopes, which are at userinfo (§5.4).
+#[derive(Serialize)]
+struct IdClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: i64,
+    iat: i64,
+    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    at_hash: &'a str,
+    sid: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    /// Two ID tokens of one second must differ.
+    jti: &'a str,
+}
+
+/// "the left-most half of the hash of the octets of the ASCII representation of the access_token value,
+/// where the hash algorithm used is the hash algorithm used in the alg" (OpenID Connect Core §3.1.3.6).
+fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
+    let hash: &Hash = match algorithm {
+        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &SHA256,
+        Algorithm::ES384 => &SHA384,
+        // Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
+        Algorithm::EdDSA => &SHA512,
+    };
+    let hash = digest(hash, access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(&hash.as_ref()[..hash.as_ref().len() / 2])
+}
+
+fn signer(keys: &Keys, algorithm: Option<Algorithm>, now: Timestamp) -> Result<&Signer, OAuthError> {
+    keys.signer(algorithm, now).ok_or_else(|| {
+        let wanted = algorithm.map_or("the default algorithm", Algorithm::as_str);
+        OAuthError::new(ErrorCode::ServerError, "no key can sign for this client now")
+            .because(format!("no active key for {wanted}"))
+    })
+}
+
+fn sign(signer: &Signer, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
+    signer
+        .sign(typ, claims)
+        .map_err(|error| OAuthError::new(ErrorCode::ServerError, "signing failed").because(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;
