@@ -34,7 +34,7 @@ pub mod patterns {
     /// An absolute URI (RFC 3986 §4.3).
     pub const URI: &str = r"^[a-z][a-z0-9+.-]*:[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$";
     /// An address of the web.
-    pub const WEB_URI: &str = r"^https?://[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$";
+    pub const WEB_URI: &str = r"^https?://[!#$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$";
     /// An origin (RFC 6454 §6.2): no path.
     pub const ORIGIN: &str = r"^https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$";
     /// A scope token (RFC 6749 §3.3).

@@ -1,6 +1,8 @@
 //! The definitions in the chart are those of the code, every list and string in them has a maximum, and
 //! their CEL rules say what they should: evaluated here without a cluster.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
 use std::path::Path;
 
 use kube::CustomResourceExt;

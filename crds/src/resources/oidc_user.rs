@@ -19,19 +19,11 @@ use crate::names::patterns;
     status = "OidcUserStatus",
     shortname = "oidcu",
     category = "oidc",
-    printcolumn(name = "Username", type_ = "string", json_path = ".spec.username"),
-    printcolumn(name = "Disabled", type_ = "boolean", json_path = ".spec.disabled"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn = r#"{"name": "Username", "type": "string", "jsonPath": ".spec.username"}"#,
+    printcolumn = r#"{"name": "Disabled", "type": "boolean", "jsonPath": ".spec.disabled"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
     validation = Rule::new(
         "(has(self.spec.subject) ? self.spec.subject : self.metadata.name) \
          == (has(oldSelf.spec.subject) ? oldSelf.spec.subject : oldSelf.metadata.name)"
