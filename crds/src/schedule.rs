@@ -23,6 +23,7 @@ use crate::resources::SigningKeySpec;
 use crate::resources::signing_key::Phase;
 use crate::secrets::key_set::{KeySet, KeyState, Owner};
 
+mod ends;
 mod report;
 mod status;
 mod steps;

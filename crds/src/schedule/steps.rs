@@ -1,11 +1,12 @@
-//! The steps of [`schedule`](super::schedule), in the order in which it takes them.
+//! The first steps of [`schedule`](super::schedule): the ways of a key up to where it signs. Its ends are in
+//! [`ends`](super::ends).
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::report::{Rank, Report};
-use super::{Acknowledgements, SKEW, Schedule, Terms, Wanted};
+use super::{Acknowledgements, Schedule, Terms, Wanted};
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
@@ -18,19 +19,19 @@ const NAMED_PODS: usize = 5;
 /// A schedule in the making.
 pub(super) struct Plan<'a> {
     /// One per algorithm, the oldest first.
-    accepted: Vec<&'a Wanted>,
+    pub(super) accepted: Vec<&'a Wanted>,
     /// UIDs of all SigningKeys that exist, accepted or not.
-    existing: BTreeSet<&'a str>,
-    set: Option<&'a KeySet>,
+    pub(super) existing: BTreeSet<&'a str>,
+    pub(super) set: Option<&'a KeySet>,
     /// Whether any pod's word counts.
-    pods_count: bool,
+    pub(super) pods_count: bool,
     /// Pods that have not acknowledged the set as it is.
-    missing: Vec<&'a str>,
-    terms: &'a Terms,
-    now: Timestamp,
-    keys: Vec<KeyState>,
-    default_algorithm: Option<Algorithm>,
-    report: Report,
+    pub(super) missing: Vec<&'a str>,
+    pub(super) terms: &'a Terms,
+    pub(super) now: Timestamp,
+    pub(super) keys: Vec<KeyState>,
+    pub(super) default_algorithm: Option<Algorithm>,
+    pub(super) report: Report,
 }
 
 impl<'a> Plan<'a> {
@@ -235,153 +236,6 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Active → Retiring where nothing needs the key any more.
-    pub(super) fn retire(&mut self) {
-        for at in 0..self.keys.len() {
-            if !is_active(&self.keys[at]) {
-                continue;
-            }
-            let (name, kid) = (self.keys[at].signing_key.name.clone(), self.keys[at].kid.clone());
-            let algorithm = self.keys[at].algorithm;
-            match self.why_active(at) {
-                Why::Wanted => {}
-                Why::InUse => {
-                    let message = format!("key {kid} goes on signing: accepted clients name {algorithm}");
-                    self.report.note(&name, Reason::AlgorithmInUse, message);
-                }
-                Why::LastDefault => {
-                    let message = format!(
-                        "key {kid} goes on signing though no SigningKey asks for it: it is the last of the default \
-                         algorithm {algorithm} until a key of another SigningKey is Active"
-                    );
-                    self.report.note(&name, Reason::AlgorithmInUse, message);
-                }
-                Why::Not => self.stop(at),
-            }
-        }
-        for key in self.keys.iter_mut().filter(|key| is_active(key)) {
-            key.longest_lifetime = key.longest_lifetime.max(self.terms.longest_token.0);
-        }
-    }
-
-    fn why_active(&self, at: usize) -> Why {
-        let key = &self.keys[at];
-        let same = |other: &KeyState| other.algorithm == key.algorithm && is_active(other);
-        if self.keys[at + 1..].iter().any(same) {
-            return Why::Not;
-        }
-        let uid = key.signing_key.uid.as_str();
-        if self
-            .accepted
-            .iter()
-            .any(|wanted| wanted.spec.algorithm() == key.algorithm)
-        {
-            return Why::Wanted;
-        }
-        match self.owner(key) {
-            Some(wanted) => {
-                // Its SigningKey names another algorithm now.
-                let algorithm = wanted.spec.algorithm();
-                let follows = |other: &KeyState| {
-                    is_active(other) && is_of(wanted, other) && other.algorithm == algorithm
-                };
-                if !self.keys.iter().any(follows) {
-                    return Why::Wanted;
-                }
-                if self.terms.in_use.contains(&key.algorithm) {
-                    return Why::InUse;
-                }
-            }
-            // An edit that is refused changes nothing.
-            None if self.existing.contains(uid) => return Why::Wanted,
-            None => {}
-        }
-        if self.default_algorithm == Some(key.algorithm) {
-            return Why::LastDefault;
-        }
-        Why::Not
-    }
-
-    /// The key signs no more.
-    fn stop(&mut self, at: usize) {
-        let key = &mut self.keys[at];
-        key.phase = Phase::Retiring;
-        key.retires_at = Some(self.now);
-        key.longest_lifetime = key.longest_lifetime.max(self.terms.longest_token.0);
-        let (name, message) = (
-            key.signing_key.name.clone(),
-            format!(
-                "key {} no longer signs; it stays published until what it signed has expired",
-                key.kid
-            ),
-        );
-        self.report.note(&name, Reason::KeyRetiring, message);
-    }
-
-    /// Retiring → Removed → dropped.
-    pub(super) fn remove(&mut self) {
-        for at in 0..self.keys.len() {
-            if self.keys[at].phase != Phase::Retiring {
-                continue;
-            }
-            let Some(ends) = self.removable_at(&self.keys[at]) else {
-                let (name, pods) = (self.keys[at].signing_key.name.clone(), self.missing_pods());
-                let message = format!(
-                    "key {} stays published until pods acknowledge that it no longer signs: {pods}",
-                    self.keys[at].kid
-                );
-                self.report.note(&name, Reason::WaitingForPods, message);
-                continue;
-            };
-            self.keys[at].removable_at = Some(ends);
-            if ends > self.now {
-                let name = self.keys[at].signing_key.name.clone();
-                self.report.due(&name, Rank::Removal, "Removed", ends);
-            } else {
-                self.destroy(at, "what it signed has expired");
-            }
-        }
-        let (now, session) = (self.now, self.terms.session);
-        // Tokens that name a session may be shown as a hint for as long as it can live.
-        let forgotten = |key: &KeyState| {
-            let removed = key.removable_at.or(key.retires_at).unwrap_or(key.created_at);
-            later(removed, session)
-        };
-        self.keys
-            .retain(|key| key.phase != Phase::Removed || forgotten(key) > now);
-        let removed = self.keys.iter().filter(|key| key.phase == Phase::Removed);
-        self.report.dues(removed.map(forgotten));
-    }
-
-    /// When everything that a Retiring key signed has expired, if its clock has started: every counted pod
-    /// must have acknowledged a set in which it is Retiring.
-    fn removable_at(&self, key: &KeyState) -> Option<Timestamp> {
-        let lifetime = Seconds(key.longest_lifetime.saturating_add(SKEW.0));
-        if key.removable_at.is_some() {
-            return key.removable_at;
-        }
-        if !self.pods_count {
-            return Some(later(key.retires_at.unwrap_or(self.now), lifetime));
-        }
-        let is_told = |set: &KeySet| {
-            let told = |before: &KeyState| before.kid == key.kid && before.phase == Phase::Retiring;
-            set.keys.iter().any(told)
-        };
-        (self.missing.is_empty() && self.set.is_some_and(is_told)).then(|| later(self.now, lifetime))
-    }
-
-    /// Destroys the private half.
-    fn destroy(&mut self, at: usize, why: &str) {
-        let key = &mut self.keys[at];
-        key.phase = Phase::Removed;
-        key.jwk = None;
-        let (name, message) = (
-            key.signing_key.name.clone(),
-            format!("key {} is removed: {why}", key.kid),
-        );
-        self.report.note(&name, Reason::KeyRemoved, message);
-    }
-
     pub(super) fn finish(self) -> Schedule {
         let changed = match self.set {
             Some(set) => set.keys != self.keys || Some(set.default_algorithm) != self.default_algorithm,
@@ -398,7 +252,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The accepted SigningKey that a key belongs to.
-    fn owner(&self, key: &KeyState) -> Option<&'a Wanted> {
+    pub(super) fn owner(&self, key: &KeyState) -> Option<&'a Wanted> {
         self.accepted.iter().copied().find(|wanted| is_of(wanted, key))
     }
 
@@ -412,7 +266,7 @@ impl<'a> Plan<'a> {
             .any(|key| key.algorithm == algorithm && is_active(key))
     }
 
-    fn missing_pods(&self) -> String {
+    pub(super) fn missing_pods(&self) -> String {
         let mut text = self.missing[..self.missing.len().min(NAMED_PODS)].join(", ");
         if self.missing.len() > NAMED_PODS {
             text.push_str(&format!(" and {} more", self.missing.len() - NAMED_PODS));
@@ -421,19 +275,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Why a key is Active.
-enum Why {
-    /// A SigningKey asks for its algorithm, or its successor is not Active yet.
-    Wanted,
-    /// Clients name its algorithm.
-    InUse,
-    /// Without it nothing could be signed for clients that name no algorithm.
-    LastDefault,
-    /// It is not needed.
-    Not,
-}
-
-fn is_of(wanted: &Wanted, key: &KeyState) -> bool {
+pub(super) fn is_of(wanted: &Wanted, key: &KeyState) -> bool {
     wanted.owner.uid == key.signing_key.uid
 }
 
@@ -445,7 +287,7 @@ fn is_what(wanted: &Wanted, key: &KeyState) -> bool {
 }
 
 /// Active, or meant to be when minted.
-fn is_active(key: &KeyState) -> bool {
+pub(super) fn is_active(key: &KeyState) -> bool {
     key.phase == Phase::Active || (key.phase == Phase::Pending && key.signs_from.is_some())
 }
 

@@ -1,1 +1,805 @@
+use std::sync::LazyLock;
 
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::resources::signing_key::Rotation;
+
+const T0: Timestamp = Timestamp::constant(1_800_000_000, 250_000_000);
+const PUBLISH: u64 = 600;
+const TOKEN: u64 = 900;
+const SESSION: u64 = 86_400;
+
+static JWKS: LazyLock<Vec<PrivateJwk>> = LazyLock::new(|| {
+    let jwk = |algorithm| PrivateJwk::generate(algorithm, None).unwrap();
+    vec![jwk(Algorithm::RS256), jwk(Algorithm::PS256)]
+});
+
+/// Keys that are quick to make: of RSA there are two, told apart by a member that nothing reads.
+fn quick(algorithm: Algorithm, _: Option<u32>) -> Result<PrivateJwk, KeyError> {
+    match algorithm {
+        Algorithm::RS256 => Ok(JWKS[0].clone()),
+        Algorithm::PS256 => Ok(JWKS[1].clone()),
+        _ => PrivateJwk::generate(algorithm, None),
+    }
+}
+
+fn at(seconds: u64) -> Timestamp {
+    T0 + Seconds(seconds).span()
+}
+
+fn wanted(name: &str, algorithm: Algorithm, revision: u64) -> Wanted {
+    Wanted {
+        owner: Owner {
+            name: name.to_owned(),
+            uid: format!("uid-{name}"),
+        },
+        created_at: T0,
+        spec: SigningKeySpec {
+            algorithm: Some(algorithm),
+            rotation: Some(Rotation {
+                interval: None,
+                revision: Some(revision),
+            }),
+            ..SigningKeySpec::default()
+        },
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        longest_token: Seconds(TOKEN),
+        session: Seconds(SESSION),
+        publish_for: Seconds(PUBLISH),
+        in_use: BTreeSet::new(),
+        refused: BTreeSet::new(),
+        first: false,
+    }
+}
+
+/// An installation with its SigningKeys, its set and its clock.
+struct World {
+    wanted: Vec<Wanted>,
+    set: Option<KeySet>,
+    pods: Acknowledgements,
+    terms: Terms,
+    now: Timestamp,
+}
+
+impl World {
+    /// The first start with these SigningKeys, done.
+    fn started(wanted: Vec<Wanted>) -> Self {
+        let mut world = Self {
+            wanted,
+            set: None,
+            pods: Acknowledgements::default(),
+            terms: Terms {
+                first: true,
+                ..terms()
+            },
+            now: T0,
+        };
+        world.run();
+        world.terms.first = false;
+        world
+    }
+
+    fn plan(&self) -> Schedule {
+        schedule(&self.wanted, self.set.as_ref(), &self.pods, &self.terms, self.now)
+    }
+
+    fn run(&mut self) -> Schedule {
+        let plan = self.plan();
+        if let Some(next) = plan.clone().next_set(self.set.as_ref(), quick).unwrap() {
+            self.set = Some(next);
+        }
+        plan
+    }
+
+    fn run_at(&mut self, seconds: u64) -> Schedule {
+        self.now = at(seconds);
+        self.run()
+    }
+
+    fn keys(&self) -> &[KeyState] {
+        &self.set.as_ref().unwrap().keys
+    }
+
+    /// Algorithm and phase of all keys, oldest first.
+    fn phases(&self) -> Vec<(Algorithm, Phase)> {
+        self.keys().iter().map(|key| (key.algorithm, key.phase)).collect()
+    }
+
+    fn default_algorithm(&self) -> Algorithm {
+        self.set.as_ref().unwrap().default_algorithm
+    }
+
+    fn acknowledge(&mut self, pods: &[&str]) {
+        let word = self.set.as_ref().map(KeySet::acknowledgement);
+        for (pod, said) in &mut self.pods.pods {
+            if pods.contains(&pod.as_str()) {
+                said.clone_from(&word);
+            }
+        }
+    }
+
+    fn with_pods(mut self, pods: &[&str]) -> Self {
+        self.pods.pods = pods.iter().map(|pod| ((*pod).to_owned(), None)).collect();
+        self.acknowledge(pods);
+        self
+    }
+}
+
+fn reasons(plan: &Schedule) -> Vec<Reason> {
+    plan.notes.iter().map(|(_, reason, _)| *reason).collect()
+}
+
+use Algorithm::{ES256, ES384, EdDSA, RS256};
+use Phase::{Active, Pending, Published, Removed, Retiring};
+
+#[test]
+fn the_first_key_of_an_installation_is_active_at_once() {
+    let world = World::started(vec![wanted("main", ES256, 0)]);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    let key = &world.keys()[0];
+    assert_eq!(key.signs_from, Some(Timestamp::UNIX_EPOCH));
+    assert_eq!(key.longest_lifetime, TOKEN);
+    assert_eq!(key.kid, key.jwk.as_ref().unwrap().thumbprint().unwrap());
+    assert_eq!(key.public, Some(key.jwk.as_ref().unwrap().public().unwrap()));
+    assert_eq!(world.set.as_ref().unwrap().revision, 1);
+    assert_eq!(world.default_algorithm(), ES256);
+    assert!(!world.plan().changed);
+}
+
+#[test]
+fn a_schedule_says_what_is_to_be_minted() {
+    let world = World {
+        wanted: vec![wanted("main", RS256, 0)],
+        set: None,
+        pods: Acknowledgements::default(),
+        terms: terms(),
+        now: T0,
+    };
+    let plan = world.plan();
+    let key = &plan.keys[0];
+    assert_eq!(
+        (key.phase, key.kid.as_str(), key.rsa_bits),
+        (Pending, "", Some(2048))
+    );
+    assert!(plan.changed);
+}
+
+#[test]
+fn a_lost_set_is_made_anew_and_its_key_waits() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.set = None;
+    let plan = world.run_at(5);
+    assert_eq!(reasons(&plan), [Reason::KeySetLost, Reason::KeyMinted]);
+    assert_eq!(world.phases(), [(ES256, Published)]);
+    assert_eq!(world.keys()[0].signs_from, None);
+    assert_eq!(plan.next, Some(at(5 + PUBLISH)));
+    let plan = world.run_at(5 + PUBLISH);
+    assert_eq!(reasons(&plan), [Reason::KeyActive]);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+}
+
+#[test]
+fn an_edit_rotates() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    let plan = world.run_at(100);
+    assert_eq!(reasons(&plan), [Reason::KeyMinted]);
+    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
+    assert_eq!(plan.next, Some(at(100 + PUBLISH)));
+    assert_eq!(plan.steps["main"], "Active at 2027-01-15T08:11:40Z");
+
+    let plan = world.run_at(100 + PUBLISH - 1);
+    assert_eq!(reasons(&plan), [Reason::WaitingForCaches]);
+    assert!(!plan.changed);
+
+    let plan = world.run_at(100 + PUBLISH);
+    assert_eq!(reasons(&plan), [Reason::KeyRetiring, Reason::KeyActive]);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    let (old, new) = (&world.keys()[0], &world.keys()[1]);
+    assert_eq!(new.signs_from, Some(at(100 + PUBLISH)));
+    assert_eq!(old.retires_at, Some(at(100 + PUBLISH)));
+    assert!(old.jwk.is_some());
+    let removal = 100 + PUBLISH + TOKEN + SKEW.0;
+    assert_eq!(old.removable_at, Some(at(removal)));
+    assert_eq!(plan.next, Some(at(removal)));
+
+    assert!(!world.run_at(removal - 1).changed);
+    let plan = world.run_at(removal);
+    assert_eq!(reasons(&plan), [Reason::KeyRemoved]);
+    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
+    assert!(world.keys()[0].jwk.is_none() && world.keys()[0].public.is_some());
+    assert_eq!(plan.next, Some(at(removal + SESSION)));
+
+    let plan = world.run_at(removal + SESSION);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    assert_eq!((plan.changed, plan.next), (true, None));
+}
+
+#[test]
+fn size_and_algorithm_rotate_too() {
+    let bits = |bits| {
+        let mut wanted = wanted("main", RS256, 0);
+        wanted.spec.rsa_bits = Some(bits);
+        wanted
+    };
+    let mut world = World::started(vec![wanted("main", RS256, 0)]);
+    world.wanted = vec![bits(2048)];
+    assert!(!world.run_at(1).changed, "2048 is the default");
+    world.wanted = vec![bits(3072)];
+    world.run_at(2);
+    assert_eq!(world.phases(), [(RS256, Active), (RS256, Published)]);
+    assert_eq!(world.keys()[1].rsa_bits, Some(3072));
+    world.wanted = vec![wanted("main", EdDSA, 0)];
+    world.run_at(3);
+    assert_eq!(
+        world.phases(),
+        [(RS256, Active), (RS256, Removed), (EdDSA, Published)]
+    );
+}
+
+#[test]
+fn an_edit_while_one_waits_supersedes_it() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(10);
+    assert!(!world.run_at(20).changed, "no second successor");
+    world.wanted = vec![wanted("main", ES256, 2)];
+    let plan = world.run_at(30);
+    assert_eq!(reasons(&plan), [Reason::KeyRemoved, Reason::KeyMinted]);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Active), (ES256, Removed), (ES256, Published)]
+    );
+    assert!(world.keys()[1].jwk.is_none());
+    world.run_at(10 + PUBLISH);
+    assert_eq!(world.keys()[2].phase, Published, "the new one waits its own time");
+    world.run_at(30 + PUBLISH);
+    assert_eq!(world.keys()[2].phase, Active);
+}
+
+#[test]
+fn an_edit_that_is_taken_back_leaves_the_old_key() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(10);
+    world.wanted = vec![wanted("main", ES256, 0)];
+    world.run_at(20);
+    assert_eq!(world.phases(), [(ES256, Active), (ES256, Removed)]);
+    assert!(!world.plan().changed);
+}
+
+#[test]
+fn an_interval_rotates_and_missed_rotations_are_made_up_once() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted[0].spec.rotation.as_mut().unwrap().interval = Some(Seconds(10_000));
+    let plan = world.run_at(1);
+    assert_eq!(plan.next, Some(at(10_000)));
+    assert_eq!(plan.steps["main"], "next key at 2027-01-15T10:46:40Z");
+    assert!(!world.run_at(9_999).changed);
+    // The operator was away for three intervals.
+    world.run_at(35_000);
+    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
+    assert!(!world.run_at(35_001).changed);
+    world.run_at(35_000 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    assert_eq!(world.plan().next, Some(at(35_000 + PUBLISH + TOKEN + SKEW.0)));
+    world.run_at(45_000);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Removed), (ES256, Active), (ES256, Published)]
+    );
+}
+
+#[test]
+fn publish_for_of_the_signing_key_rules() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.wanted[0].spec.publish_for = Some(Seconds(1200));
+    world.run_at(0);
+    world.run_at(1199);
+    assert_eq!(world.keys()[1].phase, Published);
+    world.run_at(1200);
+    assert_eq!(world.keys()[1].phase, Active);
+}
+
+#[test]
+fn promotion_waits_for_every_pod() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a", "b"]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(0);
+    world.acknowledge(&["a"]);
+    let plan = world.run_at(2 * PUBLISH);
+    assert_eq!(reasons(&plan), [Reason::WaitingForPods]);
+    assert!(plan.notes[0].2.ends_with(": b"), "{}", plan.notes[0].2);
+    assert_eq!(plan.steps["main"], "Active when acknowledged by b");
+    assert_eq!(plan.next, None);
+    assert_eq!(world.keys()[1].phase, Published);
+    // Nearly right is wrong.
+    let word = world.set.as_ref().unwrap().acknowledgement();
+    world.pods.pods[1].1 = Some(format!("9{word}"));
+    world.run();
+    assert_eq!(world.keys()[1].phase, Published);
+    world.acknowledge(&["b"]);
+    world.run();
+    assert_eq!(world.keys()[1].phase, Active);
+}
+
+#[test]
+fn the_retirement_clock_waits_for_every_pod() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a", "b"]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(0);
+    world.acknowledge(&["a", "b"]);
+    let plan = world.run_at(PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    assert_eq!((world.keys()[0].removable_at, plan.next), (None, None));
+    let plan = world.run_at(10 * PUBLISH);
+    assert_eq!(reasons(&plan), [Reason::WaitingForPods]);
+    assert!(!plan.changed);
+    world.acknowledge(&["a"]);
+    assert!(!world.run_at(11 * PUBLISH).changed);
+    world.acknowledge(&["b"]);
+    world.run_at(12 * PUBLISH);
+    let removal = 12 * PUBLISH + TOKEN + SKEW.0;
+    assert_eq!(world.keys()[0].removable_at, Some(at(removal)));
+    // The write that told the time has another revision: it need not be acknowledged.
+    world.run_at(removal);
+    assert_eq!(world.keys()[0].phase, Removed);
+}
+
+#[test]
+fn the_longest_lifetime_while_it_signed_counts() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.terms.longest_token = Seconds(5000);
+    assert!(world.run_at(1).changed);
+    world.terms.longest_token = Seconds(60);
+    assert!(!world.run_at(2).changed);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(3);
+    world.run_at(3 + PUBLISH);
+    assert_eq!(
+        world.keys()[0].removable_at,
+        Some(at(3 + PUBLISH + 5000 + SKEW.0))
+    );
+    assert_eq!(world.keys()[1].longest_lifetime, 60);
+}
+
+#[test]
+fn a_changed_algorithm_signs_on_while_clients_name_it() {
+    let mut world = World::started(vec![wanted("main", RS256, 0)]);
+    world.terms.in_use.insert(RS256);
+    world.wanted = vec![wanted("main", EdDSA, 0)];
+    world.run_at(10);
+    assert_eq!(world.phases(), [(RS256, Active), (EdDSA, Published)]);
+    assert_eq!(world.default_algorithm(), RS256);
+    let plan = world.run_at(10 + PUBLISH);
+    assert_eq!(reasons(&plan), [Reason::KeyActive, Reason::AlgorithmInUse]);
+    assert_eq!(world.phases(), [(RS256, Active), (EdDSA, Active)]);
+    assert_eq!(world.default_algorithm(), EdDSA);
+    let plan = world.run_at(5000);
+    assert_eq!(
+        (reasons(&plan), plan.changed),
+        (vec![Reason::AlgorithmInUse], false)
+    );
+    world.terms.in_use.clear();
+    world.run_at(5001);
+    assert_eq!(world.phases(), [(RS256, Retiring), (EdDSA, Active)]);
+}
+
+#[test]
+fn a_changed_algorithm_that_nobody_names_retires_when_its_successor_signs() {
+    let mut world = World::started(vec![wanted("main", RS256, 0)]);
+    world.wanted = vec![wanted("main", EdDSA, 0)];
+    world.run_at(10);
+    world.run_at(10 + PUBLISH);
+    assert_eq!(world.phases(), [(RS256, Retiring), (EdDSA, Active)]);
+    assert_eq!(world.default_algorithm(), EdDSA);
+}
+
+#[test]
+fn of_two_for_one_algorithm_the_older_rules() {
+    let younger = Wanted {
+        created_at: at(5),
+        ..wanted("a", ES256, 0)
+    };
+    let mut world = World::started(vec![younger.clone(), wanted("b", ES256, 0)]);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    assert_eq!(world.keys()[0].signing_key.name, "b");
+    let plan = world.run_at(10);
+    let note = &plan.notes[0];
+    assert_eq!((note.0.as_str(), note.1), ("a", Reason::AlgorithmTaken));
+    assert!(note.2.contains("`b`"));
+    // The older one goes: the younger one's key takes over, without a gap.
+    world.wanted = vec![younger];
+    world.run_at(20);
+    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
+    world.run_at(20 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+}
+
+#[test]
+fn an_edit_to_a_taken_algorithm_changes_nothing() {
+    let mut world = World::started(vec![
+        wanted("a", ES256, 0),
+        Wanted {
+            created_at: at(5),
+            ..wanted("b", EdDSA, 0)
+        },
+    ]);
+    world.wanted[1].spec.algorithm = Some(ES256);
+    let plan = world.run_at(10);
+    assert_eq!(
+        (reasons(&plan), plan.changed),
+        (vec![Reason::AlgorithmTaken], false)
+    );
+    assert_eq!(world.phases(), [(ES256, Active), (EdDSA, Active)]);
+}
+
+#[test]
+fn keys_of_a_deleted_signing_key_retire() {
+    let mut world = World::started(vec![wanted("a", ES256, 0), wanted("b", EdDSA, 0)]);
+    world.terms.in_use.insert(EdDSA);
+    world.wanted = vec![wanted("a", ES256, 0), wanted("b", EdDSA, 1)];
+    world.run_at(1);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Active), (EdDSA, Active), (EdDSA, Published)]
+    );
+    world.wanted.pop();
+    world.run_at(2);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Active), (EdDSA, Retiring), (EdDSA, Removed)]
+    );
+}
+
+#[test]
+fn the_last_key_of_the_default_algorithm_goes_on_signing() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted.clear();
+    for seconds in [10, 1_000_000] {
+        let plan = world.run_at(seconds);
+        assert_eq!(
+            (reasons(&plan), plan.changed),
+            (vec![Reason::AlgorithmInUse], false)
+        );
+        assert_eq!(plan.notes[0].0, "main");
+    }
+    // Another SigningKey, of another algorithm: until its key signs.
+    world.wanted = vec![wanted("next", EdDSA, 0)];
+    world.run_at(1_000_001);
+    assert_eq!(world.phases(), [(ES256, Active), (EdDSA, Published)]);
+    assert_eq!(world.default_algorithm(), ES256);
+    world.run_at(1_000_001 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (EdDSA, Active)]);
+    assert_eq!(world.default_algorithm(), EdDSA);
+}
+
+#[test]
+fn a_namesake_inherits_no_key() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted[0].owner.uid = "another".to_owned();
+    world.run_at(1);
+    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
+    assert_eq!(world.keys()[1].signing_key.uid, "another");
+}
+
+#[test]
+fn a_refused_edit_changes_nothing() {
+    let mut world = World::started(vec![wanted("main", ES256, 0), wanted("second", EdDSA, 0)]);
+    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
+    world.run_at(1);
+    let before = world.phases();
+    let refused = world.wanted.remove(0);
+    world.terms.refused.insert(refused.owner.uid.clone());
+    let plan = world.run_at(10 * PUBLISH);
+    assert!(!plan.changed, "{:?}", plan.notes);
+    assert_eq!((world.phases(), world.default_algorithm()), (before, ES256));
+    world.terms.refused.clear();
+    world.wanted.insert(0, refused);
+    world.run_at(10 * PUBLISH + 1);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Retiring), (EdDSA, Active), (ES256, Active)]
+    );
+}
+
+#[test]
+fn the_default_is_the_marked_one_or_the_oldest() {
+    let mut world = World::started(vec![wanted("a", ES256, 0), wanted("b", EdDSA, 0)]);
+    assert_eq!(world.default_algorithm(), ES256);
+    world.wanted[1].spec.default = Some(true);
+    assert!(world.run_at(1).changed);
+    assert_eq!(world.default_algorithm(), EdDSA);
+    // A marked one that cannot sign yet has to wait.
+    world.wanted[1].spec.default = None;
+    world.wanted.push(Wanted {
+        created_at: at(1),
+        ..wanted("c", ES384, 0)
+    });
+    world.wanted[2].spec.default = Some(true);
+    world.run_at(2);
+    assert_eq!(world.default_algorithm(), EdDSA);
+    world.run_at(2 + PUBLISH);
+    assert_eq!(world.default_algorithm(), ES384);
+}
+
+#[test]
+fn a_later_signing_key_waits() {
+    let mut world = World::started(vec![wanted("a", ES256, 0)]);
+    world.wanted.push(wanted("b", EdDSA, 0));
+    world.run_at(1);
+    assert_eq!(world.phases(), [(ES256, Active), (EdDSA, Published)]);
+}
+
+#[test]
+fn without_a_signing_key_nothing_is_written() {
+    let plan = schedule(&[], None, &Acknowledgements::default(), &terms(), T0);
+    assert_eq!(
+        (plan.changed, plan.next, plan.default_algorithm),
+        (false, None, None)
+    );
+    assert_eq!(plan.next_set(None, quick), Ok(None));
+}
+
+#[test]
+fn fill_takes_only_what_was_asked_for() {
+    let mut key = {
+        let world = World {
+            wanted: vec![wanted("main", EdDSA, 0)],
+            set: None,
+            pods: Acknowledgements::default(),
+            terms: terms(),
+            now: T0,
+        };
+        world.plan().keys.remove(0)
+    };
+    assert!(fill(&mut key, quick(ES256, None).unwrap()).is_err());
+    assert_eq!(key.phase, Pending);
+    fill(&mut key, quick(EdDSA, None).unwrap()).unwrap();
+    assert_eq!(key.phase, Published);
+    assert!(fill(&mut key, quick(EdDSA, None).unwrap()).is_err());
+}
+
+#[test]
+fn a_failed_mint_gives_no_set() {
+    let mut world = World::started(vec![wanted("main", EdDSA, 0)]);
+    world.wanted = vec![wanted("main", EdDSA, 1)];
+    let failed = |_, _| Err(KeyError("no luck".to_owned()));
+    assert!(world.plan().next_set(world.set.as_ref(), failed).is_err());
+}
+
+#[test]
+fn a_status_lists_its_own_keys_newest_first_in_whole_seconds() {
+    let mut world = World::started(vec![wanted("a", ES256, 0), wanted("b", EdDSA, 0)]);
+    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
+    world.run_at(1);
+    let status = status_of(world.keys(), &world.wanted[0].owner);
+    let phases: Vec<_> = status.iter().map(|key| key.phase).collect();
+    assert_eq!(phases, [Published, Active]);
+    assert_eq!(status[0].published_at.as_ref().unwrap().0.subsec_nanosecond(), 0);
+    let text = serde_json::to_string(&status).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<_>>(&text).ok(), Some(status));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Pass(u64),
+    Edit(usize, usize, u64),
+    Create(usize, usize),
+    Delete(usize),
+    Interval(usize, Option<u64>),
+    Mark(usize),
+    InUse(usize),
+    Refuse(usize),
+    Lifetime(u64),
+    Acknowledge(bool, bool),
+    Pods(bool),
+    Lose,
+}
+
+const ALGORITHMS: [Algorithm; 3] = [ES256, ES384, EdDSA];
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1_u64..1500).prop_map(Step::Pass),
+        1 => (10_000_u64..200_000).prop_map(Step::Pass),
+        3 => (0_usize..3, 0_usize..3, 0_u64..3).prop_map(|(n, a, r)| Step::Edit(n, a, r)),
+        2 => (0_usize..3, 0_usize..3).prop_map(|(n, a)| Step::Create(n, a)),
+        1 => (0_usize..3).prop_map(Step::Delete),
+        1 => (0_usize..3, proptest::option::of(700_u64..5000)).prop_map(|(n, i)| Step::Interval(n, i)),
+        1 => (0_usize..3).prop_map(Step::Mark),
+        1 => (0_usize..3).prop_map(Step::InUse),
+        1 => (0_usize..3).prop_map(Step::Refuse),
+        1 => (60_u64..4000).prop_map(Step::Lifetime),
+        6 => (any::<bool>(), any::<bool>()).prop_map(|(a, b)| Step::Acknowledge(a, b)),
+        1 => any::<bool>().prop_map(Step::Pods),
+        1 => Just(Step::Lose),
+    ]
+}
+
+fn take(world: &mut World, step: Step, created: &mut u64) {
+    match step {
+        Step::Pass(seconds) => world.now += SignedDuration::from_secs(seconds.cast_signed()),
+        Step::Edit(n, algorithm, revision) => {
+            if let Some(wanted) = world.wanted.get_mut(n) {
+                wanted.spec.algorithm = Some(ALGORITHMS[algorithm]);
+                wanted.spec.rotation.as_mut().unwrap().revision = Some(revision);
+            }
+        }
+        Step::Create(n, algorithm) => {
+            *created += 1;
+            let mut made = wanted(&format!("key-{n}"), ALGORITHMS[algorithm], 0);
+            made.owner.uid = format!("uid-{created}");
+            made.created_at = world.now;
+            if world
+                .wanted
+                .iter()
+                .all(|wanted| wanted.owner.name != made.owner.name)
+            {
+                world.wanted.push(made);
+            }
+        }
+        Step::Delete(n) => {
+            if n < world.wanted.len() {
+                world.wanted.remove(n);
+            }
+        }
+        Step::Interval(n, interval) => {
+            if let Some(wanted) = world.wanted.get_mut(n) {
+                wanted.spec.rotation.as_mut().unwrap().interval = interval.map(Seconds);
+            }
+        }
+        Step::Mark(n) => {
+            if let Some(wanted) = world.wanted.get_mut(n) {
+                wanted.spec.default = Some(wanted.spec.default != Some(true));
+            }
+        }
+        Step::InUse(n) => {
+            if !world.terms.in_use.remove(&ALGORITHMS[n]) {
+                world.terms.in_use.insert(ALGORITHMS[n]);
+            }
+        }
+        Step::Refuse(n) => {
+            let uids: Vec<_> = world
+                .keys()
+                .iter()
+                .map(|key| key.signing_key.uid.clone())
+                .collect();
+            if !world.terms.refused.is_empty() {
+                world.terms.refused.clear();
+            } else if let Some(uid) = uids.get(n) {
+                world.wanted.retain(|wanted| wanted.owner.uid != *uid);
+                world.terms.refused.insert(uid.clone());
+            }
+        }
+        Step::Lifetime(seconds) => world.terms.longest_token = Seconds(seconds),
+        Step::Acknowledge(a, b) => {
+            if a {
+                world.acknowledge(&["a"]);
+            }
+            if b {
+                world.acknowledge(&["b"]);
+            }
+        }
+        Step::Pods(some) => {
+            world.pods.pods.clear();
+            if some {
+                world.pods.pods = vec![("a".to_owned(), None), ("b".to_owned(), None)];
+            }
+        }
+        Step::Lose => world.set = None,
+    }
+}
+
+/// What must hold after each run; `before` is the set that it started from.
+fn check(world: &World, before: Option<&KeySet>) {
+    let Some(set) = &world.set else { return };
+    let was = |key: &KeyState| {
+        let keys = before.map(|set| set.keys.as_slice()).unwrap_or_default();
+        keys.iter().find(|other| other.kid == key.kid)
+    };
+    let mut active = BTreeSet::new();
+    let mut kids = BTreeSet::new();
+    for key in &set.keys {
+        assert!(kids.insert(&key.kid), "a kid twice");
+        match key.phase {
+            Pending => panic!("a key that was not minted"),
+            Published => assert!(key.jwk.is_some() && key.signs_from.is_none()),
+            Active => {
+                assert!(
+                    active.insert(key.algorithm),
+                    "two Active keys of {}",
+                    key.algorithm
+                );
+                let from = key.signs_from.unwrap();
+                if from != Timestamp::UNIX_EPOCH {
+                    let published = key.published_at.unwrap();
+                    assert!(from >= published + Seconds(PUBLISH).span(), "it signs too early");
+                    if from == world.now && was(key).is_some_and(|key| key.phase == Published) {
+                        let word = before.map(KeySet::acknowledgement);
+                        let all = world.pods.pods.iter().all(|(_, said)| *said == word);
+                        assert!(all, "a pod does not know it");
+                    }
+                }
+                assert!(key.longest_lifetime >= world.terms.longest_token.0);
+            }
+            Retiring => assert!(key.jwk.is_some() && key.retires_at.is_some()),
+            Removed => {
+                assert!(key.jwk.is_none() && key.public.is_some());
+                if key.signs_from.is_some() {
+                    let expired = key.retires_at.unwrap() + Seconds(key.longest_lifetime).span();
+                    assert!(world.now >= expired, "something that it signed is still valid");
+                }
+            }
+        }
+        if let Some(was) = was(key) {
+            assert!(was.phase <= key.phase, "{:?} became {:?}", was.phase, key.phase);
+        }
+    }
+    // Whatever signed for an algorithm has a successor, or its SigningKey is gone.
+    if let Some(before) = before {
+        let default = before.default_algorithm;
+        let signed = before
+            .keys
+            .iter()
+            .any(|key| key.algorithm == default && key.phase == Active);
+        assert!(
+            !signed || active.contains(&set.default_algorithm),
+            "the default cannot sign"
+        );
+        for key in before.keys.iter().filter(|key| key.phase == Active) {
+            let exists = world
+                .wanted
+                .iter()
+                .any(|wanted| wanted.owner.uid == key.signing_key.uid)
+                || world.terms.refused.contains(&key.signing_key.uid);
+            if exists && world.terms.in_use.contains(&key.algorithm) {
+                assert!(active.contains(&key.algorithm), "{} is in use", key.algorithm);
+            }
+        }
+    }
+    let jwks = set.jwks();
+    let listed = jwks["keys"].as_array().unwrap().iter();
+    let listed: Vec<_> = listed.map(|key| key["kid"].as_str().unwrap()).collect();
+    let published = set.keys.iter().filter(|key| key.phase != Removed);
+    assert_eq!(listed, published.map(|key| key.kid.as_str()).collect::<Vec<_>>());
+}
+
+proptest! {
+    #[test]
+    fn i3_no_sequence_of_events_breaks_the_rules(
+        steps in proptest::collection::vec(step(), 1..60),
+        together in 1_usize..4,
+    ) {
+        let mut world = World::started(vec![wanted("key-0", ES256, 0)]);
+        let mut created = 0;
+        for (n, step) in steps.into_iter().enumerate() {
+            if world.set.is_none() {
+                world.run();
+            }
+            if world.set.is_none() {
+                // No SigningKey is there to make a set for.
+                world.wanted.push(wanted("key-0", ES256, 0));
+                world.run();
+            }
+            take(&mut world, step, &mut created);
+            if n % together == 0 {
+                let before = world.set.clone();
+                let plan = world.run();
+                check(&world, before.as_ref());
+                prop_assert!(plan.next.is_none_or(|next| next > world.now));
+                // Once more at the same time: nothing is left to do.
+                let again = world.plan();
+                prop_assert!(!again.changed, "{:?} then {:?}", plan, again);
+                prop_assert_eq!(again.next, world.plan().next);
+            }
+        }
+    }
+}
