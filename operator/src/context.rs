@@ -1,0 +1,185 @@
+//! What every controller is given: names, the client, what is known of the installation.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use oidc_crds::seal::KeyRing;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::pepper::Pepper;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::index::Index;
+use crate::lease::Leadership;
+use crate::telemetry::Metrics;
+
+/// Names that follow from the release. Apart from [`Context`], so that plans need no client.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// The release.
+    pub(crate) release: String,
+    /// The installation's namespace.
+    pub(crate) namespace: String,
+    /// This pod.
+    pub(crate) pod: String,
+}
+
+impl Names {
+    /// Label of everything that the operator makes; its value is the release.
+    pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+    /// The Lease, the field manager and the reporter of Events.
+    pub(crate) fn operator(&self) -> String {
+        format!("{}-operator", self.release)
+    }
+    pub(crate) fn installation(&self) -> String {
+        format!("{}-installation", self.release)
+    }
+    pub(crate) fn pepper(&self) -> String {
+        format!("{}-pepper", self.release)
+    }
+    pub(crate) fn key_ring(&self) -> String {
+        format!("{}-key-ring", self.release)
+    }
+    pub(crate) fn key_set(&self) -> String {
+        format!("{}-key-set", self.release)
+    }
+    pub(crate) fn ca(&self) -> String {
+        format!("{}-ca", self.release)
+    }
+    pub(crate) fn tls(&self) -> String {
+        format!("{}-tls", self.release)
+    }
+    /// Selects what this installation's operator made.
+    pub(crate) fn managed_selector(&self) -> String {
+        format!("{}={}", Self::MANAGED_BY, self.release)
+    }
+}
+
+/// What digests, seals and the apps' Secrets are made with.
+pub(crate) struct Material {
+    pub(crate) pepper: Pepper,
+    pub(crate) ring: KeyRing,
+    /// The CA that apps must trust; `None`: a public one.
+    pub(crate) ca: Option<String>,
+}
+
+/// What the controllers share.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) names: Names,
+    pub(crate) leadership: Leadership,
+    pub(crate) installation: watch::Receiver<Option<Arc<Installation>>>,
+    pub(crate) material: watch::Sender<Option<Arc<Material>>>,
+    pub(crate) index: Index,
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) failures: Failures,
+    /// How many objects are reconciled at once, whatever their namespaces.
+    pub(crate) reconciles: Semaphore,
+    /// How many passwords are hashed at once: each takes a core and 19 MiB.
+    pub(crate) hashes: Semaphore,
+    /// Wakes the reconcile of the own Secrets.
+    pub(crate) wake_own_secrets: Notify,
+    /// Wakes the reconcile of the signing keys.
+    pub(crate) wake_signing_keys: Arc<Notify>,
+}
+
+impl Context {
+    /// The installation in force. The controllers start once there is one.
+    pub(crate) fn installation(&self) -> Option<Arc<Installation>> {
+        self.installation.borrow().clone()
+    }
+
+    /// The material in force. The controllers start once there is some.
+    pub(crate) fn material(&self) -> Option<Arc<Material>> {
+        self.material.borrow().clone()
+    }
+}
+
+/// The time: the one place that asks the system, so that everything else takes it as a parameter.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell's clock; everything that decides takes `now`"
+)]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Without the fraction: that is what metav1.Time keeps, so that a value read back equals the one written.
+pub(crate) fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The system's randomness.
+pub(crate) struct SystemRng;
+
+impl rand_core::TryRng for SystemRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        // Without randomness nothing here may go on.
+        aws_lc_rs::rand::fill(bytes).expect("the system gives random bytes");
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for SystemRng {}
+
+/// Failures in a row per object: how long to wait before the next try.
+#[derive(Default)]
+pub(crate) struct Failures(Mutex<HashMap<String, u32>>);
+
+impl Failures {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(300);
+
+    /// Counts a failure; the time to wait.
+    pub(crate) fn failed(&self, object: &str) -> Duration {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(object.to_owned()).or_insert(0);
+        let wait = Self::FIRST.saturating_mul(1 << (*count).min(16));
+        *count += 1;
+        wait.min(Self::LONGEST)
+    }
+
+    /// Forgets the failures of an object.
+    pub(crate) fn succeeded(&self, object: &str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(object);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_back_off_and_are_forgotten() {
+        let failures = Failures::default();
+        let waits: Vec<u64> = (0..12).map(|_| failures.failed("a").as_millis() as u64).collect();
+        assert_eq!(waits[..4], [500, 1000, 2000, 4000]);
+        assert_eq!(waits[11], 300_000);
+        assert_eq!(failures.failed("b").as_millis(), 500);
+        failures.succeeded("a");
+        assert_eq!(failures.failed("a").as_millis(), 500);
+    }
+}

@@ -1,0 +1,193 @@
+//! The only writes. What mints is a POST (409: observe again) or a PUT with the resourceVersion just
+//! read, so a leader that slept through its lease loses; a status is always one PUT.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{Api, PostParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Resource, ResourceExt};
+use oidc_crds::resources::Reason;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::plan::Note;
+
+/// Why a reconcile did not finish.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Another write came first: observe again.
+    #[error("{0} was written by somebody else meanwhile")]
+    Conflict(String),
+    /// This process must not write any more.
+    #[error("the lease has run out")]
+    NotLeading,
+    /// The API server refused or was not reached.
+    #[error("{what}: {source}")]
+    Api {
+        /// What was tried.
+        what: String,
+        /// The answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Something that is needed cannot be read or made.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl Error {
+    /// Wraps an answer of the API server.
+    pub(crate) fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Api {
+            what,
+            source: Box::new(source),
+        }
+    }
+}
+
+impl Context {
+    fn parameters(&self) -> PostParams {
+        PostParams {
+            field_manager: Some(self.names.operator()),
+            ..PostParams::default()
+        }
+    }
+
+    /// Creates an object; one that is there already is a conflict.
+    pub(crate) async fn create<K>(&self, api: &Api<K>, kind: &'static str, object: &K) -> Result<K, Error>
+    where
+        K: Resource + Clone + DeserializeOwned + Serialize + Debug,
+    {
+        self.leadership.check()?;
+        let answer = api.create(&self.parameters(), object).await;
+        self.wrote(kind, "create", object, answer)
+    }
+
+    /// Replaces an object that was read; one that changed since is a conflict.
+    pub(crate) async fn replace<K>(&self, api: &Api<K>, kind: &'static str, object: &K) -> Result<K, Error>
+    where
+        K: Resource + Clone + DeserializeOwned + Serialize + Debug,
+    {
+        self.must_have_version(kind, object)?;
+        let answer = api.replace(&object.name_any(), &self.parameters(), object).await;
+        self.wrote(kind, "update", object, answer)
+    }
+
+    /// Replaces the status of an object that was read; one that changed since is a conflict.
+    pub(crate) async fn replace_status<K>(
+        &self,
+        api: &Api<K>,
+        kind: &'static str,
+        object: &K,
+    ) -> Result<K, Error>
+    where
+        K: Resource + Clone + DeserializeOwned + Serialize + Debug,
+    {
+        self.must_have_version(kind, object)?;
+        let answer = api
+            .replace_status(&object.name_any(), &self.parameters(), object)
+            .await;
+        self.wrote(kind, "update_status", object, answer)
+    }
+
+    fn must_have_version<K: Resource>(&self, kind: &'static str, object: &K) -> Result<(), Error> {
+        self.leadership.check()?;
+        if object.meta().resource_version.is_none() {
+            return Err(Error::Unusable(format!(
+                "{kind} {} has no resourceVersion",
+                object.name_any()
+            )));
+        }
+        Ok(())
+    }
+
+    fn wrote<K: Resource>(
+        &self,
+        kind: &'static str,
+        verb: &'static str,
+        object: &K,
+        answer: kube::Result<K>,
+    ) -> Result<K, Error> {
+        let what = || format!("{kind} {}", object.name_any());
+        match answer {
+            Ok(written) => {
+                self.metrics.wrote(kind, verb);
+                Ok(written)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Conflict(what())),
+            Err(error) => Err(Error::api(format!("{verb} {}", what()))(error)),
+        }
+    }
+
+    /// Publishes Events. They are for people: one that cannot be written is only logged.
+    pub(crate) async fn announce(&self, about: &ObjectReference, notes: &[Note]) {
+        for note in notes {
+            if self.leadership.check().is_err() {
+                return;
+            }
+            let event = Event {
+                type_: if note.warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
+                reason: note.reason.as_str().to_owned(),
+                note: Some(shorten(&note.message)),
+                action: action(note.reason).to_owned(),
+                secondary: None,
+            };
+            if let Err(error) = self.recorder.publish(&event, about).await {
+                tracing::warn!(reason = note.reason.as_str(), %error, "an Event was not written");
+            }
+        }
+    }
+}
+
+/// Events have at most 1 kB of text.
+fn shorten(text: &str) -> String {
+    if text.len() <= 1000 {
+        return text.to_owned();
+    }
+    let end = (0..=996).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+    format!("{}…", &text[..end])
+}
+
+/// What was being done when an Event's reason came up.
+fn action(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Accepted
+        | Reason::Invalid
+        | Reason::Unparsable
+        | Reason::NamespaceNotServed
+        | Reason::OtherClass
+        | Reason::ClientIdTaken
+        | Reason::NameTaken
+        | Reason::NotGranted => "Validate",
+        Reason::KeyMinted
+        | Reason::KeyPublished
+        | Reason::KeyActive
+        | Reason::KeyRetiring
+        | Reason::KeyRemoved
+        | Reason::KeySetLost
+        | Reason::AlgorithmInUse
+        | Reason::WaitingForPods
+        | Reason::WaitingForCaches => "Rotate",
+        _ => "Reconcile",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_stay_below_a_kilobyte() {
+        let long = "ü".repeat(2000);
+        let short = shorten(&long);
+        assert!(short.len() <= 1000 && short.ends_with('…'));
+        assert_eq!(shorten("short"), "short");
+    }
+}

@@ -1,0 +1,566 @@
+//! What is known across objects: valid clients and users, so that [`arbitrate`] can judge between them,
+//! and the labels of namespaces. `apply`, `delete` and `reset` follow the watches; whoever's verdict
+//! changes through somebody else's change is woken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use oidc_crds::arbitrate::arbitrate;
+use oidc_crds::client::Client;
+use oidc_crds::names::Algorithm;
+use oidc_crds::resources::{OidcClient, OidcUser};
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::user::User;
+use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::watches::Scope;
+
+/// An OidcClient, or what is left of one that cannot be parsed.
+pub(crate) type GuardedClient = DeserializeGuard<OidcClient>;
+/// An OidcUser, or what is left of one that cannot be parsed.
+pub(crate) type GuardedUser = DeserializeGuard<OidcUser>;
+
+/// Namespace and name of a client.
+type Key = (String, String);
+
+/// The index. One lock, held for computations only.
+pub(crate) struct Index {
+    state: Mutex<State>,
+    synced: watch::Sender<bool>,
+    wake_signing_keys: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    clients: HashMap<Key, Client>,
+    users: HashMap<String, User>,
+    /// `None`: labels do not matter here, or are not known yet.
+    namespaces: Option<HashMap<String, BTreeMap<String, String>>>,
+    scopes: Vec<ScopeState>,
+    users_synced: bool,
+    /// Objects that were listed since a watch of users began anew.
+    users_listed: HashSet<String>,
+    wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
+    /// Who loses against whom, by UID.
+    lost: HashMap<String, Vec<Violation>>,
+    algorithms: BTreeSet<Algorithm>,
+}
+
+struct ScopeState {
+    scope: Scope,
+    synced: bool,
+    listed: HashSet<Key>,
+    store: Store<GuardedClient>,
+    wake: mpsc::UnboundedSender<ObjectRef<GuardedClient>>,
+}
+
+impl Index {
+    pub(crate) fn new(wake_signing_keys: Arc<Notify>) -> Self {
+        Self {
+            state: Mutex::default(),
+            synced: watch::Sender::new(false),
+            wake_signing_keys,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins with the clients of these scopes and forgets all others. Nothing is judged until each
+    /// scope and the users have been listed.
+    pub(crate) fn begin(
+        &self,
+        scopes: Vec<(
+            Scope,
+            Store<GuardedClient>,
+            mpsc::UnboundedSender<ObjectRef<GuardedClient>>,
+        )>,
+    ) {
+        let mut state = self.lock();
+        state.clients.clear();
+        state.scopes = scopes
+            .into_iter()
+            .map(|(scope, store, wake)| ScopeState {
+                scope,
+                synced: false,
+                listed: HashSet::new(),
+                store,
+                wake,
+            })
+            .collect();
+        self.synced.send_replace(false);
+    }
+
+    /// Where users are woken.
+    pub(crate) fn begin_users(&self, wake: mpsc::UnboundedSender<ObjectRef<GuardedUser>>) {
+        self.lock().wake_user = Some(wake);
+    }
+
+    /// Waits until everything has been listed once.
+    pub(crate) async fn synced(&self) {
+        // The sender lives as long as the index.
+        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Follows the watch of a scope's clients.
+    pub(crate) fn client_event(
+        &self,
+        scope: &Scope,
+        event: &Event<GuardedClient>,
+        installation: &Installation,
+    ) {
+        let mut state = self.lock();
+        let changed = match event {
+            Event::Init => {
+                if let Some(known) = state.scope(scope) {
+                    known.listed.clear();
+                }
+                false
+            }
+            Event::InitApply(object) => {
+                let key = key(object);
+                if let Some(known) = state.scope(scope) {
+                    known.listed.insert(key);
+                }
+                state.apply_client(object, installation)
+            }
+            Event::InitDone => state.reset_clients(scope),
+            Event::Apply(object) => state.apply_client(object, installation),
+            Event::Delete(object) => state.clients.remove(&key(object)).is_some(),
+        };
+        let done = matches!(event, Event::InitDone);
+        if changed || done {
+            self.judge(&mut state, installation);
+        }
+    }
+
+    /// Follows the watch of the users.
+    pub(crate) fn user_event(&self, event: &Event<GuardedUser>, installation: &Installation) {
+        let mut state = self.lock();
+        let changed = match event {
+            Event::Init => {
+                state.users_listed.clear();
+                false
+            }
+            Event::InitApply(object) => {
+                state.users_listed.insert(object.name_any());
+                state.apply_user(object)
+            }
+            Event::InitDone => {
+                state.users_synced = true;
+                let listed = std::mem::take(&mut state.users_listed);
+                state.users.retain(|name, _| listed.contains(name));
+                true
+            }
+            Event::Apply(object) => state.apply_user(object),
+            Event::Delete(object) => state.users.remove(&object.name_any()).is_some(),
+        };
+        if changed {
+            self.judge(&mut state, installation);
+        }
+    }
+
+    /// Follows the labels of namespaces; `None` where they do not matter.
+    pub(crate) fn set_namespaces(
+        &self,
+        namespaces: Option<HashMap<String, BTreeMap<String, String>>>,
+        installation: &Installation,
+    ) {
+        let mut state = self.lock();
+        if state.namespaces == namespaces {
+            return;
+        }
+        let old = std::mem::replace(&mut state.namespaces, namespaces);
+        let labels = |all: &Option<HashMap<String, BTreeMap<String, String>>>, name: &str| {
+            all.as_ref().and_then(|all| all.get(name).cloned())
+        };
+        let changed: Vec<Arc<GuardedClient>> = state
+            .objects()
+            .into_iter()
+            .filter(|object| {
+                let namespace = object.namespace().unwrap_or_default();
+                labels(&old, &namespace) != labels(&state.namespaces, &namespace)
+            })
+            .collect();
+        for object in &changed {
+            state.apply_client(object, installation);
+            state.wake_client(&key(object));
+        }
+        self.judge(&mut state, installation);
+    }
+
+    /// Judges everything anew, because the installation changed.
+    pub(crate) fn refresh(&self, installation: &Installation) {
+        let mut state = self.lock();
+        for object in state.objects() {
+            state.apply_client(&object, installation);
+        }
+        self.judge(&mut state, installation);
+    }
+
+    /// The verdict on a client: its own rules, and those between objects.
+    pub(crate) fn client_verdict(
+        &self,
+        client: &OidcClient,
+        installation: &Installation,
+    ) -> Result<Client, Vec<Violation>> {
+        let state = self.lock();
+        let namespace = client.namespace().unwrap_or_default();
+        let valid = validate(client, installation, state.labels(&namespace))?;
+        match state.lost.get(valid.uid()) {
+            Some(violations) => Err(violations.clone()),
+            None => Ok(valid),
+        }
+    }
+
+    /// The verdict on a user.
+    pub(crate) fn user_verdict(&self, user: &OidcUser) -> Result<User, Vec<Violation>> {
+        let valid = validate_user(user)?;
+        match self.lock().lost.get(valid.uid()) {
+            Some(violations) => Err(violations.clone()),
+            None => Ok(valid),
+        }
+    }
+
+    /// Algorithms that accepted clients name.
+    pub(crate) fn algorithms(&self) -> BTreeSet<Algorithm> {
+        self.lock().algorithms.clone()
+    }
+
+    /// Judges between all objects and wakes those whose verdict changed.
+    fn judge(&self, state: &mut State, installation: &Installation) {
+        let lost = state.arbitrate(installation);
+        let changed = |uid: &str| lost.get(uid) != state.lost.get(uid);
+        for (key, _) in state.clients.iter().filter(|(_, client)| changed(client.uid())) {
+            state.wake_client(key);
+        }
+        for (name, _) in state.users.iter().filter(|(_, user)| changed(user.uid())) {
+            state.wake_user(name);
+        }
+        let algorithms = state
+            .clients
+            .values()
+            .filter(|client| !lost.contains_key(client.uid()))
+            .flat_map(|client| [client.id_token_alg(), client.access_token_alg()])
+            .flatten()
+            .collect();
+        if state.algorithms != algorithms {
+            state.algorithms = algorithms;
+            self.wake_signing_keys.notify_one();
+        }
+        state.lost = lost;
+        let synced = state.users_synced && state.scopes.iter().all(|scope| scope.synced);
+        let first = synced && !self.synced.send_replace(synced);
+        if first {
+            self.wake_signing_keys.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn scope(&mut self, scope: &Scope) -> Option<&mut ScopeState> {
+        self.scopes.iter_mut().find(|known| known.scope == *scope)
+    }
+
+    fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.as_ref().and_then(|all| all.get(namespace))
+    }
+
+    fn objects(&self) -> Vec<Arc<GuardedClient>> {
+        self.scopes.iter().flat_map(|scope| scope.store.state()).collect()
+    }
+
+    /// An object that cannot be parsed, is not ours or is invalid counts as deleted.
+    fn apply_client(&mut self, object: &GuardedClient, installation: &Installation) -> bool {
+        let valid = object
+            .0
+            .as_ref()
+            .ok()
+            .filter(|client| is_ours(client, installation))
+            .and_then(|client| {
+                // Without its status: what is in there makes no difference between objects.
+                let mut client = client.clone();
+                client.status = None;
+                let labels = self.labels(client.metadata.namespace.as_deref().unwrap_or_default());
+                validate(&client, installation, labels).ok()
+            });
+        let key = key(object);
+        match valid {
+            Some(client) if self.clients.get(&key) == Some(&client) => false,
+            Some(client) => {
+                self.clients.insert(key, client);
+                true
+            }
+            None => self.clients.remove(&key).is_some(),
+        }
+    }
+
+    fn apply_user(&mut self, object: &GuardedUser) -> bool {
+        let valid = object.0.as_ref().ok().and_then(|user| {
+            let mut user = user.clone();
+            user.status = None;
+            validate_user(&user).ok()
+        });
+        let name = object.name_any();
+        match valid {
+            Some(user) if self.users.get(&name) == Some(&user) => false,
+            Some(user) => {
+                self.users.insert(name, user);
+                true
+            }
+            None => self.users.remove(&name).is_some(),
+        }
+    }
+
+    fn reset_clients(&mut self, scope: &Scope) -> bool {
+        let Some(known) = self.scope(scope) else {
+            return false;
+        };
+        known.synced = true;
+        let listed = std::mem::take(&mut known.listed);
+        let before = self.clients.len();
+        self.clients
+            .retain(|key, _| !scope.contains(&key.0) || listed.contains(key));
+        before != self.clients.len()
+    }
+
+    fn arbitrate(&self, installation: &Installation) -> HashMap<String, Vec<Violation>> {
+        let clients: Vec<&Client> = self.clients.values().collect();
+        let users: Vec<&User> = self.users.values().collect();
+        let mut lost: HashMap<String, Vec<Violation>> = HashMap::new();
+        for (uid, violation) in arbitrate(&clients, &users, installation) {
+            lost.entry(uid).or_default().push(violation);
+        }
+        for violations in lost.values_mut() {
+            // The same text each time, or the status would change.
+            violations.sort_by(|a, b| (&a.field, &a.message).cmp(&(&b.field, &b.message)));
+        }
+        lost
+    }
+
+    fn wake_client(&self, (namespace, name): &Key) {
+        for scope in &self.scopes {
+            if scope.scope.contains(namespace) {
+                // A controller that has ended needs no waking.
+                let _ = scope.wake.send(ObjectRef::new(name).within(namespace));
+            }
+        }
+    }
+
+    fn wake_user(&self, name: &str) {
+        if let Some(wake) = &self.wake_user {
+            let _ = wake.send(ObjectRef::new(name));
+        }
+    }
+}
+
+fn key(object: &GuardedClient) -> Key {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::reflector;
+    use oidc_crds::resources::Reason;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const INSTALLATION: &str = "
+        release: oidc
+        issuer: https://oidc.identity.svc.cluster.local
+        className: oidc
+        defaultClass: true
+        namespaces: {clusterWide: {selector: {matchLabels: {sso: \"yes\"}}}}
+        jwksMaxAge: 300s
+        grants:
+          - {namespaces: ['*'], clientIds: ['*']}
+        ";
+
+    struct Fixture {
+        index: Index,
+        installation: Installation,
+        writer: reflector::store::Writer<GuardedClient>,
+        woken: mpsc::UnboundedReceiver<ObjectRef<GuardedClient>>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let installation = Installation::parse(INSTALLATION).expect("valid");
+            let index = Index::new(Arc::default());
+            let (store, writer) = reflector::store();
+            let (sender, woken) = mpsc::unbounded_channel();
+            index.begin(vec![(Scope::All, store, sender)]);
+            let labels = BTreeMap::from([("sso".to_owned(), "yes".to_owned())]);
+            let namespaces = HashMap::from([("team-a".to_owned(), labels)]);
+            index.set_namespaces(Some(namespaces), &installation);
+            Self {
+                index,
+                installation,
+                writer,
+                woken,
+            }
+        }
+
+        fn clients(&mut self, event: Event<GuardedClient>) {
+            self.writer.apply_watcher_event(&event);
+            self.index.client_event(&Scope::All, &event, &self.installation);
+        }
+
+        fn users(&self, event: &Event<GuardedUser>) {
+            self.index.user_event(event, &self.installation);
+        }
+
+        fn synced(&mut self) {
+            self.clients(Event::Init);
+            self.clients(Event::InitDone);
+            self.users(&Event::Init);
+            self.users(&Event::InitDone);
+            while self.woken.try_recv().is_ok() {}
+        }
+
+        fn reasons(&self, client: &GuardedClient) -> Vec<Reason> {
+            let client = client.0.as_ref().expect("parsed");
+            match self.index.client_verdict(client, &self.installation) {
+                Ok(_) => Vec::new(),
+                Err(violations) => violations.into_iter().map(|v| v.reason).collect(),
+            }
+        }
+
+        fn woken(&mut self) -> Vec<String> {
+            std::iter::from_fn(|| self.woken.try_recv().ok())
+                .map(|object| object.name)
+                .collect()
+        }
+    }
+
+    fn client(name: &str, namespace: &str, minute: u8, spec: Value) -> GuardedClient {
+        let mut spec = spec;
+        spec["redirectUris"] = json!(["https://app.example.com/cb"]);
+        serde_json::from_value(json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
+            "metadata": {
+                "name": name, "namespace": namespace, "uid": format!("{namespace}/{name}"),
+                "creationTimestamp": format!("2026-11-25T09:{minute:02}:00Z"),
+            },
+            "spec": spec,
+        }))
+        .expect("guarded")
+    }
+
+    fn user(name: &str, username: &str) -> GuardedUser {
+        serde_json::from_value(json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcUser",
+            "metadata": {
+                "name": name, "namespace": "identity", "uid": name,
+                "creationTimestamp": "2026-11-25T10:00:00Z",
+            },
+            "spec": {"username": username},
+        }))
+        .expect("guarded")
+    }
+
+    #[test]
+    fn the_loser_is_woken_when_the_winner_goes() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let older = client("older", "team-a", 1, json!({"clientId": "shop"}));
+        let younger = client("younger", "team-a", 2, json!({"clientId": "shop"}));
+        fixture.clients(Event::Apply(older.clone()));
+        fixture.clients(Event::Apply(younger.clone()));
+        assert!(fixture.reasons(&older).is_empty());
+        assert_eq!(fixture.reasons(&younger), [Reason::ClientIdTaken]);
+        assert_eq!(fixture.woken(), ["younger"]);
+        fixture.clients(Event::Delete(older));
+        assert!(fixture.reasons(&younger).is_empty());
+        assert_eq!(fixture.woken(), ["younger"]);
+    }
+
+    #[test]
+    fn a_user_takes_the_name_from_a_client() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let shop = client("shop", "team-a", 1, json!({"clientId": "shop"}));
+        fixture.clients(Event::Apply(shop.clone()));
+        fixture.users(&Event::Apply(user("jane", "shop")));
+        assert_eq!(fixture.reasons(&shop), [Reason::NameTaken]);
+        fixture.users(&Event::Apply(user("jane", "jane")));
+        assert!(fixture.reasons(&shop).is_empty());
+    }
+
+    #[test]
+    fn a_relist_forgets_what_vanished_meanwhile() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let older = client("older", "team-a", 1, json!({"clientId": "shop"}));
+        let younger = client("younger", "team-a", 2, json!({"clientId": "shop"}));
+        fixture.clients(Event::Apply(older));
+        fixture.clients(Event::Apply(younger.clone()));
+        fixture.clients(Event::Init);
+        fixture.clients(Event::InitApply(younger.clone()));
+        assert_eq!(fixture.reasons(&younger), [Reason::ClientIdTaken]);
+        fixture.clients(Event::InitDone);
+        assert!(fixture.reasons(&younger).is_empty());
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_parsed_counts_as_deleted() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let older = client("older", "team-a", 1, json!({"clientId": "shop"}));
+        let younger = client("younger", "team-a", 2, json!({"clientId": "shop"}));
+        fixture.clients(Event::Apply(older));
+        fixture.clients(Event::Apply(younger.clone()));
+        let broken = client("older", "team-a", 1, json!({"scopes": 7}));
+        assert!(broken.0.is_err());
+        fixture.clients(Event::Apply(broken));
+        assert!(fixture.reasons(&younger).is_empty());
+    }
+
+    #[test]
+    fn labels_of_namespaces_decide_and_wake() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let other = client("app", "team-b", 1, json!({}));
+        fixture.clients(Event::Apply(other.clone()));
+        assert_eq!(fixture.reasons(&other), [Reason::NamespaceNotServed]);
+        let labels = BTreeMap::from([("sso".to_owned(), "yes".to_owned())]);
+        let namespaces = HashMap::from([
+            ("team-a".to_owned(), labels.clone()),
+            ("team-b".to_owned(), labels),
+        ]);
+        fixture
+            .index
+            .set_namespaces(Some(namespaces), &fixture.installation);
+        assert!(fixture.reasons(&other).is_empty());
+        assert_eq!(fixture.woken(), ["app"]);
+    }
+
+    #[test]
+    fn algorithms_of_accepted_clients_are_known() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let spec = json!({"tokens": {"idTokenSignedResponseAlg": "ES256"}});
+        let named = client("app", "team-a", 1, spec);
+        fixture.clients(Event::Apply(named.clone()));
+        assert_eq!(fixture.index.algorithms(), BTreeSet::from([Algorithm::ES256]));
+        fixture.clients(Event::Delete(named));
+        assert!(fixture.index.algorithms().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_synced_before_clients_and_users_were_listed() {
+        let mut fixture = Fixture::new();
+        assert!(!*fixture.index.synced.borrow());
+        fixture.clients(Event::InitDone);
+        assert!(!*fixture.index.synced.borrow());
+        fixture.users(&Event::InitDone);
+        fixture.index.synced().await;
+    }
+}

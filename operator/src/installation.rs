@@ -1,0 +1,127 @@
+//! `<release>-installation`, watched by its name. A later version that cannot be read leaves the last
+//! good one in force, loudly; so does its deletion. At the start there must be one.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::Api;
+use kube::runtime::events::Recorder;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch_objects};
+use kube::{Client, Resource};
+use oidc_crds::resources::Reason;
+use oidc_crds::secrets::installation::Installation;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Names;
+use crate::lease::Leadership;
+use crate::telemetry::Metrics;
+use crate::watches;
+
+/// What the watch needs, and where it tells.
+pub(crate) struct Watch {
+    pub(crate) client: Client,
+    pub(crate) names: Names,
+    pub(crate) leadership: Leadership,
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) current: watch::Sender<Option<Arc<Installation>>>,
+}
+
+impl Watch {
+    /// Watches until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.names.namespace);
+        let config = watches::config().fields(&format!("metadata.name={}", self.names.installation()));
+        let mut events = watch_objects(api, config)
+            .default_backoff()
+            .take_until(stop.cancelled_owned())
+            .boxed();
+        let mut listed = false;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(map)) => self.apply(&map).await,
+                Ok(Event::InitApply(map)) => {
+                    listed = true;
+                    self.apply(&map).await;
+                }
+                Ok(Event::Init) => listed = false,
+                Ok(Event::InitDone) if listed => {}
+                Ok(Event::InitDone | Event::Delete(_)) => self.gone(),
+                Err(error) => self.broke(&error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, map: &ConfigMap) {
+        let text = map
+            .data
+            .as_ref()
+            .and_then(|data| data.get(Installation::DATA_KEY));
+        let parsed = match text {
+            Some(text) => Installation::parse(text).map_err(|error| error.to_string()),
+            None => Err(format!("the key {} is missing", Installation::DATA_KEY)),
+        };
+        self.metrics.installation_valid(parsed.is_ok());
+        match parsed {
+            Ok(installation) => {
+                let changed = self.current.send_if_modified(|current| {
+                    let changed = current.as_deref() != Some(&installation);
+                    if changed {
+                        *current = Some(Arc::new(installation));
+                    }
+                    changed
+                });
+                if changed {
+                    tracing::info!(configmap = self.names.installation(), "installation in force");
+                }
+            }
+            Err(problem) => self.refuse(map, &problem).await,
+        }
+    }
+
+    async fn refuse(&self, map: &ConfigMap, problem: &str) {
+        let kept = self.current.borrow().is_some();
+        let configmap = self.names.installation();
+        tracing::error!(
+            configmap,
+            problem,
+            kept,
+            "the installation's ConfigMap is not valid; a last good version stays in force"
+        );
+        if self.leadership.check().is_err() {
+            return;
+        }
+        let event = kube::runtime::events::Event {
+            type_: kube::runtime::events::EventType::Warning,
+            reason: Reason::Invalid.as_str().into(),
+            note: Some(problem.chars().take(300).collect()),
+            action: "Validate".into(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &map.object_ref(&())).await {
+            tracing::warn!(%error, "an Event was not written");
+        }
+    }
+
+    fn gone(&self) {
+        self.metrics.installation_valid(false);
+        let configmap = self.names.installation();
+        if self.current.borrow().is_some() {
+            tracing::error!(
+                configmap,
+                "the installation's ConfigMap is gone; the last version stays in force"
+            );
+        } else {
+            tracing::warn!(configmap, "waiting for the installation's ConfigMap");
+        }
+    }
+
+    fn broke(&self, error: &watcher::Error) {
+        self.metrics.watch_failed("ConfigMap");
+        tracing::warn!(%error, "the watch of the installation's ConfigMap broke");
+    }
+}

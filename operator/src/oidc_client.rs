@@ -1,0 +1,364 @@
+//! `OidcClient` → the app's Secret and the digests of its credentials in status.
+//!
+//! One reconcile: observe (the only reads) → the verdict of the one validator → plan (pure) → execute →
+//! status computed from what was applied. No finalizer: the owner reference removes the Secret, and the
+//! provider drops the client when its watch tells.
+
+mod checks;
+mod observe;
+mod plan;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Resource, ResourceExt};
+use oidc_crds::names::LABEL_WATCH;
+use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::validate::is_ours;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Context, Material, SystemRng, now, whole_seconds};
+use crate::execute::Error;
+use crate::index::GuardedClient;
+use crate::plan::Note;
+use crate::watches::{self, Scope};
+
+pub(crate) use observe::{data_of, to_data};
+
+pub(crate) const KIND: &str = "OidcClient";
+const CONCURRENCY: u16 = 16;
+
+/// One scope's clients: where they are kept and how they are woken.
+pub(crate) struct Clients {
+    context: Arc<Context>,
+    scope: Scope,
+    store: Store<GuardedClient>,
+    writer: reflector::store::Writer<GuardedClient>,
+    wake: mpsc::UnboundedReceiver<ObjectRef<GuardedClient>>,
+}
+
+/// What each reconcile of a scope shares.
+struct Shared {
+    context: Arc<Context>,
+    written: Written,
+}
+
+impl Clients {
+    /// Prepares the scopes of an installation and makes the index begin with them.
+    pub(crate) fn begin(context: &Arc<Context>, scopes: Vec<Scope>) -> Vec<Self> {
+        let mut index = Vec::new();
+        let clients = scopes
+            .into_iter()
+            .map(|scope| {
+                let (store, writer) = reflector::store();
+                let (sender, wake) = mpsc::unbounded_channel();
+                index.push((scope.clone(), store.clone(), sender));
+                Self {
+                    context: context.clone(),
+                    scope,
+                    store,
+                    writer,
+                    wake,
+                }
+            })
+            .collect();
+        context.index.begin(index);
+        clients
+    }
+
+    /// Reconciles until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let Self {
+            context,
+            scope,
+            store,
+            writer,
+            wake,
+        } = self;
+        let relisted = Arc::new(watch::Sender::new(()));
+        let secrets = |selector: &str| {
+            watches::secrets(
+                scope.api(context.client.clone()),
+                watches::config().labels(selector),
+                relisted.clone(),
+            )
+        };
+        let shared = Arc::new(Shared {
+            context: context.clone(),
+            written: Written::default(),
+        });
+        let lookup = store.clone();
+        Controller::for_stream(objects(&context, &scope, writer, &shared), store)
+            .owns_stream(secrets(&context.names.managed_selector()))
+            .watches_stream(secrets(LABEL_WATCH), move |secret| referring(&lookup, &secret))
+            .reconcile_on(stream::unfold(wake, |mut wake| async move {
+                Some((wake.recv().await?, wake))
+            }))
+            .reconcile_all_on(watches::changes(context.installation.clone()))
+            .reconcile_all_on(watches::changes(context.material.subscribe()))
+            .reconcile_all_on(watches::changes(relisted.subscribe()))
+            .with_config(controller::Config::default().concurrency(CONCURRENCY))
+            .graceful_shutdown_on(stop.cancelled_owned())
+            .run(reconcile, on_error, shared)
+            .for_each(|outcome| {
+                if let Err(controller::Error::QueueError(error)) = outcome {
+                    context.metrics.watch_failed(KIND);
+                    tracing::warn!(kind = KIND, %error, "a watch broke");
+                }
+                std::future::ready(())
+            })
+            .await;
+    }
+}
+
+/// The scope's clients, each told to store, index and overlay before it is reconciled.
+fn objects(
+    context: &Arc<Context>,
+    scope: &Scope,
+    writer: reflector::store::Writer<GuardedClient>,
+    shared: &Arc<Shared>,
+) -> BoxStream<'static, Result<GuardedClient, watcher::Error>> {
+    let api: Api<GuardedClient> = scope.api(context.client.clone());
+    let (context, scope, shared) = (context.clone(), scope.clone(), shared.clone());
+    watcher(api, watches::config())
+        .default_backoff()
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            shared.written.seen(event);
+            if let Some(installation) = context.installation() {
+                context.index.client_event(&scope, event, &installation);
+            }
+        })
+        .applied_objects()
+        .boxed()
+}
+
+/// The clients whose `secretRef` names this Secret.
+fn referring(
+    store: &Store<GuardedClient>,
+    secret: &PartialObjectMeta<Secret>,
+) -> Vec<ObjectRef<GuardedClient>> {
+    store
+        .state()
+        .iter()
+        .filter(|object| object.namespace() == secret.namespace())
+        .filter(|object| {
+            object.0.as_ref().is_ok_and(|client| {
+                client
+                    .spec
+                    .secret_ref
+                    .as_ref()
+                    .is_some_and(|reference| Some(&reference.name) == secret.metadata.name.as_ref())
+            })
+        })
+        .map(|object| ObjectRef::from_obj(object.as_ref()))
+        .collect()
+}
+
+async fn reconcile(object: Arc<GuardedClient>, shared: Arc<Shared>) -> Result<Action, Error> {
+    let context = &shared.context;
+    let client = match &object.0 {
+        Ok(client) => shared.written.newest(client),
+        Err(invalid) => {
+            let note = Note::warning(Reason::Unparsable, &invalid.error);
+            tracing::warn!(kind = KIND, object = %ObjectRef::from_obj(object.as_ref()), error = %invalid, "unparsable");
+            context.announce(&object.object_ref(&()), &[note]).await;
+            context.metrics.reconciled(KIND, Reason::Unparsable);
+            return Ok(Action::await_change());
+        }
+    };
+    context.index.synced().await;
+    let _one_of_few = context.reconciles.acquire().await;
+    let (Some(installation), Some(material)) = (context.installation(), context.material()) else {
+        return Ok(Action::await_change()); // woken when there are
+    };
+    if !is_ours(&client, &installation) || client.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let (reason, again) = shared.step(&client, &installation, &material).await?;
+    context.metrics.reconciled(KIND, reason);
+    context.failures.succeeded(&failure_key(&client));
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+impl Shared {
+    /// Observes, plans, executes. The reason of `Ready`, and when to look again.
+    async fn step(
+        &self,
+        client: &OidcClient,
+        installation: &Installation,
+        material: &Material,
+    ) -> Result<(Reason, Option<Duration>), Error> {
+        let context = &self.context;
+        let verdict = context.index.client_verdict(client, installation);
+        let observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
+        let terms = plan::Terms {
+            release: &context.names.release,
+            installation,
+            pepper: &material.pepper,
+            ca: material.ca.as_deref(),
+            now: whole_seconds(now()),
+        };
+        let verdict = verdict.as_ref().map_err(Vec::as_slice);
+        let plan = plan::plan(client, &observed, verdict, &terms, &mut SystemRng);
+        let about = client.object_ref(&());
+        let mut client = client.clone();
+        if let Some(credentials) = &plan.first_status {
+            let mut status = client.status.clone().unwrap_or_default();
+            status.credentials.clone_from(credentials);
+            client = self.write_status(&client, status).await?;
+        }
+        let (applied, failure) = match self.write_secret(&client, &plan).await {
+            Ok(applied) => (applied, None),
+            // Nobody may believe that the Secret is there: the status says so before the next try.
+            Err(error @ Error::Api { .. }) => (plan::Applied::failed(&error), Some(error)),
+            Err(error) => return Err(error),
+        };
+        let outcome = plan.finish(&client, &applied, terms.now);
+        if client.status.as_ref() != Some(&outcome.status) {
+            self.write_status(&client, outcome.status).await?;
+        }
+        context.announce(&about, &outcome.notes).await;
+        match failure {
+            Some(error) => Err(error),
+            None => Ok((outcome.reason, outcome.again)),
+        }
+    }
+
+    async fn write_status(&self, client: &OidcClient, status: OidcClientStatus) -> Result<OidcClient, Error> {
+        let api: Api<OidcClient> = Api::namespaced(
+            self.context.client.clone(),
+            &client.namespace().unwrap_or_default(),
+        );
+        let mut client = client.clone();
+        client.status = Some(status);
+        client.metadata.managed_fields = None;
+        let written = self.context.replace_status(&api, KIND, &client).await?;
+        self.written.wrote(&written);
+        Ok(written)
+    }
+
+    async fn write_secret(&self, client: &OidcClient, plan: &plan::Plan) -> Result<plan::Applied, Error> {
+        let Some(write) = &plan.secret else {
+            return Ok(plan::Applied::nothing());
+        };
+        let api: Api<Secret> = Api::namespaced(
+            self.context.client.clone(),
+            &client.namespace().unwrap_or_default(),
+        );
+        let secret = match write {
+            plan::SecretWrite::Create(secret) => self.context.create(&api, "Secret", secret).await?,
+            plan::SecretWrite::Replace(secret) => self.context.replace(&api, "Secret", secret).await?,
+        };
+        Ok(plan::Applied::secret(&secret))
+    }
+}
+
+fn failure_key(client: &OidcClient) -> String {
+    format!("{KIND}/{}", client.uid().unwrap_or_default())
+}
+
+fn on_error(object: Arc<GuardedClient>, error: &Error, shared: Arc<Shared>) -> Action {
+    let context = &shared.context;
+    let key = format!("{KIND}/{}", object.uid().unwrap_or_default());
+    match error {
+        Error::NotLeading => return Action::await_change(),
+        Error::Conflict(_) => {
+            tracing::debug!(kind = KIND, object = %ObjectRef::from_obj(object.as_ref()), %error, "trying again");
+        }
+        _ => {
+            context.metrics.reconciled(KIND, Reason::WriteFailed);
+            tracing::warn!(kind = KIND, object = %ObjectRef::from_obj(object.as_ref()), %error, "trying again");
+        }
+    }
+    Action::requeue(context.failures.failed(&key))
+}
+
+/// Clients as this process wrote them last, until the watch has caught up: a reconcile that runs before
+/// would see the old status and plan a write that must fail.
+#[derive(Default)]
+struct Written(Mutex<HashMap<String, OidcClient>>);
+
+impl Written {
+    fn with<T>(&self, f: impl FnOnce(&mut HashMap<String, OidcClient>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn wrote(&self, client: &OidcClient) {
+        if let Some(uid) = client.uid() {
+            self.with(|all| all.insert(uid, client.clone()));
+        }
+    }
+
+    fn newest(&self, client: &OidcClient) -> OidcClient {
+        let uid = client.uid().unwrap_or_default();
+        self.with(|all| all.get(&uid).cloned())
+            .unwrap_or_else(|| client.clone())
+    }
+
+    fn seen(&self, event: &watcher::Event<GuardedClient>) {
+        match event {
+            watcher::Event::Init => self.with(HashMap::clear),
+            watcher::Event::InitDone => {}
+            watcher::Event::Delete(object) => {
+                let uid = object.uid().unwrap_or_default();
+                self.with(|all| all.remove(&uid));
+            }
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                let uid = object.uid().unwrap_or_default();
+                self.with(|all| {
+                    if all
+                        .get(&uid)
+                        .is_some_and(|ours| ours.resource_version() == object.resource_version())
+                    {
+                        all.remove(&uid);
+                    }
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(version: &str) -> OidcClient {
+        let mut client = OidcClient::new("app", Default::default());
+        client.metadata.uid = Some("u1".into());
+        client.metadata.resource_version = Some(version.into());
+        client
+    }
+
+    #[test]
+    fn the_own_write_is_seen_before_the_watch_tells_it() {
+        let written = Written::default();
+        written.wrote(&client("7"));
+        assert_eq!(
+            written.newest(&client("5")).resource_version().as_deref(),
+            Some("7")
+        );
+        let event = |version| watcher::Event::Apply(kube::core::DeserializeGuard(Ok(client(version))));
+        written.seen(&event("6"));
+        assert_eq!(
+            written.newest(&client("6")).resource_version().as_deref(),
+            Some("7")
+        );
+        written.seen(&event("7"));
+        written.seen(&event("8"));
+        assert_eq!(
+            written.newest(&client("8")).resource_version().as_deref(),
+            Some("8")
+        );
+    }
+}

@@ -1,0 +1,399 @@
+//! What to do about a client: pure. The writes in order, then the status, computed from what was applied.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Resource, ResourceExt};
+use oidc_crds::client::Client;
+use oidc_crds::credentials::ClientSecret;
+use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
+use oidc_crds::resources::oidc_client::{Credential, WrittenSecret};
+use oidc_crds::resources::{Claim, ConditionType, OidcClient, OidcClientStatus, Reason};
+use oidc_crds::rotation::{self, Decision, Found};
+use oidc_crds::secrets::app;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::validate::Violation;
+use rand_core::CryptoRng;
+
+use super::checks::{Desired, reason_to_write};
+use super::observe::{Given, Observed, Target, data_of, to_data};
+use crate::context::Names;
+use crate::execute::Error;
+use crate::plan::{Note, conditions, fails, holds, news, refused};
+use crate::watches::until;
+
+/// A Secret that somebody else has to move is looked at again after this time.
+const BLOCKED: Duration = Duration::from_secs(30);
+/// A Secret that `secretRef` names is read again after this time, if no label tells of its changes.
+const REREAD: Duration = Duration::from_secs(300);
+
+/// What a plan is made with.
+pub(crate) struct Terms<'a> {
+    pub(crate) release: &'a str,
+    pub(crate) installation: &'a Installation,
+    pub(crate) pepper: &'a Pepper,
+    pub(crate) ca: Option<&'a str>,
+    /// In whole seconds.
+    pub(crate) now: Timestamp,
+}
+
+/// The writes, in order, and what the status will say.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Credentials that status must list before the Secret is written.
+    pub(crate) first_status: Option<Vec<Credential>>,
+    pub(crate) secret: Option<SecretWrite>,
+    client_id: Option<String>,
+    credentials: Vec<Credential>,
+    known_secret: Option<WrittenSecret>,
+    claims: Vec<Claim>,
+    notes: Vec<Note>,
+    again: Option<Duration>,
+}
+
+/// How the Secret is written.
+#[derive(Debug)]
+pub(crate) enum SecretWrite {
+    /// POST.
+    Create(Box<Secret>),
+    /// PUT with the resourceVersion that was read.
+    Replace(Box<Secret>),
+}
+
+/// What was done: only this makes a status.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    secret: Option<WrittenSecret>,
+    failure: Option<String>,
+}
+
+/// The end of a reconcile.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: OidcClientStatus,
+    pub(crate) notes: Vec<Note>,
+    /// The reason of `Ready`.
+    pub(crate) reason: Reason,
+    pub(crate) again: Option<Duration>,
+}
+
+/// Plans. `object` is the client as it was read, `verdict` the validator's and the arbiter's.
+pub(crate) fn plan(
+    object: &OidcClient,
+    observed: &Observed,
+    verdict: Result<&Client, &[Violation]>,
+    terms: &Terms<'_>,
+    rng: &mut impl CryptoRng,
+) -> Plan {
+    let status = object.status.clone().unwrap_or_default();
+    let client = match verdict {
+        Ok(client) => client,
+        Err(violations) => return unchanged(status, refused(violations), None),
+    };
+    let accepted = holds(ConditionType::Accepted, Reason::Accepted, "the spec is good");
+    let name = client.secret_name();
+    match &observed.target {
+        Target::Foreign => {
+            let why = format!(
+                "the Secret {name} is somebody else's and is not touched: delete it, or choose another \
+                 name in spec.secret.name"
+            );
+            let claims = not_ready(accepted, Reason::NotOwned, why);
+            unchanged(status, claims, Some(BLOCKED))
+        }
+        Target::Stale => {
+            let why = format!(
+                "the Secret {name} belongs to an earlier OidcClient of this name; waiting for the garbage \
+                 collector to remove it"
+            );
+            let claims = not_ready(accepted, Reason::StaleOwner, why);
+            unchanged(status, claims, Some(BLOCKED))
+        }
+        Target::Absent => write(object, status, client, None, observed, accepted, terms, rng),
+        Target::Ours(secret) => write(
+            object,
+            status,
+            client,
+            Some(secret),
+            observed,
+            accepted,
+            terms,
+            rng,
+        ),
+    }
+}
+
+/// Only conditions change.
+fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duration>) -> Plan {
+    Plan {
+        first_status: None,
+        secret: None,
+        client_id: status.client_id,
+        credentials: status.credentials,
+        known_secret: status.secret,
+        claims,
+        notes: Vec::new(),
+        again,
+    }
+}
+
+fn not_ready(accepted: Claim, reason: Reason, why: String) -> Vec<Claim> {
+    vec![
+        accepted,
+        fails(ConditionType::CredentialsReady, reason, why.clone()),
+        fails(ConditionType::Ready, reason, why),
+    ]
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of plan() that its cases share, no seam"
+)]
+fn write(
+    object: &OidcClient,
+    status: OidcClientStatus,
+    client: &Client,
+    ours: Option<&Secret>,
+    observed: &Observed,
+    accepted: Claim,
+    terms: &Terms<'_>,
+    rng: &mut impl CryptoRng,
+) -> Plan {
+    let found = found(ours, observed.given.as_ref());
+    let decision = rotation::decide(
+        client,
+        &status.credentials,
+        &found,
+        terms.pepper,
+        &rotation::Terms::of(terms.installation),
+        terms.now,
+        rng,
+    );
+    let again = again(&decision, object, terms.now);
+    let secret = match (&decision.problem, content(client, &decision, &found)) {
+        (Some((reason, why)), _) => {
+            let mut plan = unchanged(status, not_ready(accepted, *reason, why.clone()), again);
+            plan.credentials = decision.credentials;
+            return plan;
+        }
+        (None, secret) => secret,
+    };
+    let desired = Desired {
+        data: app::data(client, secret, terms.installation, terms.ca),
+        credential_id: decision.deliver.as_ref().map(|d| d.credential_id.as_str()),
+        release: terms.release,
+    };
+    let reason = reason_to_write(ours, &desired);
+    let mut notes: Vec<Note> = decision
+        .reasons
+        .iter()
+        .filter(|reason| !matches!(reason, Reason::SecretCreated | Reason::SecretUpdated))
+        .map(|reason| Note::normal(*reason, tell(*reason)))
+        .collect();
+    notes.extend(reason.map(|reason| written_note(reason, client, &decision, status.secret.as_ref())));
+    let write = reason.map(|_| match ours {
+        None => SecretWrite::Create(Box::new(build(object, client, &desired, Secret::default()))),
+        Some(secret) => SecretWrite::Replace(Box::new(build(object, client, &desired, secret.clone()))),
+    });
+    // A secret must be accepted before an app can read it. Only the very first goes the other way.
+    let status_first = match &decision.deliver {
+        Some(delivery) => delivery.status_first,
+        None => !status.credentials.is_empty(),
+    };
+    Plan {
+        first_status: (status_first && write.is_some() && decision.credentials != status.credentials)
+            .then(|| decision.credentials.clone()),
+        secret: write,
+        client_id: Some(client.client_id().to_owned()),
+        credentials: decision.credentials,
+        known_secret: known_secret(status.secret, ours),
+        claims: vec![
+            accepted,
+            holds(
+                ConditionType::CredentialsReady,
+                Reason::Ready,
+                format!("in the Secret {}", client.secret_name()),
+            ),
+            holds(ConditionType::Ready, Reason::Ready, "served"),
+        ],
+        notes,
+        again,
+    }
+}
+
+/// What `rotation` is told was found.
+fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
+    match (given, ours) {
+        (Some(Given::Missing), _) => Found::GivenMissing,
+        (Some(Given::Present { version, secret }), _) => Found::Given {
+            version: version.clone(),
+            secret: secret.clone(),
+        },
+        (None, Some(secret)) => Found::Ours {
+            credential_id: secret.annotations().get(ANNOTATION_CREDENTIAL_ID).cloned(),
+            secret: app::client_secret(&data_of(secret)),
+        },
+        (None, None) => Found::Nothing,
+    }
+}
+
+/// The client secret for the app's Secret: a new one, the given one, or the one that is there.
+fn content<'a>(client: &Client, decision: &'a Decision, found: &'a Found) -> Option<&'a ClientSecret> {
+    if client.is_public() {
+        return None;
+    }
+    let there = match found {
+        Found::Ours { secret, .. } | Found::Given { secret, .. } => secret.as_ref(),
+        Found::Nothing | Found::GivenMissing => None,
+    };
+    decision
+        .deliver
+        .as_ref()
+        .map(|delivery| &delivery.secret)
+        .or(there)
+}
+
+/// When to look again: at the next retirement, or to read a `secretRef` whose changes no label tells.
+fn again(decision: &Decision, object: &OidcClient, now: Timestamp) -> Option<Duration> {
+    let retirement = decision.next.map(|at| until(at, now));
+    let reread = object.spec.secret_ref.as_ref().map(|_| REREAD);
+    match (retirement, reread) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The status's record of the Secret: kept while it names the Secret that is there.
+fn known_secret(known: Option<WrittenSecret>, ours: Option<&Secret>) -> Option<WrittenSecret> {
+    let found = ours.map(written)?;
+    Some(
+        known
+            .filter(|known| known.uid == found.uid && known.name == found.name)
+            .unwrap_or(found),
+    )
+}
+
+fn written(secret: &Secret) -> WrittenSecret {
+    WrittenSecret {
+        name: secret.name_any(),
+        uid: secret.uid().unwrap_or_default(),
+        resource_version: secret.resource_version().unwrap_or_default(),
+    }
+}
+
+/// The Secret to write: everything that others added to its metadata stays.
+fn build(object: &OidcClient, client: &Client, desired: &Desired<'_>, mut secret: Secret) -> Secret {
+    secret.metadata.name = Some(client.secret_name().to_owned());
+    secret.metadata.namespace = Some(client.namespace().to_owned());
+    secret.metadata.managed_fields = None;
+    secret
+        .labels_mut()
+        .insert(Names::MANAGED_BY.into(), desired.release.to_owned());
+    if let Some(id) = desired.credential_id {
+        secret
+            .annotations_mut()
+            .insert(ANNOTATION_CREDENTIAL_ID.into(), id.to_owned());
+    }
+    if secret.metadata.owner_references.is_none() {
+        secret.metadata.owner_references = object.controller_owner_ref(&()).map(|owner| vec![owner]);
+    }
+    secret.type_.get_or_insert_with(|| "Opaque".into());
+    secret.data = Some(to_data(desired.data.clone()));
+    secret
+}
+
+/// An Event's text for what happened to the credentials. Never a value.
+fn tell(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CredentialRotated => "a replaced client secret is accepted until the end of the overlap",
+        Reason::CredentialRetired => "a replaced client secret is no longer accepted",
+        Reason::DigestsRestored => "digests were computed again from the Secret",
+        _ => "the credentials changed",
+    }
+}
+
+/// The Event for a Secret that is written.
+fn written_note(reason: Reason, client: &Client, decision: &Decision, known: Option<&WrittenSecret>) -> Note {
+    let name = client.secret_name();
+    let with = match decision.deliver {
+        Some(_) => " with a new client secret",
+        None => "",
+    };
+    let moved = known
+        .filter(|known| known.name != name)
+        .map(|known| format!("; the Secret {} stays until you delete it", known.name))
+        .unwrap_or_default();
+    Note::normal(reason, format!("Secret {name}{with}{moved}"))
+}
+
+impl Applied {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            secret: None,
+            failure: None,
+        }
+    }
+
+    pub(crate) fn secret(secret: &Secret) -> Self {
+        Self {
+            secret: Some(written(secret)),
+            failure: None,
+        }
+    }
+
+    pub(crate) fn failed(error: &Error) -> Self {
+        Self {
+            secret: None,
+            failure: Some(error.to_string()),
+        }
+    }
+}
+
+impl Plan {
+    /// The status, and what to tell. After a failed write nothing is said to be ready, and a credential
+    /// that was not delivered is not listed unless it was before.
+    pub(crate) fn finish(self, client: &OidcClient, applied: &Applied, now: Timestamp) -> Outcome {
+        let old = client.status.clone().unwrap_or_default();
+        let generation = client.metadata.generation.unwrap_or_default();
+        let (claims, credentials, mut notes) = match &applied.failure {
+            None => (self.claims, self.credentials, self.notes),
+            Some(why) => {
+                let accepted = self
+                    .claims
+                    .into_iter()
+                    .find(|claim| claim.kind == ConditionType::Accepted);
+                let failed = |kind| fails(kind, Reason::WriteFailed, why.clone());
+                let claims = accepted
+                    .into_iter()
+                    .chain([
+                        failed(ConditionType::CredentialsReady),
+                        failed(ConditionType::Ready),
+                    ])
+                    .collect();
+                (claims, old.credentials.clone(), Vec::new())
+            }
+        };
+        notes.extend(news(&old.conditions, &claims));
+        let reason = claims
+            .iter()
+            .find(|claim| claim.kind == ConditionType::Ready)
+            .map_or(Reason::Ready, |claim| claim.reason);
+        Outcome {
+            status: OidcClientStatus {
+                client_id: self.client_id,
+                observed_generation: Some(generation),
+                conditions: conditions(&old.conditions, &claims, generation, now),
+                credentials,
+                secret: applied.secret.clone().or(self.known_secret),
+            },
+            notes,
+            reason,
+            again: self.again,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

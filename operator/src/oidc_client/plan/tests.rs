@@ -1,0 +1,332 @@
+use oidc_crds::credentials::{self, digest};
+use oidc_crds::validate::validate;
+use serde_json::json;
+
+use super::*;
+use crate::context::SystemRng;
+
+const NOW: i64 = 1_800_000_000;
+
+struct World {
+    installation: Installation,
+    pepper: Pepper,
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn world() -> World {
+    World {
+        installation: Installation::standalone("https://login.example.com", false),
+        pepper: Pepper::generate(at(NOW), &mut SystemRng),
+    }
+}
+
+fn object(spec: serde_json::Value) -> OidcClient {
+    serde_json::from_value(json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
+        "metadata": {
+            "name": "app", "namespace": "team-a", "uid": "u1", "resourceVersion": "1", "generation": 3,
+            "creationTimestamp": "2026-11-25T09:00:00Z",
+        },
+        "spec": spec,
+    }))
+    .expect("an OidcClient")
+}
+
+fn demo() -> OidcClient {
+    object(json!({"redirectUris": ["https://app.example.com/cb"]}))
+}
+
+impl World {
+    fn terms(&self, now: i64) -> Terms<'_> {
+        Terms {
+            release: "oidc",
+            installation: &self.installation,
+            pepper: &self.pepper,
+            ca: Some("PEM"),
+            now: at(now),
+        }
+    }
+
+    fn plan(&self, object: &OidcClient, target: Target, given: Option<Given>, now: i64) -> Plan {
+        let verdict = validate(object, &self.installation, None);
+        let observed = Observed { target, given };
+        plan(
+            object,
+            &observed,
+            verdict.as_ref().map_err(Vec::as_slice),
+            &self.terms(now),
+            &mut SystemRng,
+        )
+    }
+
+    /// Plans and "writes": the client and its Secret as the API server would hold them afterwards.
+    fn settle(&self, object: &OidcClient, target: Target, now: i64) -> (OidcClient, Secret) {
+        let plan = self.plan(object, target.clone(), None, now);
+        let secret = match (&plan.secret, target) {
+            (Some(SecretWrite::Create(secret) | SecretWrite::Replace(secret)), _) => {
+                let mut secret = secret.clone();
+                secret.metadata.uid.get_or_insert_with(|| "s1".into());
+                secret.metadata.resource_version = Some(now.to_string());
+                secret
+            }
+            (None, Target::Ours(secret)) => secret,
+            _ => panic!("no Secret"),
+        };
+        let mut object = object.clone();
+        let outcome = plan.finish(&object, &Applied::secret(&secret), at(now));
+        object.status = Some(outcome.status);
+        (object, *secret)
+    }
+}
+
+fn condition(status: &OidcClientStatus, kind: &str) -> (String, String) {
+    let found = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .expect(kind);
+    (found.status.clone(), found.reason.clone())
+}
+
+#[test]
+fn a_new_client_takes_two_writes_and_none_after_that() {
+    let world = world();
+    let plan = world.plan(&demo(), Target::Absent, None, NOW);
+    assert!(plan.first_status.is_none(), "Secret first, then one status");
+    assert!(matches!(plan.secret, Some(SecretWrite::Create(_))));
+    let (client, secret) = world.settle(&demo(), Target::Absent, NOW);
+    let status = client.status.clone().expect("written");
+    assert_eq!(status.client_id.as_deref(), Some("team-a.app"));
+    assert_eq!(status.observed_generation, Some(3));
+    for kind in ["Accepted", "CredentialsReady", "Ready"] {
+        assert_eq!(condition(&status, kind).0, "True");
+    }
+    assert_eq!(status.secret.as_ref().map(|s| s.name.as_str()), Some("app-oidc"));
+    let held = app::client_secret(&data_of(&secret)).expect("a secret");
+    assert!(credentials::verify(&world.pepper, "u1", &status.credentials, &held, at(NOW)).is_some());
+
+    let again = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 100);
+    assert!(again.first_status.is_none() && again.secret.is_none());
+    let outcome = again.finish(&client, &Applied::nothing(), at(NOW + 100));
+    assert_eq!(outcome.status, status);
+    assert!(outcome.notes.is_empty());
+    assert_eq!(outcome.again, None);
+}
+
+#[test]
+fn the_secret_is_opaque_owned_and_labelled() {
+    let world = world();
+    let (_, secret) = world.settle(&demo(), Target::Absent, NOW);
+    assert_eq!(secret.type_.as_deref(), Some("Opaque"));
+    let owners = secret.owner_references();
+    assert_eq!(owners.len(), 1);
+    assert_eq!((owners[0].uid.as_str(), owners[0].controller), ("u1", Some(true)));
+    assert_eq!(owners[0].block_owner_deletion, None);
+    assert!(
+        secret
+            .labels()
+            .keys()
+            .all(|key| key.starts_with("app.kubernetes.io/"))
+    );
+    assert_eq!(secret.annotations().len(), 1);
+}
+
+#[test]
+fn i6_a_foreign_or_stale_secret_is_left_alone() {
+    let world = world();
+    for (target, reason) in [(Target::Foreign, "NotOwned"), (Target::Stale, "StaleOwner")] {
+        let plan = world.plan(&demo(), target, None, NOW);
+        assert!(plan.secret.is_none() && plan.first_status.is_none());
+        let outcome = plan.finish(&demo(), &Applied::nothing(), at(NOW));
+        assert_eq!(
+            condition(&outcome.status, "CredentialsReady"),
+            ("False".into(), reason.into())
+        );
+        assert_eq!(condition(&outcome.status, "Accepted").0, "True");
+        assert_eq!(condition(&outcome.status, "Ready").0, "False");
+        assert!(outcome.status.credentials.is_empty());
+        assert!(outcome.again.is_some());
+    }
+}
+
+#[test]
+fn i6_nothing_is_ready_after_a_failed_write() {
+    let world = world();
+    let plan = world.plan(&demo(), Target::Absent, None, NOW);
+    let error = Error::Api {
+        what: "create Secret app-oidc".into(),
+        source: Box::new(kube::Error::Api(
+            kube::core::Status::failure("quota", "Forbidden").boxed(),
+        )),
+    };
+    let outcome = plan.finish(&demo(), &Applied::failed(&error), at(NOW));
+    assert_eq!(
+        condition(&outcome.status, "Ready"),
+        ("False".into(), "WriteFailed".into())
+    );
+    assert!(outcome.status.credentials.is_empty(), "it was never delivered");
+    assert_eq!(outcome.status.secret, None);
+}
+
+#[test]
+fn a_lost_secret_is_made_anew_and_the_new_digest_is_listed_first() {
+    let world = world();
+    let (client, _) = world.settle(&demo(), Target::Absent, NOW);
+    let plan = world.plan(&client, Target::Absent, None, NOW + 10);
+    let first = plan.first_status.as_ref().expect("status first");
+    assert_eq!(first.len(), 2, "the old one lives out the overlap");
+    assert!(first[0].retires_at.is_some() && first[1].retires_at.is_none());
+    assert!(matches!(plan.secret, Some(SecretWrite::Create(_))));
+    assert!(plan.again.is_some(), "to retire the old one");
+}
+
+#[test]
+fn an_edited_secret_is_healed_and_what_others_added_stays() {
+    let world = world();
+    let (client, mut secret) = world.settle(&demo(), Target::Absent, NOW);
+    secret.labels_mut().insert("team".into(), "blue".into());
+    let data = secret.data.as_mut().expect("data");
+    data.insert("CLIENT_ID".into(), k8s_openapi::ByteString(b"other".to_vec()));
+    let plan = world.plan(&client, Target::Ours(Box::new(secret.clone())), None, NOW + 10);
+    let Some(SecretWrite::Replace(healed)) = &plan.secret else {
+        panic!("it must be replaced");
+    };
+    assert_eq!(healed.labels()["team"], "blue");
+    assert_eq!(healed.metadata.resource_version, secret.metadata.resource_version);
+    assert_eq!(data_of(healed)["CLIENT_ID"], b"team-a.app");
+    assert!(plan.first_status.is_none(), "the secret itself was not edited");
+}
+
+#[test]
+fn an_empty_status_beside_our_secret_mints_nothing() {
+    let world = world();
+    let (mut client, secret) = world.settle(&demo(), Target::Absent, NOW);
+    let known = client.status.take().expect("written").credentials;
+    let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 10);
+    assert!(plan.secret.is_none());
+    let outcome = plan.finish(&client, &Applied::nothing(), at(NOW + 10));
+    assert_eq!(outcome.status.credentials[0].digest, known[0].digest);
+    assert!(
+        outcome
+            .notes
+            .iter()
+            .any(|note| note.reason == Reason::DigestsRestored)
+    );
+}
+
+#[test]
+fn digests_under_a_lost_pepper_are_computed_again() {
+    let world = world();
+    let (client, secret) = world.settle(&demo(), Target::Absent, NOW);
+    let anew = super::tests::world();
+    let (healed, same) = anew.settle(&client, Target::Ours(Box::new(secret.clone())), NOW + 10);
+    assert_eq!(same.data, secret.data);
+    let credential = &healed.status.expect("written").credentials[0];
+    let held = app::client_secret(&data_of(&secret)).expect("a secret");
+    assert_eq!(
+        credential.digest,
+        digest(&anew.pepper, "u1", &credential.id, &held)
+    );
+}
+
+#[test]
+fn i6_a_late_secret_ref_mints_nothing() {
+    let world = world();
+    let client = object(json!({
+        "redirectUris": ["https://app.example.com/cb"], "secretRef": {"name": "mine"},
+    }));
+    let plan = world.plan(&client, Target::Absent, Some(Given::Missing), NOW);
+    assert!(plan.secret.is_none() && plan.first_status.is_none());
+    let outcome = plan.finish(&client, &Applied::nothing(), at(NOW));
+    assert_eq!(
+        condition(&outcome.status, "CredentialsReady"),
+        ("False".into(), "SecretNotFound".into())
+    );
+    assert_eq!(outcome.again, Some(REREAD));
+}
+
+#[test]
+fn a_given_secret_is_accepted_before_apps_can_read_it() {
+    let world = world();
+    let client = object(json!({
+        "redirectUris": ["https://app.example.com/cb"], "secretRef": {"name": "mine"},
+    }));
+    let given = |version: &str, value: &str| {
+        Some(Given::Present {
+            version: version.into(),
+            secret: Some(ClientSecret::new(value.into())),
+        })
+    };
+    let one = "0123456789abcdefghijklmnopqrstuvwxyz";
+    let plan = world.plan(&client, Target::Absent, given("s/1", one), NOW);
+    let Some(SecretWrite::Create(secret)) = &plan.secret else {
+        panic!("the app's Secret is made");
+    };
+    let secret = secret.clone();
+    assert_eq!(data_of(&secret)["CLIENT_SECRET"], one.as_bytes());
+    let mut known = client.clone();
+    known.status = Some(plan.finish(&client, &Applied::secret(&secret), at(NOW)).status);
+    let two = "zyxwvutsrqponmlkjihgfedcba9876543210";
+    let plan = world.plan(&known, Target::Ours(secret.clone()), given("s/2", two), NOW + 10);
+    assert_eq!(plan.first_status.as_ref().map(Vec::len), Some(2));
+    assert!(matches!(plan.secret, Some(SecretWrite::Replace(_))));
+    let plan = world.plan(&known, Target::Ours(secret), given("s/1", one), NOW + 10);
+    assert!(plan.secret.is_none());
+}
+
+#[test]
+fn a_refused_spec_changes_conditions_only() {
+    let world = world();
+    let (mut client, secret) = world.settle(&demo(), Target::Absent, NOW);
+    client.spec.redirect_uris = vec!["ftp://a".into(), "https://a.example/#x".into()];
+    let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 10);
+    assert!(plan.secret.is_none());
+    let old = client.status.clone().expect("written");
+    let outcome = plan.finish(&client, &Applied::nothing(), at(NOW + 10));
+    assert_eq!(condition(&outcome.status, "Accepted").0, "False");
+    assert_eq!(condition(&outcome.status, "CredentialsReady").0, "True");
+    assert_eq!(outcome.status.credentials, old.credentials);
+    assert_eq!(outcome.status.secret, old.secret);
+    let message = &outcome.status.conditions[0].message;
+    assert!(
+        message.contains("redirectUris[0]") && message.contains("redirectUris[1]"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_public_client_gets_a_secret_without_a_secret() {
+    let world = world();
+    let client = object(json!({
+        "redirectUris": ["https://app.example.com/cb"], "authentication": {"none": {}},
+    }));
+    let (client, secret) = world.settle(&client, Target::Absent, NOW);
+    assert!(!data_of(&secret).contains_key("CLIENT_SECRET"));
+    let status = client.status.clone().expect("written");
+    assert!(status.credentials.is_empty());
+    assert_eq!(condition(&status, "Ready").0, "True");
+    let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 10);
+    assert!(plan.secret.is_none());
+}
+
+#[test]
+fn a_new_name_for_the_secret_leaves_the_old_one() {
+    let world = world();
+    let (mut client, _) = world.settle(&demo(), Target::Absent, NOW);
+    client.spec.secret = Some(oidc_crds::resources::oidc_client::SecretOutput {
+        name: Some("other".into()),
+    });
+    let plan = world.plan(&client, Target::Absent, None, NOW + 10);
+    let Some(SecretWrite::Create(secret)) = &plan.secret else {
+        panic!("a new one is made");
+    };
+    assert_eq!(secret.name_any(), "other");
+    assert!(
+        plan.notes
+            .iter()
+            .any(|note| note.message.contains("app-oidc stays"))
+    );
+}

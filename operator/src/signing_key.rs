@@ -1,0 +1,228 @@
+//! All `SigningKey`s → the key-set Secret, the truth about keys, by one reconcile; each status is derived
+//! from the set. The phases are `oidc-crds`' [`schedule`]; here it is given what is known, and its decision
+//! is written.
+
+mod plan;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use oidc_crds::jwk::PrivateJwk;
+use oidc_crds::resources::{Reason, SigningKey};
+use oidc_crds::schedule::{Acknowledgements, Schedule, schedule};
+use oidc_crds::secrets::key_set::KeySet;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Context, now, whole_seconds};
+use crate::execute::Error;
+use crate::oidc_client::{data_of, to_data};
+use crate::own_secrets::own_secret;
+use crate::plan::Note;
+use crate::watches;
+
+const KIND: &str = "SigningKey";
+
+/// A SigningKey, or what is left of one that cannot be parsed.
+pub(crate) type GuardedKey = DeserializeGuard<SigningKey>;
+
+/// Reconciles until `stop`.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let api: Api<GuardedKey> = Api::namespaced(context.client.clone(), &context.names.namespace);
+    let (store, mut writer) = reflector::store();
+    let wake = context.wake_signing_keys.clone();
+    let watch = watches::wake_on(
+        api,
+        watches::config(),
+        KIND,
+        &context,
+        &stop,
+        move |event: Event<GuardedKey>| {
+            writer.apply_watcher_event(&event);
+            if matches!(event, Event::Apply(_) | Event::Delete(_) | Event::InitDone) {
+                wake.notify_one();
+            }
+        },
+    );
+    let keys = Keys {
+        context: context.clone(),
+        store,
+        announced: Mutex::default(),
+    };
+    let work = async {
+        // In a wrong order keys could be taken for unwanted, or their algorithms for unused.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            ready = keys.store.wait_until_ready() => if ready.is_err() { return },
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = context.index.synced() => {}
+        }
+        let wake = context.wake_signing_keys.as_ref();
+        watches::run_single(KIND, &context, wake, &stop, || keys.reconcile()).await;
+    };
+    tokio::join!(watch, work);
+}
+
+struct Keys {
+    context: Arc<Context>,
+    store: Store<GuardedKey>,
+    /// Unparsable objects that an Event was written for, by UID and version.
+    announced: Mutex<HashSet<(String, String)>>,
+}
+
+impl Keys {
+    /// One reconcile; when time brings the next step.
+    async fn reconcile(&self) -> Result<Option<Timestamp>, Error> {
+        let context = &self.context;
+        let Some(installation) = context.installation() else {
+            return Ok(None);
+        };
+        let objects: Vec<Arc<GuardedKey>> = self
+            .store
+            .state()
+            .into_iter()
+            .filter(|object| object.meta().deletion_timestamp.is_none())
+            .collect();
+        self.tell_unparsable(&objects).await;
+        let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.names.namespace);
+        let found = self.read_set(&secrets).await?;
+        let former = match &found {
+            Some(secret) => Some(KeySet::from_data(&data_of(secret)).map_err(|error| {
+                // Never overwritten: pods sign on with what they hold.
+                Error::Unusable(format!("the Secret {}: {error}", secret.name_any()))
+            })?),
+            None => None,
+        };
+        let input = plan::input(
+            &objects,
+            former.as_ref(),
+            &installation,
+            context.index.algorithms(),
+        );
+        let decided = schedule(
+            &input.wanted,
+            former.as_ref(),
+            &Acknowledgements::default(),
+            &input.terms,
+            now(),
+        );
+        let told = plan::Told {
+            notes: decided.notes.clone(),
+            steps: decided.steps.clone(),
+        };
+        let next = decided.next;
+        let next_set = mint(decided, former.clone()).await?;
+        if let Some(set) = &next_set {
+            self.write_set(&secrets, found, set).await?;
+        }
+        let changed = next_set.is_some();
+        let set = next_set.or(former);
+        for object in &objects {
+            self.update_status(object, &input, set.as_ref(), &told, changed)
+                .await?;
+        }
+        for (name, reason, message) in told.of_nobody(&objects) {
+            tracing::info!(signing_key = name, reason = reason.as_str(), message);
+        }
+        Ok(next)
+    }
+
+    async fn read_set(&self, api: &Api<Secret>) -> Result<Option<Secret>, Error> {
+        let name = self.context.names.key_set();
+        api.get_opt(&name)
+            .await
+            .map_err(Error::api(format!("get Secret {name}")))
+    }
+
+    async fn write_set(&self, api: &Api<Secret>, found: Option<Secret>, set: &KeySet) -> Result<(), Error> {
+        let names = &self.context.names;
+        match found {
+            None => {
+                let secret = own_secret(names, names.key_set(), "Opaque", set.to_data());
+                self.context.create(api, "Secret", &secret).await?;
+            }
+            Some(mut secret) => {
+                secret.data = Some(to_data(set.to_data()));
+                secret.metadata.managed_fields = None;
+                self.context.replace(api, "Secret", &secret).await?;
+            }
+        }
+        tracing::info!(revision = set.revision, "key set written");
+        Ok(())
+    }
+
+    async fn update_status(
+        &self,
+        object: &GuardedKey,
+        input: &plan::Input,
+        set: Option<&KeySet>,
+        told: &plan::Told,
+        changed: bool,
+    ) -> Result<(), Error> {
+        let Ok(key) = &object.0 else {
+            return Ok(());
+        };
+        let context = &self.context;
+        let outcome = plan::status(key, input, set, told, changed, whole_seconds(now()));
+        context.metrics.reconciled(KIND, outcome.reason);
+        if key.status.as_ref() != Some(&outcome.status) {
+            let api: Api<SigningKey> = Api::namespaced(context.client.clone(), &context.names.namespace);
+            let mut next = key.clone();
+            next.metadata.managed_fields = None;
+            next.status = Some(outcome.status);
+            match context.replace_status(&api, KIND, &next).await {
+                Ok(_) => {}
+                // It changed or was deleted meanwhile; its watch event brings the next reconcile.
+                Err(Error::Conflict(_)) => context.wake_signing_keys.notify_one(),
+                Err(Error::Api { source, .. }) if is_not_found(&source) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        context.announce(&key.object_ref(&()), &outcome.notes).await;
+        Ok(())
+    }
+
+    async fn tell_unparsable(&self, objects: &[Arc<GuardedKey>]) {
+        for object in objects {
+            let Err(invalid) = &object.0 else { continue };
+            let seen = (
+                object.uid().unwrap_or_default(),
+                object.resource_version().unwrap_or_default(),
+            );
+            let is_new = self
+                .announced
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(seen);
+            if is_new {
+                let note = Note::warning(Reason::Unparsable, &invalid.error);
+                tracing::warn!(kind = KIND, object = object.name_any(), error = %invalid, "unparsable");
+                self.context.announce(&object.object_ref(&()), &[note]).await;
+                self.context.metrics.reconciled(KIND, Reason::Unparsable);
+            }
+        }
+    }
+}
+
+fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// The set to write, with its new keys. An RSA key takes a tenth of a second and more.
+async fn mint(decided: Schedule, former: Option<KeySet>) -> Result<Option<KeySet>, Error> {
+    if !decided.changed {
+        return Ok(None);
+    }
+    tokio::task::spawn_blocking(move || decided.next_set(former.as_ref(), PrivateJwk::generate))
+        .await
+        .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))?
+        .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))
+}

@@ -1,0 +1,360 @@
+//! What goes into the schedule, and what its decision means for each status: pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use oidc_crds::names::{Algorithm, Seconds};
+use oidc_crds::resources::signing_key::Phase;
+use oidc_crds::resources::{Claim, ConditionType, Reason, SigningKey, SigningKeyStatus};
+use oidc_crds::schedule::{Terms, Wanted, status_of};
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
+use oidc_crds::validate::{Violation, validate_signing_key};
+
+use super::GuardedKey;
+use crate::plan::{Note, conditions, fails, holds, news, refused};
+
+/// `publishFor` of a SigningKey that gives none.
+const PUBLISH_FOR: Seconds = Seconds(600);
+
+/// What the schedule is asked with.
+pub(crate) struct Input {
+    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) terms: Terms,
+    /// By UID.
+    violations: HashMap<String, Vec<Violation>>,
+}
+
+/// What the schedule said, by SigningKey's name.
+pub(crate) struct Told {
+    pub(crate) notes: Vec<(String, Reason, String)>,
+    pub(crate) steps: BTreeMap<String, String>,
+}
+
+/// A status, and what to tell.
+pub(crate) struct Outcome {
+    pub(crate) status: SigningKeyStatus,
+    pub(crate) notes: Vec<Note>,
+    /// The reason of `Ready`.
+    pub(crate) reason: Reason,
+}
+
+/// Sorts the objects into those that are good and those that are refused. A refused edit changes nothing:
+/// the keys that were minted before go on.
+pub(crate) fn input(
+    objects: &[Arc<GuardedKey>],
+    set: Option<&KeySet>,
+    installation: &Installation,
+    in_use: BTreeSet<Algorithm>,
+) -> Input {
+    let mut wanted = Vec::new();
+    let mut violations = HashMap::new();
+    let mut refused = BTreeSet::new();
+    let mut has_keys = false;
+    for object in objects {
+        let uid = object.uid().unwrap_or_default();
+        let Ok(key) = &object.0 else {
+            refused.insert(uid);
+            // Its status is not known; it may have had keys.
+            has_keys = true;
+            continue;
+        };
+        has_keys |= key.status.as_ref().is_some_and(|status| !status.keys.is_empty());
+        match validate_signing_key(key, installation) {
+            Ok(()) => wanted.push(Wanted {
+                owner: owner_of(key),
+                created_at: key
+                    .creation_timestamp()
+                    .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+                spec: key.spec.clone(),
+            }),
+            Err(found) => {
+                refused.insert(uid.clone());
+                violations.insert(uid, found);
+            }
+        }
+    }
+    let lifetimes = &installation.lifetimes;
+    Input {
+        wanted,
+        terms: Terms {
+            longest_token: lifetimes.access_token.max(lifetimes.id_token),
+            session: lifetimes.session,
+            publish_for: PUBLISH_FOR,
+            in_use,
+            refused,
+            first: set.is_none() && !has_keys,
+        },
+        violations,
+    }
+}
+
+fn owner_of(key: &SigningKey) -> Owner {
+    Owner {
+        name: key.name_any(),
+        uid: key.uid().unwrap_or_default(),
+    }
+}
+
+impl Told {
+    /// Notes about SigningKeys that are gone: there is no object to tell them at.
+    pub(crate) fn of_nobody<'a>(
+        &'a self,
+        objects: &'a [Arc<GuardedKey>],
+    ) -> impl Iterator<Item = &'a (String, Reason, String)> {
+        self.notes
+            .iter()
+            .filter(|(name, ..)| objects.iter().all(|object| object.name_any() != *name))
+    }
+
+    fn about(&self, name: &str) -> impl Iterator<Item = (Reason, &str)> {
+        self.notes
+            .iter()
+            .filter(move |(of, ..)| of == name)
+            .map(|(_, reason, message)| (*reason, message.as_str()))
+    }
+}
+
+/// The status of a SigningKey. `changed`: the set was written just now, so what happened is news.
+pub(crate) fn status(
+    key: &SigningKey,
+    input: &Input,
+    set: Option<&KeySet>,
+    told: &Told,
+    changed: bool,
+    now: Timestamp,
+) -> Outcome {
+    let name = key.name_any();
+    let owner = owner_of(key);
+    let old = key.status.clone().unwrap_or_default();
+    let generation = key.metadata.generation.unwrap_or_default();
+    let keys = set.map_or(&[][..], |set| &set.keys);
+    let newest = newest(keys, &owner);
+    let claims = match input.violations.get(&owner.uid) {
+        Some(violations) => refused(violations),
+        None => claims(newest, told, &name),
+    };
+    let mut notes: Vec<Note> = told
+        .about(&name)
+        .filter(|(reason, _)| changed && is_event(*reason))
+        .map(|(reason, message)| Note {
+            reason,
+            warning: reason == Reason::KeySetLost,
+            message: message.to_owned(),
+        })
+        .collect();
+    notes.extend(news(&old.conditions, &claims));
+    let reason = claims
+        .iter()
+        .find(|claim| claim.kind == ConditionType::Ready)
+        .map_or(Reason::Ready, |claim| claim.reason);
+    let active = keys
+        .iter()
+        .rev()
+        .find(|state| state.signing_key.uid == owner.uid && state.phase == Phase::Active);
+    Outcome {
+        status: SigningKeyStatus {
+            observed_generation: Some(generation),
+            conditions: conditions(&old.conditions, &claims, generation, now),
+            active_kid: active.map(|state| state.kid.clone()),
+            next_step: told.steps.get(&name).cloned(),
+            keys: status_of(keys, &owner),
+        },
+        notes,
+        reason,
+    }
+}
+
+/// The key that matters: the last one minted that is in the JWKS and not on its way out.
+fn newest<'a>(keys: &'a [KeyState], owner: &Owner) -> Option<&'a KeyState> {
+    keys.iter().rev().find(|state| {
+        state.signing_key.uid == owner.uid && matches!(state.phase, Phase::Published | Phase::Active)
+    })
+}
+
+fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
+    let note = |wanted: &[Reason]| {
+        told.about(name)
+            .find(|(reason, _)| wanted.contains(reason))
+            .map(|(reason, message)| (reason, message.to_owned()))
+    };
+    let taken = note(&[Reason::AlgorithmTaken]);
+    let accepted = match &taken {
+        Some((reason, why)) => fails(ConditionType::Accepted, *reason, why.clone()),
+        None => holds(ConditionType::Accepted, Reason::Accepted, "the spec is good"),
+    };
+    let Some(newest) = newest else {
+        let (reason, why) =
+            taken.unwrap_or_else(|| (Reason::KeySetLost, "there is no key in the key set".to_owned()));
+        return vec![
+            accepted,
+            fails(ConditionType::Published, reason, why.clone()),
+            fails(ConditionType::Ready, reason, why),
+        ];
+    };
+    let kid = &newest.kid;
+    let published = holds(
+        ConditionType::Published,
+        Reason::KeyPublished,
+        format!("key {kid} is in the JWKS"),
+    );
+    let ready = match (taken, newest.phase) {
+        (Some((reason, why)), _) => fails(ConditionType::Ready, reason, why),
+        (None, Phase::Active) => {
+            let (reason, message) = note(&[Reason::AlgorithmInUse])
+                .unwrap_or_else(|| (Reason::KeyActive, format!("key {kid} signs")));
+            holds(ConditionType::Ready, reason, message)
+        }
+        (None, _) => {
+            let (reason, why) =
+                note(&[Reason::WaitingForPods, Reason::WaitingForCaches]).unwrap_or_else(|| {
+                    (
+                        Reason::WaitingForCaches,
+                        format!("key {kid} waits before it signs"),
+                    )
+                });
+            fails(ConditionType::Ready, reason, why)
+        }
+    };
+    vec![accepted, published, ready]
+}
+
+/// What happened, as opposed to what is waited for.
+fn is_event(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::KeyMinted
+            | Reason::KeyPublished
+            | Reason::KeyActive
+            | Reason::KeyRetiring
+            | Reason::KeyRemoved
+            | Reason::KeySetLost
+            | Reason::AlgorithmInUse
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::DeserializeGuard;
+    use oidc_crds::jwk::PrivateJwk;
+    use oidc_crds::schedule::{Acknowledgements, schedule};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(NOW + second).expect("in range")
+    }
+
+    fn installation() -> Installation {
+        let mut installation = Installation::standalone("https://login.example.com", false);
+        installation.jwks_max_age = Seconds(1);
+        installation
+    }
+
+    fn key(revision: u64, publish_for: &str) -> SigningKey {
+        serde_json::from_value(json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "SigningKey",
+            "metadata": {
+                "name": "main", "namespace": "identity", "uid": "k1", "generation": revision,
+                "creationTimestamp": "2026-11-25T09:00:00Z",
+            },
+            "spec": {"algorithm": "ES256", "publishFor": publish_for, "rotation": {"revision": revision}},
+        }))
+        .expect("a SigningKey")
+    }
+
+    /// One reconcile without an API server.
+    fn step(key: &mut SigningKey, set: &mut Option<KeySet>, now: i64) -> Outcome {
+        let objects = [Arc::new(DeserializeGuard(Ok(key.clone())))];
+        let input = input(&objects, set.as_ref(), &installation(), BTreeSet::new());
+        let decided = schedule(
+            &input.wanted,
+            set.as_ref(),
+            &Acknowledgements::default(),
+            &input.terms,
+            at(now),
+        );
+        let told = Told {
+            notes: decided.notes.clone(),
+            steps: decided.steps.clone(),
+        };
+        let next = decided
+            .next_set(set.as_ref(), PrivateJwk::generate)
+            .expect("minted");
+        let changed = next.is_some();
+        if changed {
+            *set = next;
+        }
+        let outcome = status(key, &input, set.as_ref(), &told, changed, at(now));
+        key.status = Some(outcome.status.clone());
+        outcome
+    }
+
+    fn ready(outcome: &Outcome) -> (&str, &str) {
+        let condition = outcome
+            .status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Ready")
+            .expect("there");
+        (&condition.status, &condition.reason)
+    }
+
+    #[test]
+    fn the_first_key_signs_at_once_and_the_next_one_waits() {
+        let (mut key, mut set) = (key(1, "3s"), None);
+        let first = step(&mut key, &mut set, 0);
+        assert_eq!(ready(&first), ("True", "KeyActive"));
+        assert!(first.status.active_kid.is_some());
+        let quiet = step(&mut key, &mut set, 1);
+        assert_eq!(quiet.status, first.status, "nothing to write");
+        assert!(quiet.notes.is_empty());
+
+        key.spec.rotation = super::tests::key(2, "3s").spec.rotation;
+        let waits = step(&mut key, &mut set, 2);
+        assert_eq!(ready(&waits).0, "False");
+        assert_eq!(waits.status.keys.len(), 2);
+        assert_eq!(waits.status.active_kid, first.status.active_kid);
+        assert!(waits.notes.iter().any(|note| note.reason == Reason::KeyMinted));
+
+        let done = step(&mut key, &mut set, 6);
+        assert_eq!(ready(&done), ("True", "KeyActive"));
+        assert_ne!(done.status.active_kid, first.status.active_kid);
+        let reasons: Vec<Reason> = done.notes.iter().map(|note| note.reason).collect();
+        assert!(reasons.contains(&Reason::KeyActive) && reasons.contains(&Reason::KeyRetiring));
+    }
+
+    #[test]
+    fn a_refused_edit_changes_no_key() {
+        let (mut key, mut set) = (key(1, "3s"), None);
+        let first = step(&mut key, &mut set, 0);
+        let before = set.clone();
+        // Shorter than the JWKS may be cached.
+        key.spec = super::tests::key(2, "1s").spec;
+        let refused = step(&mut key, &mut set, 1);
+        assert_eq!(set, before);
+        assert_eq!(ready(&refused).0, "False");
+        assert_eq!(refused.status.active_kid, first.status.active_kid);
+        assert_eq!(refused.status.keys, first.status.keys);
+    }
+
+    #[test]
+    fn a_lost_set_is_not_a_first_start() {
+        let (mut key, mut set) = (key(1, "3s"), None);
+        step(&mut key, &mut set, 0);
+        set = None;
+        let lost = step(&mut key, &mut set, 1);
+        assert_eq!(ready(&lost).0, "False");
+        assert!(lost.status.active_kid.is_none());
+        assert!(
+            lost.notes
+                .iter()
+                .any(|note| note.reason == Reason::KeySetLost && note.warning)
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Logs and metrics. Labels are kinds, verbs and [`Reason`]s, never names of objects.
+
+use std::sync::atomic::AtomicI64;
+
+use oidc_crds::resources::Reason;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Settings};
+
+/// Starts logging to stdout.
+///
+/// # Errors
+/// When the filter is malformed or logging was started before.
+pub(crate) fn start_logging(settings: &Settings) -> anyhow::Result<()> {
+    // kube_client logs the body of an answer that it cannot read; that may be a Secret.
+    let filter = EnvFilter::builder().parse(format!(
+        "kube_client=info,hyper=info,hyper_util=info,rustls=info,tower=info,{},kube_client::client=error",
+        settings.log
+    ))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    match settings.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("logging does not start: {error}"))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    kind: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    kind: &'static str,
+    verb: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// What `/metrics` tells.
+pub(crate) struct Metrics {
+    registry: Registry,
+    reconciles: Family<ReconcileLabels, Counter>,
+    writes: Family<WriteLabels, Counter>,
+    watch_failures: Family<KindLabel, Counter>,
+    leader: Gauge<i64, AtomicI64>,
+    installation_valid: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("oidc_operator");
+        let reconciles = Family::default();
+        registry.register(
+            "reconciles",
+            "Reconciles by their outcome's reason",
+            reconciles.clone(),
+        );
+        let writes = Family::default();
+        registry.register(
+            "writes",
+            "Writes to the API server that succeeded",
+            writes.clone(),
+        );
+        let watch_failures = Family::default();
+        registry.register(
+            "watch_failures",
+            "Watches that broke and were opened again",
+            watch_failures.clone(),
+        );
+        let leader = Gauge::default();
+        registry.register("leader", "1 while this process leads", leader.clone());
+        let installation_valid = Gauge::default();
+        registry.register(
+            "installation_valid",
+            "1 if the newest version of the installation's ConfigMap is in force",
+            installation_valid.clone(),
+        );
+        Self {
+            registry,
+            reconciles,
+            writes,
+            watch_failures,
+            leader,
+            installation_valid,
+        }
+    }
+
+    pub(crate) fn reconciled(&self, kind: &'static str, reason: Reason) {
+        let reason = reason.as_str();
+        self.reconciles
+            .get_or_create(&ReconcileLabels { kind, reason })
+            .inc();
+    }
+
+    pub(crate) fn wrote(&self, kind: &'static str, verb: &'static str) {
+        self.writes.get_or_create(&WriteLabels { kind, verb }).inc();
+    }
+
+    pub(crate) fn watch_failed(&self, kind: &'static str) {
+        self.watch_failures.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    pub(crate) fn installation_valid(&self, valid: bool) {
+        self.installation_valid.set(i64::from(valid));
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_promised_names() {
+        let metrics = Metrics::new();
+        metrics.reconciled("OidcClient", Reason::Ready);
+        metrics.wrote("Secret", "create");
+        metrics.watch_failed("Secret");
+        metrics.leads(true);
+        let text = metrics.text();
+        for line in [
+            "oidc_operator_reconciles_total{kind=\"OidcClient\",reason=\"Ready\"} 1",
+            "oidc_operator_writes_total{kind=\"Secret\",verb=\"create\"} 1",
+            "oidc_operator_watch_failures_total{kind=\"Secret\"} 1",
+            "oidc_operator_leader 1",
+            "oidc_operator_installation_valid 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
+        }
+    }
+}
