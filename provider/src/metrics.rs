@@ -1,40 +1,182 @@
 //! Numbers for Prometheus (OpenMetrics). Labels are closed vocabularies, never names of objects or people.
 
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+/// One label.
+type One = [(&'static str, &'static str); 1];
+/// Endpoint and status.
+type OfResponse = Vec<(&'static str, String)>;
+
+/// Upper bounds of the buckets of response times, in seconds.
+const SECONDS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
 
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
+    tokens: Family<One, Counter>,
+    auth_requests: Family<One, Counter>,
+    logins: Family<One, Counter>,
+    response_time: Family<One, Histogram, fn() -> Histogram>,
+    responses: Family<OfResponse, Counter>,
+    store_errors: Counter,
+    active_sessions: Gauge,
+    watch_contact: Family<One, Gauge>,
+    last_good: Family<One, Gauge>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
+        let mut registry = Registry::default();
+        let metrics = Self {
+            tokens: Family::default(),
+            auth_requests: Family::default(),
+            logins: Family::default(),
+            response_time: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            responses: Family::default(),
+            store_errors: Counter::default(),
+            active_sessions: Gauge::default(),
+            watch_contact: Family::default(),
+            last_good: Family::default(),
             registry: Registry::default(),
-        }
+        };
+        // counters get `_total` when they are written
+        registry.register(
+            "oidc_tokens_issued",
+            "Answers of the token endpoint that held tokens",
+            metrics.tokens.clone(),
+        );
+        registry.register(
+            "oidc_auth_requests",
+            "Authorization requests that ended, by outcome",
+            metrics.auth_requests.clone(),
+        );
+        registry.register(
+            "oidc_logins",
+            "Answered login forms, by outcome",
+            metrics.logins.clone(),
+        );
+        registry.register(
+            "oidc_response_time_seconds",
+            "Time to answer",
+            metrics.response_time.clone(),
+        );
+        registry.register(
+            "oidc_responses",
+            "Answers by endpoint and status",
+            metrics.responses.clone(),
+        );
+        registry.register(
+            "oidc_store_errors",
+            "Requests that failed since the store was away",
+            metrics.store_errors.clone(),
+        );
+        registry.register(
+            "oidc_active_sessions",
+            "Browser sessions that live",
+            metrics.active_sessions.clone(),
+        );
+        registry.register(
+            "oidc_watch_contact_timestamp_seconds",
+            "When the API server last answered a list or watch",
+            metrics.watch_contact.clone(),
+        );
+        registry.register(
+            "oidc_last_good_in_force",
+            "1 while an object is gone or unreadable and its last good state rules",
+            metrics.last_good.clone(),
+        );
+        Self { registry, ..metrics }
     }
 }
 
 impl Metrics {
     /// `oidc_tokens_issued_total{grant_type}`: an answer with tokens left.
     pub fn token_issued(&self, grant_type: &'static str) {
-        let _ = grant_type;
+        self.tokens.get_or_create(&[("grant_type", grant_type)]).inc();
     }
 
     /// `oidc_auth_requests_total{outcome}`: an authorization request ended (`code`, or an error code).
     pub fn auth_request(&self, outcome: &'static str) {
-        let _ = outcome;
+        self.auth_requests.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// `oidc_logins_total{outcome}`: a login form was answered (`success`, `wrong_credentials`, `denied`).
+    pub fn login(&self, outcome: &'static str) {
+        self.logins.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// `oidc_response_time_seconds{endpoint}` and `oidc_responses_total{endpoint,status}`.
     pub fn response(&self, endpoint: &'static str, status: u16, seconds: f64) {
-        let _ = (endpoint, status, seconds);
+        self.response_time
+            .get_or_create(&[("endpoint", endpoint)])
+            .observe(seconds);
+        let labels = vec![("endpoint", endpoint.to_owned()), ("status", status.to_string())];
+        self.responses.get_or_create(&labels).inc();
+    }
+
+    /// `oidc_store_errors_total`: a request failed since the store was away.
+    pub fn store_error(&self) {
+        self.store_errors.inc();
+    }
+
+    /// `oidc_watch_contact_timestamp_seconds{kind}`: the API server answered a list or watch of this kind.
+    pub fn watch_contact(&self, kind: &'static str, second: i64) {
+        self.watch_contact.get_or_create(&[("kind", kind)]).set(second);
+    }
+
+    /// `oidc_last_good_in_force{object}`: an object is gone or unreadable, and its last good state rules.
+    pub fn last_good_in_force(&self, object: &'static str, is_so: bool) {
+        self.last_good
+            .get_or_create(&[("object", object)])
+            .set(i64::from(is_so));
     }
 
     /// The text of `/metrics`; `active_sessions` is `oidc_active_sessions` if the store told it.
     #[must_use]
     pub fn encode(&self, active_sessions: Option<u64>) -> String {
-        let _ = (active_sessions, &self.registry);
-        String::new()
+        if let Some(sessions) = active_sessions {
+            self.active_sessions
+                .set(i64::try_from(sessions).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        // writing to a String cannot fail
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_dashboards_know() {
+        let metrics = Metrics::default();
+        metrics.token_issued("refresh_token");
+        metrics.auth_request("code");
+        metrics.login("success");
+        metrics.response("/token", 200, 0.002);
+        metrics.store_error();
+        let text = metrics.encode(Some(3));
+        for line in [
+            r#"oidc_tokens_issued_total{grant_type="refresh_token"} 1"#,
+            r#"oidc_auth_requests_total{outcome="code"} 1"#,
+            r#"oidc_logins_total{outcome="success"} 1"#,
+            r#"oidc_response_time_seconds_count{endpoint="/token"} 1"#,
+            r#"oidc_response_time_seconds_bucket{le="0.0025",endpoint="/token"} 1"#,
+            r#"oidc_responses_total{endpoint="/token",status="200"} 1"#,
+            "oidc_store_errors_total 1",
+            "oidc_active_sessions 3",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
     }
 }

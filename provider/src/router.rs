@@ -1,1 +1,224 @@
-//! One table: path → handler → layers.
+//! One table: path → endpoint → handler. Every row is wrapped by the [envelope](crate::http::envelope).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any, get, post};
+use http::Uri;
+use http::uri::PathAndQuery;
+use tower::ServiceExt;
+
+use crate::app::App;
+use crate::http::envelope::{Endpoint, envelope};
+use crate::http::error::{Failure, Speaks};
+use crate::http::headers::Cors;
+use crate::http::moment::path_of;
+use crate::http::{
+    authorize, consent, discovery, health, introspect, jwks, login, pages, register, revoke, token, userinfo,
+};
+
+/// The place of metadata documents (RFC 8615).
+const WELL_KNOWN: &str = "/.well-known/";
+
+/// The main port, as in the cluster.
+pub fn router(app: Arc<App>) -> Router {
+    let table = main_table(app.clone()).finish();
+    below_issuer(app, table)
+}
+
+/// The only port of a standalone provider: the main port's endpoints, and the metrics.
+pub fn standalone(app: Arc<App>) -> Router {
+    let table = main_table(app.clone())
+        .row(METRICS, get(health::metrics))
+        .finish();
+    below_issuer(app, table)
+}
+
+/// The internal port.
+pub fn internal(app: Arc<App>) -> Router {
+    Table::new(app)
+        .row(quiet("/health"), get(health::get))
+        .row(quiet("/health/live"), get(health::live))
+        .row(quiet("/health/ready"), get(health::ready))
+        .row(METRICS, get(health::metrics))
+        .finish()
+}
+
+const METRICS: Endpoint = quiet("/metrics");
+
+fn main_table(app: Arc<App>) -> Table {
+    use Cors::{Any, ByClient, No};
+    Table::new(app)
+        .row(
+            json("/.well-known/openid-configuration", Any),
+            get(discovery::get),
+        )
+        .row(
+            json("/.well-known/oauth-authorization-server", Any),
+            get(discovery::get),
+        )
+        .row(json("/jwks.json", Any), get(jwks::get))
+        .row(flow("/authorize"), get(authorize::get).post(authorize::post))
+        .row(flow("/login"), get(pages::hello).post(login::post))
+        .row(flow("/consent"), post(consent::post))
+        .row(json("/token", ByClient), post(token::post))
+        .row(
+            json("/userinfo", ByClient),
+            get(userinfo::any).post(userinfo::any),
+        )
+        .row(json("/introspect", No), post(introspect::post))
+        .row(json("/revoke", ByClient), post(revoke::post))
+        .row(json("/register", No), post(register::post))
+        .row(quiet("/health"), get(health::get))
+        .row(page("/"), get(pages::hello))
+}
+
+const fn endpoint(name: &'static str, speaks: Speaks, cors: Cors) -> Endpoint {
+    Endpoint {
+        name,
+        speaks,
+        cors,
+        interactive: false,
+        quiet: false,
+    }
+}
+
+const fn json(name: &'static str, cors: Cors) -> Endpoint {
+    endpoint(name, Speaks::Json, cors)
+}
+
+const fn page(name: &'static str) -> Endpoint {
+    endpoint(name, Speaks::Html, Cors::No)
+}
+
+const fn flow(name: &'static str) -> Endpoint {
+    Endpoint {
+        interactive: true,
+        ..page(name)
+    }
+}
+
+const fn quiet(name: &'static str) -> Endpoint {
+    Endpoint {
+        quiet: true,
+        ..endpoint(name, Speaks::Json, Cors::No)
+    }
+}
+
+/// A router in the making.
+struct Table {
+    router: Router<Arc<App>>,
+    app: Arc<App>,
+}
+
+impl Table {
+    fn new(app: Arc<App>) -> Self {
+        let router = Router::new();
+        Self { router, app }
+    }
+
+    /// A path, which is also the endpoint's name.
+    fn row(self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> Self {
+        let methods = self.wrapped(endpoint, methods.fallback(async || Failure::not_allowed()));
+        let router = self.router.route(endpoint.name, methods);
+        Self { router, ..self }
+    }
+
+    /// With an answer for all other paths.
+    fn finish(self) -> Router {
+        let other = endpoint("other", Speaks::WhatIsAccepted, Cors::No);
+        let nothing = self.wrapped(other, any(async || Failure::not_found()));
+        let nothing = nothing.with_state(self.app.clone());
+        self.router.fallback_service(nothing).with_state(self.app)
+    }
+
+    fn wrapped(&self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+        methods.layer(from_fn_with_state((self.app.clone(), endpoint), envelope))
+    }
+}
+
+/// Serves a table below the issuer's path, if it has one, and at the root too: a proxy may strip the path.
+fn below_issuer(app: Arc<App>, table: Router) -> Router {
+    let service = tower::service_fn(move |mut request: Request| {
+        let installation = app.installation.load();
+        if let Some(path) = rewrite(request.uri().path(), path_of(&installation.issuer)) {
+            let query = request
+                .uri()
+                .query()
+                .map(|query| format!("?{query}"))
+                .unwrap_or_default();
+            if let Ok(path) = PathAndQuery::try_from(format!("{path}{query}")) {
+                let mut parts = std::mem::take(request.uri_mut()).into_parts();
+                parts.path_and_query = Some(path);
+                // the parts were those of a good URI; should it not be one now, `/` answers
+                *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+            }
+        }
+        table.clone().oneshot(request)
+    });
+    Router::new().fallback_service(service)
+}
+
+/// The path in the table for a path that was asked for; `None`: the same.
+fn rewrite(path: &str, prefix: &str) -> Option<String> {
+    // an authority written with a trailing slash asks for `//.well-known/…`, and some add one at the end
+    let tidy = path.trim_start_matches('/').trim_end_matches('/');
+    let mut of_table = if format!("/{tidy}").starts_with(WELL_KNOWN) {
+        format!("/{tidy}")
+    } else {
+        path.to_owned()
+    };
+    if !prefix.is_empty() {
+        if let Some(rest) = of_table
+            .strip_prefix(prefix)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            of_table = if rest.is_empty() {
+                "/".to_owned()
+            } else {
+                rest.to_owned()
+            };
+            let tidy = of_table.trim_end_matches('/');
+            if tidy.starts_with(WELL_KNOWN) {
+                of_table = tidy.to_owned();
+            }
+        } else if of_table.starts_with(WELL_KNOWN)
+            && let Some(document) = of_table.strip_suffix(prefix)
+        {
+            // RFC 8414 §3.1 inserts the well-known part before the path
+            of_table = document.to_owned();
+        }
+    }
+    (of_table != path).then_some(of_table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rewrite;
+
+    #[test]
+    fn paths_below_an_issuer() {
+        let same = |path: &str, prefix: &str| assert_eq!(rewrite(path, prefix), None, "{path}");
+        let other = |path: &str, prefix: &str, to: &str| {
+            assert_eq!(rewrite(path, prefix).as_deref(), Some(to), "{path}");
+        };
+        same("/token", "");
+        same("/token/", "");
+        same("//token", "");
+        same("/token", "/id");
+        same("/idea/token", "/id");
+        other("/id/token", "/id", "/token");
+        other("/id", "/id", "/");
+        let openid = "/.well-known/openid-configuration";
+        let oauth = "/.well-known/oauth-authorization-server";
+        same(openid, "");
+        other(&format!("/{openid}"), "", openid);
+        other(&format!("{openid}/"), "", openid);
+        other(&format!("/id{openid}"), "/id", openid);
+        other(&format!("/id{openid}/"), "/id", openid);
+        other(&format!("{oauth}/id"), "/id", oauth);
+        other(&format!("{openid}/id"), "/id", openid);
+    }
+}

@@ -1,0 +1,87 @@
+//! What becomes known of a request while it is answered: for its log line, and for CORS.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use oidc_crds::client::Client;
+use oidc_crds::rng::SystemRng;
+use rand_core::Rng;
+
+use super::error::Failure;
+
+/// The header that carries the request's id, in and out.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// One request. Handlers note what they learn; each fact is learnt once.
+#[derive(Default)]
+pub struct Call {
+    id: String,
+    client: OnceLock<Arc<Client>>,
+    grant: OnceLock<&'static str>,
+}
+
+impl Call {
+    /// With the id that a proxy gave the request, if it is short and harmless, or else a random one.
+    #[must_use]
+    pub fn new(headers: &HeaderMap) -> Self {
+        let harmless = |id: &&str| {
+            (8..=64).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        };
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        Self {
+            id: given
+                .filter(harmless)
+                .map_or_else(|| format!("{:016x}", SystemRng.next_u64()), str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The client is known now (not necessarily authenticated).
+    pub fn note_client(&self, client: &Arc<Client>) {
+        let _ = self.client.set(client.clone());
+    }
+
+    /// The client, if it became known.
+    #[must_use]
+    pub fn client(&self) -> Option<&Arc<Client>> {
+        self.client.get()
+    }
+
+    /// The grant type is known now.
+    pub fn note_grant(&self, grant: &'static str) {
+        let _ = self.grant.set(grant);
+    }
+
+    /// The grant type, if it became known.
+    #[must_use]
+    pub fn grant(&self) -> Option<&'static str> {
+        self.grant.get().copied()
+    }
+}
+
+/// The call of this request, as an argument of a handler.
+#[derive(Clone)]
+pub struct Calling(pub Arc<Call>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Calling {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| Failure::broken("the route has no envelope"))
+    }
+}

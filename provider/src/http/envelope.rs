@@ -1,0 +1,168 @@
+//! What every request gets, whatever its endpoint: an id, limits, a net under panics, headers, CORS, one
+//! log line and its numbers. The log's fields are an allow-list: nothing of a request's parameters is in it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::header::{CONNECTION, ORIGIN};
+use http::{HeaderValue, Method, StatusCode, Version};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::call::{Call, Calling, REQUEST_ID};
+use super::error::{Failure, Speaks};
+use super::extract::refused;
+use super::headers::{self, Cors};
+use super::moment::is_https;
+use crate::app::App;
+
+/// The longest URL, in bytes.
+pub const MAX_URL: usize = 8 * 1024;
+/// The longest head of a request (names and values of its headers), in bytes.
+pub const MAX_HEADERS: usize = 16 * 1024;
+
+/// What the envelope must know of an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// Its name in logs and metrics.
+    pub name: &'static str,
+    /// What its errors are written in.
+    pub speaks: Speaks,
+    /// Who may read it from another origin.
+    pub cors: Cors,
+    /// Whether an authorization request ends here, so that outcomes are counted.
+    pub interactive: bool,
+    /// Whether it is asked so often by machines that its log line is for debugging only.
+    pub quiet: bool,
+}
+
+/// Wraps a handler.
+pub async fn envelope(
+    State((app, endpoint)): State<(Arc<App>, Endpoint)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let call = Arc::new(Call::new(request.headers()));
+    let method = request.method().clone();
+    let origin = request.headers().get(ORIGIN).cloned();
+    let old_http = request.version() < Version::HTTP_2;
+    let speaks = endpoint.speaks.resolve(request.headers());
+    let preflight = endpoint.cors != Cors::No && headers::is_preflight(&method, request.headers());
+    let span = tracing::info_span!("request", request_id = call.id());
+
+    let mut response = if preflight {
+        headers::preflight()
+    } else {
+        answer(&call, request, next).instrument(span.clone()).await
+    };
+    let failure = response.extensions_mut().remove::<Failure>();
+    if let Some(failure) = &failure {
+        response = failure.clone().render(speaks, &call);
+        count(&app, endpoint, failure);
+    }
+
+    let headers = response.headers_mut();
+    headers::harden(headers, is_https(&app.installation.load().issuer));
+    if !preflight {
+        headers::share(
+            headers,
+            endpoint.cors,
+            origin.as_ref(),
+            call.client().map(AsRef::as_ref),
+        );
+    }
+    if let Ok(id) = HeaderValue::from_str(call.id()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if old_http && app.readiness.is_stopping() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let elapsed = started.elapsed();
+    app.metrics
+        .response(endpoint.name, response.status().as_u16(), elapsed.as_secs_f64());
+    let _entered = span.enter();
+    log(
+        endpoint,
+        &method,
+        &call,
+        response.status(),
+        failure.as_ref(),
+        elapsed,
+    );
+    response
+}
+
+async fn answer(call: &Arc<Call>, mut request: Request, next: Next) -> Response {
+    if let Err(failure) = within_limits(&request) {
+        return failure.into_response();
+    }
+    request.extensions_mut().insert(Calling(call.clone()));
+    AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Failure::broken("the handler panicked").into_response())
+}
+
+fn within_limits(request: &Request) -> Result<(), Failure> {
+    let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+    if url > MAX_URL {
+        return Err(refused("The URL is too long: send a POST.").with_status(StatusCode::URI_TOO_LONG));
+    }
+    let head: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if head > MAX_HEADERS {
+        return Err(
+            refused("The headers are too long: delete the cookies of this site.")
+                .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        );
+    }
+    Ok(())
+}
+
+fn count(app: &App, endpoint: Endpoint, failure: &Failure) {
+    if failure.is_store() {
+        app.metrics.store_error();
+    }
+    if endpoint.interactive {
+        app.metrics.auth_request(failure.code().as_str());
+    }
+}
+
+/// One line a request; a failure's cause is told here and nowhere else.
+fn log(
+    endpoint: Endpoint,
+    method: &Method,
+    call: &Call,
+    status: StatusCode,
+    failure: Option<&Failure>,
+    elapsed: std::time::Duration,
+) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                endpoint = endpoint.name,
+                method = method.as_str(),
+                status = status.as_u16(),
+                ms = elapsed.as_secs_f64() * 1000.0,
+                client_id = call.client().map(|client| client.client_id()),
+                grant = call.grant(),
+                error = failure.map(|failure| failure.code().as_str()),
+                cause = failure.map(Failure::cause),
+                "request"
+            )
+        };
+    }
+    match failure {
+        Some(failure) if failure.is_ours() => line!(error),
+        _ if endpoint.quiet => line!(debug),
+        _ => line!(info),
+    }
+}

@@ -1,0 +1,180 @@
+//! From a request to what the protocol takes: bodies within their limit, forms, and the client that calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use futures::StreamExt;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode, Uri};
+use oidc_protocol::client_auth::{AuthenticatedClient, Presented, authenticate};
+use oidc_protocol::error::{ErrorCode, OAuthError};
+use oidc_protocol::params::Params;
+use zeroize::Zeroizing;
+
+use super::call::{Call, Calling};
+use super::error::Failure;
+use super::moment::Moment;
+use crate::app::App;
+
+/// The largest body, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// Parameters that must never be in a URL of a back-channel endpoint: URLs end up in logs.
+const SECRET_PARAMETERS: [&str; 9] = [
+    "client_secret",
+    "client_assertion",
+    "code",
+    "code_verifier",
+    "refresh_token",
+    "token",
+    "access_token",
+    "username",
+    "password",
+];
+
+/// Reads a body.
+///
+/// # Errors
+/// 413 over the limit, 408 when it takes too long, `invalid_request` when it breaks off.
+pub async fn body(headers: &HeaderMap, body: Body) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let too_large =
+        || refused("The body is too large: 64 KiB are allowed.").with_status(StatusCode::PAYLOAD_TOO_LARGE);
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    let read = async {
+        let mut bytes = Zeroizing::new(Vec::new());
+        let mut stream = body.into_data_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| refused("The body broke off."))?;
+            if bytes.len() + chunk.len() > MAX_BODY {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    tokio::time::timeout(BODY_TIME, read).await.unwrap_or_else(|_| {
+        Err(refused("The body took too long to arrive.").with_status(StatusCode::REQUEST_TIMEOUT))
+    })
+}
+
+/// Whether a request's body is of this media type, whatever its parameters.
+#[must_use]
+pub fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case(media_type)
+        })
+}
+
+/// `application/x-www-form-urlencoded`.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form in the body.
+pub struct Form {
+    /// Its parameters.
+    pub params: Params,
+    /// Its length in bytes.
+    pub length: usize,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, content) = request.into_parts();
+        if !is_of_type(&parts.headers, FORM) {
+            return Err(refused(
+                "The body must be of the type application/x-www-form-urlencoded.",
+            ));
+        }
+        let bytes = body(&parts.headers, content).await?;
+        Ok(Self {
+            params: Params::parse(&bytes)?,
+            length: bytes.len(),
+        })
+    }
+}
+
+/// A client that calls a back-channel endpoint: form read, client authenticated.
+pub struct Caller {
+    /// The client.
+    pub client: AuthenticatedClient,
+    /// The form.
+    pub params: Params,
+    /// What is in force.
+    pub moment: Moment,
+}
+
+impl FromRequest<Arc<App>> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        refuse_secrets_in(request.uri())?;
+        let headers = request.headers().clone();
+        let call = request.extensions().get::<Calling>().cloned();
+        let Form { params, .. } = Form::from_request(request, app).await?;
+        let moment = Moment::load(app)?;
+        let presented = Presented::read(authorization(&headers)?, &params)?;
+        let known = app.clients.get(presented.unverified_client_id());
+        if let (Some(client), Some(Calling(call))) = (&known, &call) {
+            Call::note_client(call, client);
+        }
+        let client = authenticate(known.as_ref(), &presented, &moment.pepper, moment.now)?;
+        Ok(Self {
+            client,
+            params,
+            moment,
+        })
+    }
+}
+
+/// The value of the Authorization header.
+///
+/// # Errors
+/// `invalid_request` when it is there twice or is no text.
+pub fn authorization(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(refused("The Authorization header is there twice."));
+    }
+    first
+        .map(|value| {
+            value
+                .to_str()
+                .map_err(|_| refused("The Authorization header is not readable."))
+        })
+        .transpose()
+}
+
+/// Refuses credentials in a URL.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn refuse_secrets_in(uri: &Uri) -> Result<(), Failure> {
+    let query = uri.query().unwrap_or_default().as_bytes();
+    if form_urlencoded::parse(query).any(|(name, _)| SECRET_PARAMETERS.contains(&name.as_ref())) {
+        return Err(refused(
+            "Send credentials in the body or the Authorization header, never in the URL.",
+        ));
+    }
+    Ok(())
+}
+
+/// `invalid_request`.
+pub fn refused(description: &'static str) -> Failure {
+    OAuthError::new(ErrorCode::InvalidRequest, description).into()
+}

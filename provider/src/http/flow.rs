@@ -1,0 +1,252 @@
+//! What authorize, login and consent share: one authorization request with the client as it is now, on its
+//! way through our pages and back to the client.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use oidc_crds::client::Client;
+use oidc_crds::rng::SystemRng;
+use oidc_crds::user::User;
+use oidc_protocol::authorize::{AuthorizationRequest, ReturnTo, recheck};
+use oidc_protocol::handle::{Code, LoginTag};
+use oidc_protocol::params::Params;
+use oidc_protocol::pending::{Pending, PendingError, csrf_matches, csrf_token};
+use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, sid};
+
+use super::call::Call;
+use super::cookie::Browser;
+use super::error::{Failure, redirect};
+use super::extract::refused;
+use super::moment::{Moment, path_of};
+use super::origin;
+use super::pages::{self, ScopeLine};
+use crate::app::App;
+use crate::store::{ConsentKey, NewCode};
+
+/// One authorization request.
+pub struct Flow {
+    /// What is in force.
+    pub moment: Moment,
+    /// The client.
+    pub client: Arc<Client>,
+    /// The request.
+    pub request: AuthorizationRequest,
+    /// Where answers go.
+    pub return_to: ReturnTo,
+    /// The browser.
+    pub browser: Browser,
+}
+
+impl Flow {
+    /// Takes up the request that one of our forms brings back: the form must come from our own page in the
+    /// same browser, and the client is checked as it is now.
+    ///
+    /// # Errors
+    /// For our own page: nothing is proven yet.
+    pub fn resume(
+        app: &App,
+        call: &Call,
+        headers: &HeaderMap,
+        params: &Params,
+    ) -> Result<(Self, Pending), Failure> {
+        let moment = Moment::load(app)?;
+        if !origin::is_ours(headers, moment.issuer()) {
+            return Err(refused(
+                "This form was sent from another site. Open the application and start again.",
+            ));
+        }
+        let browser = Browser::known(headers, moment.issuer()).ok_or_else(|| {
+            refused(
+                "The browser sent no cookie. Allow cookies for this site, open the application and start again.",
+            )
+        })?;
+        let digest = browser.digest();
+        let csrf = params.get("_csrf").unwrap_or_default();
+        let sealed = params.get("_request").unwrap_or_default();
+        let pending = if csrf_matches(&moment.ring, &digest, csrf) {
+            Pending::unseal(&moment.ring, &digest, sealed, moment.now)
+        } else {
+            Err(PendingError::Forged)
+        };
+        let pending = pending.map_err(|error| match error {
+            PendingError::Expired => {
+                refused("This page was open for too long. Open the application and start again.")
+            }
+            PendingError::Forged => {
+                refused("This form does not belong to this browser. Open the application and start again.")
+            }
+        })?;
+        let client = app
+            .clients
+            .by_uid(&pending.request.client_uid)
+            .ok_or_else(|| refused("The application is not known here any more."))?;
+        call.note_client(&client);
+        let return_to = recheck(&pending.request, &client, moment.issuer())?;
+        let flow = Self {
+            moment,
+            client,
+            request: pending.request.clone(),
+            return_to,
+            browser,
+        };
+        Ok((flow, pending))
+    }
+
+    /// An error that goes to the client.
+    pub fn refuse(&self, error: impl Into<Failure>) -> Failure {
+        Failure::redirect(&self.return_to, error)
+    }
+
+    /// For a public client that comes back to loopback or a custom scheme, anybody can pose as it: a consent
+    /// counts only in the browser session in which it was given (RFC 8252 §8.6).
+    #[must_use]
+    pub fn consents_in_session_only(&self) -> bool {
+        self.client.is_public() && !self.return_to.redirect_uri().starts_with("https://")
+    }
+
+    /// The name of this client's consent. One that counts in the session only has a name of its own, so
+    /// that none from the user's slot is ever found under it.
+    #[must_use]
+    pub fn consent_key(&self) -> ConsentKey {
+        if self.consents_in_session_only() {
+            consent_key(&self.moment.ring, &format!("{}#session", self.client.uid()))
+        } else {
+            consent_key(&self.moment.ring, self.client.uid())
+        }
+    }
+
+    /// Opens what is remembered; what does not open counts as nothing.
+    #[must_use]
+    pub fn consent_of(&self, user_uid: &str, sealed: Option<&[u8]>) -> Option<ConsentRecord> {
+        ConsentRecord::unseal(&self.moment.ring, user_uid, self.client.uid(), sealed?).ok()
+    }
+
+    /// Draws a code with everything that is bound to it.
+    #[must_use]
+    pub fn draw_code(&self, tag: LoginTag) -> (Code, NewCode) {
+        let Moment { ring, now, .. } = &self.moment;
+        let code = Code::generate(tag, &mut SystemRng);
+        let request = &self.request;
+        let until = *now + self.client.lifetimes().code.span();
+        let record = GrantRecord {
+            client_uid: self.client.uid().to_owned(),
+            redirect_uri: request.redirect_uri.clone(),
+            code_challenge: request.code_challenge.clone(),
+            nonce: request.nonce.clone(),
+            scope: request.scope.clone(),
+            scope_changed: request.scope_changed,
+            audience: request.audience.clone(),
+            issued_at: *now,
+            expires_at: until,
+            sid: sid(ring, tag, self.client.uid()),
+        };
+        let digest = code.digest();
+        let new = NewCode {
+            code: digest,
+            record: record.seal(ring, tag, &digest, &mut SystemRng),
+            until,
+        };
+        (code, new)
+    }
+
+    /// Sends the browser back with a code.
+    #[must_use]
+    pub fn finish(&self, app: &App, code: &Code) -> Response {
+        app.metrics.auth_request("code");
+        redirect(&self.return_to.with_code(code.expose()))
+    }
+
+    /// The login form for this request.
+    #[must_use]
+    pub fn ask_to_sign_in(&self) -> Response {
+        let pending = Pending {
+            request: self.request.clone(),
+            since: self.moment.now,
+            consent_for: Vec::new(),
+            user_uid: String::new(),
+            authenticated: false,
+        };
+        let sealed = pending.seal(&self.moment.ring, &self.browser.digest(), &mut SystemRng);
+        let username = self.request.login_hint.as_deref().unwrap_or_default();
+        self.login_form(StatusCode::OK, &sealed, username, false)
+    }
+
+    /// The login form once more, since the credentials were wrong; the request keeps its age.
+    #[must_use]
+    pub fn ask_again(&self, sealed: &str, username: &str) -> Response {
+        self.login_form(StatusCode::BAD_REQUEST, sealed, username, true)
+    }
+
+    fn login_form(&self, status: StatusCode, sealed: &str, username: &str, wrong: bool) -> Response {
+        let csrf = csrf_token(&self.moment.ring, &self.browser.digest());
+        let template = pages::Login {
+            form: self.form("/login", &csrf, sealed),
+            client: self.client.display_name(),
+            username,
+            wrong,
+        };
+        self.with_browser(pages::page(status, &template))
+    }
+
+    /// The consent form. What is remembered already stays agreed to.
+    #[must_use]
+    pub fn ask_for_consent(
+        &self,
+        scopes: &[String],
+        remembered: Option<ConsentRecord>,
+        user: &User,
+        authenticated: bool,
+    ) -> Response {
+        let mut consent_for = remembered.map(|consent| consent.scope).unwrap_or_default();
+        for scope in self.request.scope.iter().chain(scopes) {
+            if !consent_for.contains(scope) {
+                consent_for.push(scope.clone());
+            }
+        }
+        let pending = Pending {
+            request: self.request.clone(),
+            since: self.moment.now,
+            consent_for,
+            user_uid: user.uid().to_owned(),
+            authenticated,
+        };
+        let digest = self.browser.digest();
+        let sealed = pending.seal(&self.moment.ring, &digest, &mut SystemRng);
+        let csrf = csrf_token(&self.moment.ring, &digest);
+        let template = pages::Consent {
+            form: self.form("/consent", &csrf, &sealed),
+            client: self.client.display_name(),
+            namespace: self.client.namespace(),
+            logo: self.client.logo_uri(),
+            home: self.client.client_uri(),
+            policy: self.client.policy_uri(),
+            tos: self.client.tos_uri(),
+            username: user.username(),
+            scopes: scopes.iter().map(|scope| ScopeLine::of(scope)).collect(),
+        };
+        self.with_browser(pages::page(StatusCode::OK, &template))
+    }
+
+    fn form<'a>(&self, path: &str, csrf: &'a str, request: &'a str) -> pages::Form<'a> {
+        pages::Form {
+            action: format!("{}{path}", path_of(self.moment.issuer())),
+            csrf,
+            request,
+        }
+    }
+
+    fn with_browser(&self, response: Response) -> Response {
+        with_cookie(response, self.browser.cookie(self.moment.issuer()))
+    }
+}
+
+/// Adds a cookie to an answer.
+#[must_use]
+pub fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}

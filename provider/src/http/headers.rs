@@ -1,0 +1,109 @@
+//! Headers that do not depend on what was asked: security, caching, CORS.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ORIGIN,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use oidc_crds::client::Client;
+
+use super::pages::STYLE;
+
+/// Which browsers may read an endpoint's answers from other origins (protocol.md disc_04).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cors {
+    /// None.
+    No,
+    /// All.
+    Any,
+    /// Those that the client allows, all where it lists none.
+    ByClient,
+}
+
+/// No script, no frame, nothing from elsewhere but a client's logo. There is no `form-action`: Chromium
+/// applies it to all redirects that follow a form, the application's own included. The one style sheet is
+/// named by its hash.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    HeaderValue::try_from(format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src https:; base-uri 'none'; \
+         frame-ancestors 'none'"
+    ))
+    .unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// Security headers, and `no-store` unless the endpoint said otherwise.
+pub fn harden(headers: &mut HeaderMap, https: bool) {
+    let fixed = [
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (CONTENT_SECURITY_POLICY, POLICY.clone()),
+    ];
+    headers.extend(fixed);
+    if https {
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Whether a request is a preflight.
+#[must_use]
+pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key("access-control-request-method")
+}
+
+/// The answer to a preflight: it has no client, so any origin is answered.
+pub fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().extend([
+        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST"),
+        ),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("Authorization, Content-Type"),
+        ),
+        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200")),
+        (VARY, HeaderValue::from_static("Origin")),
+    ]);
+    response
+}
+
+/// CORS headers of an answer, without credentials.
+pub fn share(headers: &mut HeaderMap, cors: Cors, origin: Option<&HeaderValue>, client: Option<&Client>) {
+    let allowed = match (cors, client.map(Client::allowed_origins)) {
+        (Cors::No, _) => return,
+        (Cors::ByClient, Some(listed)) if !listed.is_empty() => {
+            let origin = origin.filter(|origin| listed.iter().any(|one| one.as_bytes() == origin.as_bytes()));
+            origin.cloned()
+        }
+        _ => Some(HeaderValue::from_static("*")),
+    };
+    if cors == Cors::ByClient {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+    if let Some(allowed) = allowed {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("WWW-Authenticate"),
+        );
+    }
+}

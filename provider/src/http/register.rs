@@ -1,0 +1,49 @@
+//! `/register` (RFC 7591), where it is open; elsewhere there is nothing at this address.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use oidc_crds::names::STANDARD_SCOPES;
+use oidc_protocol::registration::{parse, refused, response};
+
+use super::call::Calling;
+use super::error::{Failure, json_answer};
+use super::extract;
+use crate::app::App;
+
+/// Makes a client.
+///
+/// # Errors
+/// As RFC 7591 §3.2.2.
+pub async fn post(
+    State(app): State<Arc<App>>,
+    Calling(call): Calling,
+    request: Request,
+) -> Result<Response, Failure> {
+    let registrar = app.registrar.as_ref().ok_or_else(Failure::not_found)?;
+    let (parts, content) = request.into_parts();
+    if !extract::is_of_type(&parts.headers, "application/json") {
+        return Err(extract::refused("The body must be of the type application/json."));
+    }
+    let body = extract::body(&parts.headers, content).await?;
+    let installation = app.installation.load_full();
+    let everywhere = |grant: &&oidc_crds::secrets::installation::NamespaceGrant| {
+        grant.namespaces.iter().any(|namespace| namespace == "*")
+    };
+    let granted = installation.grants.iter().filter(everywhere);
+    let offered: Vec<&str> = STANDARD_SCOPES
+        .into_iter()
+        .chain(granted.flat_map(|grant| grant.scopes.iter().map(String::as_str)))
+        .collect();
+    let spec = parse(&body, &offered)?;
+    let (client, secret) = registrar
+        .register(spec)
+        .await
+        .map_err(|violations| refused(&violations))?;
+    call.note_client(&client);
+    let secret = secret.as_ref().map(|secret| secret.expose());
+    let answer = response(&client, secret, client.created_at().as_second());
+    Ok(json_answer(StatusCode::CREATED, answer.to_string()))
+}
