@@ -4,20 +4,22 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use oidc_crds::client::Client;
-use oidc_crds::user::User;
+use oidc_crds::names::GrantType;
 use serde::{Deserialize, Serialize};
 
-use crate::error::OAuthError;
+use crate::error::{ErrorCode, OAuthError};
 use crate::params::Params;
-use crate::records::{ConsentRecord, Session};
 
 pub(crate) mod audience;
+mod next;
 pub(crate) mod pkce;
+mod prompt;
+mod redirect_uri;
 pub mod return_to;
 pub(crate) mod scope;
 
+pub use next::next;
 pub use return_to::ReturnTo;
 
 /// An authorization request that passed all checks which need no person.
@@ -99,20 +101,37 @@ pub enum Next {
     Issue,
 }
 
+/// The longest `state`, in bytes; clients use up to some hundred.
+const MAX_STATE: usize = 4096;
+/// The longest `nonce`, in bytes.
+const MAX_NONCE: usize = 1024;
+/// The longest `login_hint` that fills the field, in bytes.
+const MAX_LOGIN_HINT: usize = 256;
+
 /// The first half: who asks, and where an answer may go.
 ///
 /// # Errors
-/// An error for our own page, never redirected.
+/// An error for our own page, never redirected (RFC 9700 §4.11).
 pub fn prove_client(
     params: &Params,
     find: impl Fn(&str) -> Option<Arc<Client>>,
     issuer: &str,
 ) -> Result<(Arc<Client>, ReturnTo), OAuthError> {
-    let _ = (params, find, issuer);
-    todo!()
+    let client = find(params.require("client_id")?)
+        .ok_or_else(|| OAuthError::invalid_request("client_id is not known here"))?;
+    let mut scopes = params.get("scope").unwrap_or_default().split(' ');
+    let openid = scopes.any(|scope| scope == "openid");
+    let return_to = ReturnTo {
+        redirect_uri: redirect_uri::proven(params.get("redirect_uri"), &client, openid)?,
+        state: params.get("state").map(str::to_owned),
+        issuer: issuer.to_owned(),
+        // An unknown one is told by the default one.
+        response_mode: response_mode(params).unwrap_or_default(),
+    };
+    Ok((client, return_to))
 }
 
-/// The second half: all other parameters.
+/// The second half: all other parameters, in this order.
 ///
 /// # Errors
 /// An error to send by the [`ReturnTo`].
@@ -121,11 +140,39 @@ pub fn check(
     client: &Client,
     return_to: &ReturnTo,
 ) -> Result<AuthorizationRequest, OAuthError> {
-    let _ = (params, client, return_to);
-    todo!()
+    no_request_object(params)?;
+    response_type(params)?;
+    may_use_codes(client)?;
+    let response_mode = response_mode(params)?;
+    let state = at_most(MAX_STATE, "state", params)?;
+    let nonce = at_most(MAX_NONCE, "nonce", params)?;
+    let code_challenge = pkce::challenge(params, client)?;
+    let (scope, scope_changed) = scope::requested(params, client)?;
+    let audience = audience::requested(params);
+    audience::check(&audience, client, &return_to.issuer)?;
+    let prompt = prompt::prompt(params)?;
+    let max_age = prompt::max_age(params)?;
+    let text = |name| params.get(name).map(str::to_owned);
+    Ok(AuthorizationRequest {
+        client_uid: client.uid().to_owned(),
+        client_id: client.client_id().to_owned(),
+        redirect_uri: text("redirect_uri"),
+        response_mode,
+        state,
+        nonce,
+        scope,
+        scope_changed,
+        code_challenge,
+        audience,
+        prompt,
+        max_age,
+        // A hint never causes an error (OpenID Connect Core §3.1.2.1).
+        login_hint: text("login_hint").filter(|hint| hint.len() <= MAX_LOGIN_HINT),
+    })
 }
 
-/// A request that comes back from the browser, against the client as it is now.
+/// A request that comes back from the browser, against the client as it is now: a sealed request proves
+/// nothing about it.
 ///
 /// # Errors
 /// An error for our own page.
@@ -134,25 +181,91 @@ pub fn recheck(
     client: &Client,
     issuer: &str,
 ) -> Result<ReturnTo, OAuthError> {
-    let _ = (request, client, issuer);
-    todo!()
+    let changed = || {
+        OAuthError::invalid_request(
+            "the registration of this application has changed: go back to it and start again",
+        )
+    };
+    if client.uid() != request.client_uid || client.client_id() != request.client_id {
+        return Err(changed());
+    }
+    may_use_codes(client)?;
+    let openid = request.scope.iter().any(|scope| scope == "openid");
+    let redirect_uri = redirect_uri::proven(request.redirect_uri.as_deref(), client, openid)?;
+    if !request.scope.iter().all(|scope| client.scopes().contains(scope))
+        || audience::check(&request.audience, client, issuer).is_err()
+        || (client.pkce_required() && request.code_challenge.is_none())
+    {
+        return Err(changed());
+    }
+    Ok(ReturnTo {
+        redirect_uri,
+        state: request.state.clone(),
+        issuer: issuer.to_owned(),
+        response_mode: request.response_mode,
+    })
 }
 
-/// What to do. `session` is the login of this browser with the user as it is now (`None`: deleted);
-/// `just_authenticated`: this very request's login form was answered; `consent`: what is remembered for
-/// this client.
-///
-/// # Errors
-/// An error to send by the [`ReturnTo`]: `login_required` and the like for `prompt=none`, `access_denied`
-/// for a person who is disabled or outside `allowedGroups`.
-pub fn next(
-    request: &AuthorizationRequest,
-    client: &Client,
-    session: Option<(&Session, Option<&User>)>,
-    consent: Option<&ConsentRecord>,
-    just_authenticated: bool,
-    now: Timestamp,
-) -> Result<Next, OAuthError> {
-    let _ = (request, client, session, consent, just_authenticated, now);
-    todo!()
+/// "Support for the request parameter is OPTIONAL … return the request_not_supported error" (OpenID
+/// Connect Core §6.1, §6.2, §7.2.1).
+fn no_request_object(params: &Params) -> Result<(), OAuthError> {
+    for (name, code) in [
+        ("request", ErrorCode::RequestNotSupported),
+        ("request_uri", ErrorCode::RequestUriNotSupported),
+        ("registration", ErrorCode::RegistrationNotSupported),
+    ] {
+        if params.get(name).is_some() {
+            return Err(OAuthError::new(
+                code,
+                format!("{name} is not supported: send plain parameters"),
+            ));
+        }
+    }
+    Ok(())
 }
+
+/// "response_type REQUIRED" (RFC 6749 §4.1.1); `code` is the only one (RFC 9700 §2.1.2).
+fn response_type(params: &Params) -> Result<(), OAuthError> {
+    if params.require("response_type")? == "code" {
+        return Ok(());
+    }
+    Err(OAuthError::new(
+        ErrorCode::UnsupportedResponseType,
+        "response_type must be code",
+    ))
+}
+
+/// "The client is not authorized to request an authorization code using this method" (RFC 6749 §4.1.2.1).
+fn may_use_codes(client: &Client) -> Result<(), OAuthError> {
+    if client.allows_grant(GrantType::AuthorizationCode) {
+        return Ok(());
+    }
+    Err(OAuthError::new(
+        ErrorCode::UnauthorizedClient,
+        "the client is not registered for the grant authorization_code",
+    ))
+}
+
+/// How the answer travels; `query` if nothing is said (OAuth 2.0 Multiple Response Types §2.1).
+fn response_mode(params: &Params) -> Result<ResponseMode, OAuthError> {
+    let Some(asked) = params.get("response_mode") else {
+        return Ok(ResponseMode::default());
+    };
+    ResponseMode::ALL
+        .into_iter()
+        .find(|mode| mode.as_str() == asked)
+        .ok_or_else(|| OAuthError::invalid_request("response_mode must be query or fragment"))
+}
+
+/// A value of limited length: it is carried through our forms and kept with the code.
+fn at_most(limit: usize, name: &str, params: &Params) -> Result<Option<String>, OAuthError> {
+    match params.get(name) {
+        Some(value) if value.len() > limit => Err(OAuthError::invalid_request(format!(
+            "{name} is longer than {limit} bytes"
+        ))),
+        value => Ok(value.map(str::to_owned)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! A proven redirect target: the only thing that can carry an answer back to a client.
 
+use form_urlencoded::byte_serialize;
+
+use super::ResponseMode;
 use crate::error::OAuthError;
 
 /// Client, redirect URI and state are proven; made by this module's parent alone.
@@ -8,10 +11,11 @@ pub struct ReturnTo {
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) issuer: String,
+    pub(super) response_mode: ResponseMode,
 }
 
 impl ReturnTo {
-    /// The proven redirect URI as requested.
+    /// The proven redirect URI: as requested, or the only one that is registered.
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
@@ -20,14 +24,134 @@ impl ReturnTo {
     /// The address with a code (RFC 6749 §4.1.2) and `iss` (RFC 9207).
     #[must_use]
     pub fn with_code(&self, code: &str) -> String {
-        let _ = code;
-        todo!()
+        self.with(&[("code", code)])
     }
 
     /// The address with an error (RFC 6749 §4.1.2.1) and `iss`.
     #[must_use]
     pub fn with_error(&self, error: &OAuthError) -> String {
-        let _ = error;
-        todo!()
+        self.with(&[
+            ("error", error.code.as_str()),
+            ("error_description", &error.description),
+        ])
+    }
+
+    /// Adds parameters, `state` and `iss` by the response mode. A redirect URI "MAY include an
+    /// application/x-www-form-urlencoded formatted query component, which MUST be retained when adding
+    /// additional query parameters" (RFC 6749 §3.1.2); it has no fragment.
+    fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let mut address = self.redirect_uri.clone();
+        let state = self.state.as_deref().map(|state| ("state", state));
+        let all = parameters.iter().copied().chain(state);
+        let mut separator = match (self.response_mode, self.redirect_uri.split_once('?')) {
+            (ResponseMode::Fragment, _) => "#",
+            (ResponseMode::Query, None) => "?",
+            (ResponseMode::Query, Some((_, query))) if query.is_empty() || query.ends_with('&') => "",
+            (ResponseMode::Query, Some(_)) => "&",
+        };
+        // Whatever a value holds, it leaves as letters, digits, `*-._+` and percent signs.
+        for (name, value) in all.chain([("iss", self.issuer.as_str())]) {
+            address.push_str(separator);
+            address.push_str(name);
+            address.push('=');
+            address.extend(byte_serialize(value.as_bytes()));
+            separator = "&";
+        }
+        address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::ErrorCode;
+    use crate::params::Params;
+    use crate::testing::ISSUER;
+
+    fn to(redirect_uri: &str) -> ReturnTo {
+        ReturnTo {
+            redirect_uri: redirect_uri.to_owned(),
+            state: Some("a b&c=\u{e9}".to_owned()),
+            issuer: ISSUER.to_owned(),
+            response_mode: ResponseMode::Query,
+        }
+    }
+
+    #[test]
+    fn az_05_state_comes_back_unchanged_and_iss_is_in_every_answer() {
+        let good = to("https://a.example/cb").with_code("ac1.x-_");
+        assert_eq!(
+            good,
+            "https://a.example/cb?code=ac1.x-_&state=a+b%26c%3D%C3%A9&iss=https%3A%2F%2Fid.example.com"
+        );
+        let error = OAuthError::new(ErrorCode::AccessDenied, "no way").because("internal");
+        let bad = to("https://a.example/cb").with_error(&error);
+        assert_eq!(
+            bad,
+            "https://a.example/cb?error=access_denied&error_description=no+way&state=a+b%26c%3D%C3%A9\
+             &iss=https%3A%2F%2Fid.example.com"
+        );
+        let stateless = ReturnTo {
+            state: None,
+            ..to("https://a.example/cb")
+        };
+        assert!(!stateless.with_code("x").contains("state="));
+    }
+
+    #[test]
+    fn az_03_custom_schemes_take_parameters() {
+        for (uri, expected) in [
+            ("com.yourapp://callback", "com.yourapp://callback?code=x&"),
+            ("com.example.app:/cb", "com.example.app:/cb?code=x&"),
+        ] {
+            assert!(to(uri).with_code("x").starts_with(expected));
+        }
+    }
+
+    #[test]
+    fn a_query_of_the_redirect_uri_is_kept() {
+        for (uri, expected) in [
+            ("https://a.example/cb?t=1", "https://a.example/cb?t=1&code=x&"),
+            ("https://a.example/cb?", "https://a.example/cb?code=x&"),
+            ("https://a.example/cb?t=1&", "https://a.example/cb?t=1&code=x&"),
+        ] {
+            assert!(to(uri).with_code("x").starts_with(expected), "{uri}");
+        }
+    }
+
+    #[test]
+    fn az_04_fragment_puts_everything_after_the_hash() {
+        let fragment = ReturnTo {
+            response_mode: ResponseMode::Fragment,
+            ..to("https://a.example/cb?t=1")
+        };
+        assert!(
+            fragment
+                .with_code("x")
+                .starts_with("https://a.example/cb?t=1#code=x&state=")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hard_12_no_value_escapes_its_parameter(state in any::<String>(), code in "\\PC{0,20}", fragment: bool) {
+            let target = ReturnTo {
+                state: Some(state.clone()),
+                response_mode: if fragment { ResponseMode::Fragment } else { ResponseMode::Query },
+                ..to("https://a.example/cb")
+            };
+            let address = target.with_code(&code);
+            prop_assert!(address.bytes().all(|b| (0x21..0x7f).contains(&b)));
+            let (_, sent) = address.split_once(if fragment { '#' } else { '?' }).unwrap();
+            let read: Vec<(String, String)> = form_urlencoded::parse(sent.as_bytes()).into_owned().collect();
+            prop_assert_eq!(read.len(), 3);
+            prop_assert_eq!(&read[0].1, &code);
+            prop_assert_eq!(&read[1].1, &state);
+            // Our own strict parser agrees, but for empty values.
+            let params = Params::parse(sent.as_bytes()).unwrap();
+            prop_assert_eq!(params.get("iss"), Some(ISSUER));
+        }
     }
 }
