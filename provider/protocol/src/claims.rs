@@ -21,7 +21,6 @@ pub const SCOPES: &[(&str, &[&str])] = &[
             "birthdate",
             "zoneinfo",
             "locale",
-            "updated_at",
         ],
     ),
     ("email", &["email", "email_verified"]),
@@ -90,6 +89,28 @@ mod tests {
         assert_eq!(
             Value::from(claims_for(&bare, &["email", "groups", "phone", "address"])),
             json!({"sub": "jdoe"})
+        );
+    }
+
+    #[test]
+    fn disc_01_a_full_user_has_every_claim_of_the_table() {
+        let spec = json!({
+            "name": "n", "givenName": "g", "familyName": "f", "middleName": "m", "nickname": "k",
+            "preferredUsername": "p", "profile": "https://p.example", "picture": "https://i.example/i.png",
+            "website": "https://w.example", "gender": "g", "birthdate": "1990-01-01",
+            "zoneinfo": "Europe/Paris", "locale": "de-CH", "email": "a@example.com", "emailVerified": false,
+            "phoneNumber": "+15551234567", "phoneNumberVerified": true,
+            "address": {"locality": "Bern", "postalCode": "3000"},
+        });
+        let scopes: Vec<&str> = SCOPES.iter().map(|(scope, _)| *scope).collect();
+        let claims = claims_for(&user_with(spec), &scopes);
+        for name in SCOPES.iter().flat_map(|(_, names)| *names) {
+            assert!(claims.contains_key(*name), "{name}");
+        }
+        assert_eq!(claims["email_verified"], false);
+        assert_eq!(
+            claims["address"],
+            json!({"locality": "Bern", "postal_code": "3000"})
         );
     }
 }

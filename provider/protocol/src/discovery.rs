@@ -1,7 +1,25 @@
 //! The discovery document (OpenID Connect Discovery §3, RFC 8414 §2): only what works.
 
-use oidc_crds::names::Algorithm;
-use serde_json::Value;
+use oidc_crds::names::{Algorithm, GrantType};
+use serde_json::{Value, json};
+
+use crate::authorize::ResponseMode;
+use crate::claims;
+
+/// Claims of ID tokens.
+const TOKEN_CLAIMS: [&str; 11] = [
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "sid",
+    "amr",
+    "jti",
+];
 
 /// What differs between installations.
 pub struct Capabilities<'a> {
@@ -18,6 +36,188 @@ pub struct Capabilities<'a> {
 /// The document.
 #[must_use]
 pub fn document(capabilities: &Capabilities<'_>) -> Value {
-    let _ = capabilities;
-    todo!()
+    let issuer = capabilities.issuer;
+    let at = |path: &str| format!("{issuer}{path}");
+    let mut scopes = vec!["openid"];
+    let standard = claims::SCOPES.iter().map(|(scope, _)| *scope);
+    for scope in standard.chain(capabilities.scopes.iter().map(String::as_str)) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    let person = claims::SCOPES.iter().flat_map(|(_, names)| *names).copied();
+    let claims: Vec<&str> = TOKEN_CLAIMS.into_iter().chain(person).collect();
+    let algorithms: Vec<&str> = capabilities.algorithms.iter().map(|alg| alg.as_str()).collect();
+    let mut document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/token"),
+        "userinfo_endpoint": at("/userinfo"),
+        "jwks_uri": at("/jwks.json"),
+        "introspection_endpoint": at("/introspect"),
+        "revocation_endpoint": at("/revoke"),
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
+        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": algorithms,
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": claims,
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "authorization_response_iss_parameter_supported": true,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        // Its default is true (OpenID Connect Discovery §3).
+        "request_uri_parameter_supported": false,
+    });
+    if capabilities.registration {
+        document["registration_endpoint"] = at("/register").into();
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ISSUER;
+
+    fn of(issuer: &str, registration: bool) -> Value {
+        document(&Capabilities {
+            issuer,
+            algorithms: &[Algorithm::RS256, Algorithm::ES256],
+            registration,
+            scopes: &["api".to_owned(), "email".to_owned()],
+        })
+    }
+
+    #[test]
+    fn disc_01_the_document_lists_what_works() {
+        insta::assert_json_snapshot!(of(ISSUER, true), @r#"
+        {
+          "authorization_endpoint": "https://id.example.com/authorize",
+          "authorization_response_iss_parameter_supported": true,
+          "claim_types_supported": [
+            "normal"
+          ],
+          "claims_parameter_supported": false,
+          "claims_supported": [
+            "sub",
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "at_hash",
+            "sid",
+            "amr",
+            "jti",
+            "name",
+            "given_name",
+            "family_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "email",
+            "email_verified",
+            "address",
+            "phone_number",
+            "phone_number_verified",
+            "groups"
+          ],
+          "code_challenge_methods_supported": [
+            "S256"
+          ],
+          "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials"
+          ],
+          "id_token_signing_alg_values_supported": [
+            "RS256",
+            "ES256"
+          ],
+          "introspection_endpoint": "https://id.example.com/introspect",
+          "introspection_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post"
+          ],
+          "issuer": "https://id.example.com",
+          "jwks_uri": "https://id.example.com/jwks.json",
+          "prompt_values_supported": [
+            "none",
+            "login",
+            "consent"
+          ],
+          "registration_endpoint": "https://id.example.com/register",
+          "request_parameter_supported": false,
+          "request_uri_parameter_supported": false,
+          "response_modes_supported": [
+            "query",
+            "fragment"
+          ],
+          "response_types_supported": [
+            "code"
+          ],
+          "revocation_endpoint": "https://id.example.com/revoke",
+          "revocation_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+            "none"
+          ],
+          "scopes_supported": [
+            "openid",
+            "profile",
+            "email",
+            "address",
+            "phone",
+            "groups",
+            "api"
+          ],
+          "subject_types_supported": [
+            "public"
+          ],
+          "token_endpoint": "https://id.example.com/token",
+          "token_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+            "none"
+          ],
+          "userinfo_endpoint": "https://id.example.com/userinfo"
+        }
+        "#);
+    }
+
+    #[test]
+    fn disc_01_issuer_is_exactly_the_one_of_tokens() {
+        let document = of("https://id.example.com/tenant", false);
+        assert_eq!(document["issuer"], "https://id.example.com/tenant");
+        assert_eq!(document["token_endpoint"], "https://id.example.com/tenant/token");
+    }
+
+    #[test]
+    fn reg_01_closed_registration_is_not_advertised() {
+        assert!(of(ISSUER, false).get("registration_endpoint").is_none());
+        assert_eq!(
+            of(ISSUER, true)["registration_endpoint"],
+            "https://id.example.com/register"
+        );
+    }
+
+    #[test]
+    fn par_02_request_uri_is_said_to_be_unsupported() {
+        assert_eq!(of(ISSUER, false)["request_uri_parameter_supported"], false);
+    }
 }
