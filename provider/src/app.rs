@@ -66,6 +66,29 @@ pub struct App {
     pub loopback: bool,
 }
 
+impl App {
+    /// With the system's clock, without resources yet, and with registration closed.
+    #[must_use]
+    pub fn new(installation: Installation, store: Arc<dyn Store>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            installation: ArcSwap::from_pointee(installation),
+            clients: ClientIndex::default(),
+            users: UserIndex::default(),
+            keys: KeyHolder::default(),
+            ring: ArcSwapOption::empty(),
+            pepper: ArcSwapOption::empty(),
+            store,
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::default(),
+            registrar: None,
+            password_slots: Arc::new(tokio::sync::Semaphore::new(cores)),
+            readiness: Readiness::default(),
+            loopback: false,
+        }
+    }
+}
+
 /// What must be there before the first request; set once by resources, unset by shutdown.
 #[derive(Default)]
 pub struct Readiness {
@@ -77,6 +100,12 @@ impl Readiness {
     /// The first full sync of everything is done.
     pub fn synced(&self) {
         self.synced.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Whether the first full sync is done, also while the process ends.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(std::sync::atomic::Ordering::Acquire)
     }
 
     /// The process is about to end: unready at once.

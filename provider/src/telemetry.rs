@@ -1,1 +1,62 @@
-//! Logs.
+//! Logs: to standard error, as JSON or text. Standard output is for what a person asked for.
+//!
+//! What may be logged: ids of clients and keys, grants, scopes, error codes, times, request ids. Never
+//! bearer values, secrets, passwords, personal data, or a URL with its query. The target `audit` tells
+//! who was let in and who was not.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
+
+use crate::config::{Log, LogFormat};
+
+/// The target of audit events.
+pub const AUDIT: &str = "audit";
+
+/// Starts logging.
+///
+/// # Errors
+/// When the filter is malformed: one line that names the setting.
+pub fn start(log: &Log) -> Result<(), String> {
+    let filter = filter(&log.filter)?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => lines.with_ansi(false).try_init(),
+    };
+    started.map_err(|error| format!("logging cannot start: {error}"))
+}
+
+/// The filter, with what it does not speak of: audit events are there, and the cluster client is quiet,
+/// because at `debug` it tells the address of each request.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let wrong = |error: &dyn std::fmt::Display| format!("--log (environment: OIDC_LOG): {error}");
+    let mut filter = EnvFilter::builder().parse(text).map_err(|error| wrong(&error))?;
+    for (target, level) in [(AUDIT, "info"), ("kube_client", "info")] {
+        if !text.contains(target) {
+            let directive: Directive = format!("{target}={level}").parse().map_err(|error| wrong(&error))?;
+            filter = filter.add_directive(directive);
+        }
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_filter_names_the_setting() {
+        let error = filter("info,oidc_provider=loud").unwrap_err();
+        assert!(error.contains("OIDC_LOG") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn audit_and_the_cluster_client_have_levels_of_their_own() {
+        let text = filter("error").unwrap().to_string();
+        assert!(text.contains("audit=info") && text.contains("kube_client=info"), "{text}");
+        let text = filter("error,audit=off").unwrap().to_string();
+        assert!(!text.contains("audit=info"), "{text}");
+    }
+}

@@ -1,0 +1,210 @@
+//! `dev`: standalone. One process, a folder of manifests, nothing else; tokens and sessions in memory
+//! unless a Redis is given.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use axum_server::Control;
+use oidc_crds::secrets::installation::Installation;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::{DEFAULT_MANIFESTS, Dev, Listen};
+use crate::resources::folder::keys::PUBLISH_FOR;
+use crate::resources::folder::registered::FolderRegistrar;
+use crate::resources::folder::state::State;
+use crate::resources::folder::{self, Standalone};
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::RedisStore;
+use crate::{router, server};
+
+/// How long open connections may take to end: a person waits for the prompt.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a setting is wrong, or anything ends that never should.
+pub async fn dev(settings: Dev) -> anyhow::Result<()> {
+    let (listeners, port) = listen(settings.listen).map_err(|error| anyhow!("--listen: {error}"))?;
+    let issuer = settings.issuer.filter(|issuer| !issuer.is_empty());
+    let issuer = issuer.unwrap_or_else(|| format!("http://localhost:{port}"));
+    let loopback = settings.listen.is_loopback();
+    let installation = installation(&issuer, loopback)?;
+    let redis = settings.redis.filter(|url| !url.expose().is_empty());
+    let store: Arc<dyn Store> = match &redis {
+        Some(url) => {
+            Arc::new(RedisStore::connect(url.expose()).map_err(|error| anyhow!("REDIS_URL: {}", error.0))?)
+        }
+        None => Arc::new(MemoryStore::default()),
+    };
+    let state = State::open(&settings.state).map_err(anyhow::Error::msg)?;
+
+    let (wake, woken) = mpsc::channel();
+    let app = Arc::new(App {
+        registrar: Some(Arc::new(FolderRegistrar::new(wake.clone()))),
+        loopback,
+        ..App::new(installation, store)
+    });
+    let folder = Standalone::open(app.clone(), &settings.manifests, state).map_err(anyhow::Error::msg)?;
+    let _watcher = folder::watch(settings.manifests.clone(), wake);
+    let (ready, mut ended) = start(folder, woken)?;
+    tokio::select! {
+        biased;
+        started = ready => started??,
+        end = &mut ended => bail!(end?),
+    }
+    app.readiness.synced();
+    greet(&app, &settings.manifests, &settings.state, &issuer, redis.is_some());
+
+    let (control, mut tasks) = (Control::new(), JoinSet::new());
+    for listener in listeners {
+        tasks.spawn(server::plain(listener, router::standalone(app.clone()), control.clone()));
+    }
+    tokio::select! {
+        signal = crate::stop_signal() => signal?,
+        end = &mut ended => bail!(end?),
+        served = tasks.join_next() => {
+            if let Some(served) = served {
+                served??;
+            }
+            bail!("a listener ended");
+        }
+    }
+    app.readiness.stopping();
+    control.graceful_shutdown(Some(DRAIN));
+    while let Some(served) = tasks.join_next().await {
+        served??;
+    }
+    Ok(())
+}
+
+/// Whether the first reading is done, and why the folder's thread ended.
+type Ends = (oneshot::Receiver<anyhow::Result<()>>, oneshot::Receiver<String>);
+
+/// The folder's thread: it waits for disks and hashes, so it is none of the runtime's.
+fn start(mut folder: Standalone, woken: mpsc::Receiver<folder::Wake>) -> anyhow::Result<Ends> {
+    let (ready, is_ready) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let run = move || {
+        let started = folder.start();
+        let failed = started.is_err();
+        // nobody listens any more when the process is about to end
+        let _ = ready.send(started.map_err(anyhow::Error::msg));
+        if !failed {
+            let reason = folder.run(&woken).err();
+            let _ = end.send(reason.unwrap_or_else(|| "nobody watches the folder any more".to_owned()));
+        }
+    };
+    std::thread::Builder::new().name("folder".to_owned()).spawn(run)?;
+    Ok((is_ready, ended))
+}
+
+/// Opens the listeners, and says on which port.
+fn listen(listen: Listen) -> Result<(Vec<TcpListener>, u16), String> {
+    let port_of = |listener: &TcpListener| {
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        Ok::<_, String>(address.port())
+    };
+    match listen {
+        Listen::Address(address) => {
+            let listener = server::bind(address)?;
+            let port = port_of(&listener)?;
+            Ok((vec![listener], port))
+        }
+        Listen::Localhost(port) => {
+            let first = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+            let port = port_of(&first)?;
+            let mut listeners = vec![first];
+            let second = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+            // clients may take either address for `localhost`; some machines have no IPv6
+            match TcpListener::bind(second) {
+                Ok(second) => listeners.push(second),
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    return Err(format!("cannot listen on {second}: the port is taken"));
+                }
+                Err(_) => {}
+            }
+            Ok((listeners, port))
+        }
+    }
+}
+
+/// The installation; its issuer must keep the rule that holds for every installation.
+fn installation(issuer: &str, loopback: bool) -> anyhow::Result<Installation> {
+    let installation = Installation::standalone(issuer, loopback);
+    let text = serde_json::to_string(&installation)?;
+    Installation::parse(&text).map_err(|error| {
+        let told = error.to_string();
+        let told = told.strip_prefix("installation.yaml: ").unwrap_or(&told);
+        anyhow!("--issuer (environment: ISSUER_URL): {told}")
+    })?;
+    Ok(installation)
+}
+
+/// The verifier and challenge of RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// Says where everything is and what to try.
+#[expect(clippy::print_stdout, reason = "the person who runs it reads this")]
+fn greet(app: &App, manifests: &Path, state: &Path, issuer: &str, redis: bool) {
+    let max_age = app.installation.load().jwks_max_age;
+    println!(
+        "oidc-provider serves {issuer} from {}, with its state in {}",
+        manifests.display(),
+        state.display()
+    );
+    if redis {
+        println!("Codes, sessions and tokens are kept in Redis.");
+    } else {
+        println!("Codes, sessions and tokens are kept in memory: all are lost when this process ends.");
+    }
+    println!(
+        "A new signing key is published for {PUBLISH_FOR} before it signs, verifiers may cache the keys for \
+         {max_age}: short, for trying out."
+    );
+    println!("\nTry:\n  curl {issuer}/.well-known/openid-configuration\n  curl {issuer}/jwks.json");
+    let demo = manifests == Path::new(DEFAULT_MANIFESTS) && app.clients.get("client123").is_some();
+    if demo {
+        println!(
+            "  curl -u client123:secret456 -d grant_type=client_credentials {issuer}/token\n\
+             Sign in as jdoe with the password `password`:\n  \
+             {issuer}/authorize?response_type=code&client_id=client123&redirect_uri=http://localhost:8080/callback\
+             &scope=openid%20profile%20email&state=random123&code_challenge={CHALLENGE}&code_challenge_method=S256\n\
+             and redeem the code that the browser is sent back with:\n  \
+             curl -u client123:secret456 -d grant_type=authorization_code \
+             -d redirect_uri=http://localhost:8080/callback -d code_verifier={VERIFIER} -d code=CODE {issuer}/token"
+        );
+    }
+    println!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_that_breaks_the_rule_names_the_setting() {
+        for issuer in ["nonsense", "http://example.com", "https://example.com/", "https://example.com?a=b"] {
+            let error = installation(issuer, true).unwrap_err().to_string();
+            assert!(error.contains("ISSUER_URL") && !error.contains('\n'), "{issuer}: {error}");
+        }
+        for issuer in ["http://localhost:5000", "https://example.com/path"] {
+            assert!(installation(issuer, true).is_ok(), "{issuer}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let (listeners, port) = listen(Listen::Localhost(0)).unwrap();
+        let error = listen(Listen::Localhost(port)).unwrap_err();
+        assert!(error.contains(&port.to_string()) && error.contains("taken"), "{error}");
+        drop(listeners);
+    }
+}

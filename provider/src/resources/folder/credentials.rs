@@ -1,0 +1,245 @@
+//! Credentials of clients: digests in the records, generated Secrets as manifests in the state, each told
+//! once on standard output.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use oidc_crds::client::Client;
+use oidc_crds::credentials::ClientSecret;
+use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
+use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
+use oidc_crds::rng::SystemRng;
+use oidc_crds::rotation::{Found, Terms, decide};
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::secrets::{Data, app};
+use serde_json::{Map, Value, json};
+
+use super::manifest::{self, Object};
+use super::objects::{GivenSecret, Objects, record_name};
+use super::state::State;
+use crate::resources::directory::{Key, key};
+
+/// Annotation of a generated Secret: the UID of the client that it was made for. A later client of the
+/// same name does not inherit it.
+const ANNOTATION_OWNER: &str = "oidc-operator.dev/owner-uid";
+
+/// What is to be brought up to date.
+pub struct Work<'a> {
+    /// The clients that are served.
+    pub clients: &'a [Arc<Client>],
+    /// All objects.
+    pub objects: &'a mut Objects,
+    /// The state.
+    pub state: &'a mut State,
+    /// What digests are made under.
+    pub pepper: &'a Pepper,
+    /// What is served.
+    pub installation: &'a Installation,
+    /// Whether all manifests could be read, so that what is not there is gone.
+    pub complete: bool,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// What was done.
+#[derive(Default)]
+pub struct Done {
+    /// The clients whose credentials changed.
+    pub changed: Vec<OidcClient>,
+    /// What is wrong.
+    pub problems: Vec<String>,
+    /// When a credential retires next.
+    pub next: Option<Timestamp>,
+}
+
+/// Decides about each client as the operator would, and does it. A first credential is written to its
+/// Secret before it is recorded, every other one after.
+///
+/// # Errors
+/// When the state cannot be read or written.
+pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
+    let (mut done, mut claimed) = (Done::default(), BTreeSet::new());
+    // a client that is refused for now keeps its Secret
+    let mut kept: BTreeSet<_> = work.objects.clients.iter().map(|client| path(work.state, client)).collect();
+    let terms = Terms::of(work.installation);
+    for client in work.clients {
+        let name = format!("OidcClient/{}/{}", client.namespace(), client.name());
+        let object = work
+            .objects
+            .clients
+            .iter_mut()
+            .find(|object| object.metadata.uid.as_deref() == Some(client.uid()));
+        // those that registered themselves have no manifest, and are gone at exit
+        let Some(object) = object else { continue };
+        let path = work.state.secret_path(client.namespace(), client.secret_name());
+        if !manifest::is_dns_name(client.secret_name(), true) {
+            done.problems.push(format!("{name}: spec.secret.name is no name of a Secret"));
+            continue;
+        }
+        if !claimed.insert(path.clone()) {
+            done.problems.push(format!(
+                "{name}: another client has a Secret of the same name; set spec.secret.name"
+            ));
+            continue;
+        }
+        let written = written(work.state, client)?;
+        let found = found(object, &work.objects.secrets, written.as_ref());
+        let Some(record) = work.state.records.get(&record_name("OidcClient", &object.metadata)) else {
+            continue;
+        };
+        let decision = decide(
+            client,
+            &record.credentials,
+            &found,
+            work.pepper,
+            &terms,
+            work.now,
+            &mut SystemRng,
+        );
+        if let Some((_, problem)) = &decision.problem {
+            done.problems.push(format!("{name}: {problem}"));
+        }
+        done.next = [done.next, decision.next].into_iter().flatten().min();
+
+        let changed = record.credentials != decision.credentials;
+        let minted = decision
+            .reasons
+            .iter()
+            .any(|reason| matches!(reason, Reason::SecretCreated | Reason::SecretUpdated));
+        let (id, secret) = match (&decision.deliver, &found) {
+            (Some(delivery), _) => (
+                Some(delivery.credential_id.as_str()),
+                Some(&delivery.secret),
+            ),
+            (None, Found::Ours { credential_id, secret }) => (credential_id.as_deref(), secret.as_ref()),
+            (None, Found::Given { secret, .. }) if decision.problem.is_none() => (None, secret.as_ref()),
+            (None, _) => (None, None),
+        };
+        let output = render(client, id, &app::data(client, secret, work.installation, None));
+        let status_first = decision.deliver.as_ref().is_some_and(|delivery| delivery.status_first);
+        if changed {
+            let credentials = decision.credentials.clone();
+            if let Some(record) = work.state.records.get_mut(&name) {
+                record.credentials.clone_from(&credentials);
+            }
+            object.status = Some(OidcClientStatus {
+                credentials,
+                ..OidcClientStatus::default()
+            });
+            done.changed.push(object.clone());
+            if status_first {
+                work.state.save_records()?;
+            }
+        }
+        if written.as_ref().map(|written| &written.text) != Some(&output) {
+            work.state.save_secret(client.namespace(), client.secret_name(), &output)?;
+        }
+        if let (true, Some(delivery)) = (minted, &decision.deliver) {
+            work.state.save_records()?;
+            tell(client, &delivery.secret, &path);
+        }
+    }
+    kept.extend(claimed);
+    if work.complete {
+        work.state.keep_secrets(&kept)?;
+    }
+    Ok(done)
+}
+
+/// Where an object's Secret lies.
+fn path(state: &State, client: &OidcClient) -> PathBuf {
+    let (namespace, name) = key(&client.metadata);
+    let named = client.spec.secret.as_ref().and_then(|secret| secret.name.clone());
+    state.secret_path(&namespace, &named.unwrap_or_else(|| format!("{name}-oidc")))
+}
+
+/// The one place that shows a secret: generated credentials, once.
+#[expect(clippy::print_stdout, reason = "the person who runs it asked for them")]
+fn tell(client: &Client, secret: &ClientSecret, path: &Path) {
+    println!(
+        "New credentials of {}/{}, also in {}:\n  CLIENT_ID={}\n  CLIENT_SECRET={}",
+        client.namespace(),
+        client.name(),
+        path.display(),
+        client.client_id(),
+        secret.expose()
+    );
+}
+
+/// A generated Secret as it lies in the state.
+struct Written {
+    text: String,
+    credential_id: Option<String>,
+    secret: Option<ClientSecret>,
+}
+
+/// What lies there, if it was made for this client.
+fn written(state: &State, client: &Client) -> Result<Option<Written>, String> {
+    let Some(text) = state.secret(client.namespace(), client.secret_name())? else {
+        return Ok(None);
+    };
+    let object = manifest::read(&text).ok().and_then(|mut manifest| manifest.objects.pop());
+    let Some(Object::Secret(secret)) = object else {
+        return Ok(None);
+    };
+    let annotation = |name: &str| secret.metadata.annotations.as_ref()?.get(name).cloned();
+    if annotation(ANNOTATION_OWNER).as_deref() != Some(client.uid()) {
+        return Ok(None);
+    }
+    Ok(Some(Written {
+        text,
+        credential_id: annotation(ANNOTATION_CREDENTIAL_ID),
+        secret: app::client_secret(&secret.data),
+    }))
+}
+
+fn found(
+    object: &OidcClient,
+    secrets: &BTreeMap<Key, GivenSecret>,
+    written: Option<&Written>,
+) -> Found {
+    let Some(reference) = &object.spec.secret_ref else {
+        return written.map_or(Found::Nothing, |written| Found::Ours {
+            credential_id: written.credential_id.clone(),
+            secret: written.secret.clone(),
+        });
+    };
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let Some(secret) = secrets.get(&(namespace, reference.name.clone())) else {
+        return Found::GivenMissing;
+    };
+    let key = reference.key.as_deref().unwrap_or(app::CLIENT_SECRET);
+    let text = secret.data.get(key).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    Found::Given {
+        version: format!("{}/{}", secret.uid, secret.version),
+        secret: text.map(|text| ClientSecret::new(text.to_owned())),
+    }
+}
+
+/// The manifest of an app's Secret.
+fn render(client: &Client, credential_id: Option<&str>, data: &Data) -> String {
+    let mut annotations = Map::new();
+    annotations.insert(ANNOTATION_OWNER.to_owned(), client.uid().into());
+    if let Some(id) = credential_id {
+        annotations.insert(ANNOTATION_CREDENTIAL_ID.to_owned(), id.into());
+    }
+    let texts: Map<String, Value> = data
+        .iter()
+        .map(|(key, bytes)| (key.clone(), String::from_utf8_lossy(bytes).into()))
+        .collect();
+    let metadata: ObjectMeta = ObjectMeta {
+        name: Some(client.secret_name().to_owned()),
+        namespace: Some(client.namespace().to_owned()),
+        ..ObjectMeta::default()
+    };
+    let mut metadata = json!(metadata);
+    metadata["annotations"] = Value::Object(annotations);
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": texts,
+    });
+    serde_yaml::to_string(&secret).unwrap_or_else(|_| secret.to_string())
+}

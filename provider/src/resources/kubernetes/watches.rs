@@ -1,0 +1,387 @@
+//! The watches themselves: which there are, and their streams as [`Event`]s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::{Api, Client, Resource};
+use kube_runtime::utils::{Backoff, ResetTimerBackoff};
+use kube_runtime::{WatchStreamExt, watcher};
+use oidc_crds::resources::{OidcClient, OidcUser};
+use oidc_crds::secrets::Data;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::Home;
+use crate::resources::directory::{Delta, key};
+use crate::resources::held::What;
+
+/// Something to watch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Target {
+    /// The clients of a namespace, or all.
+    Clients(Option<String>),
+    /// The users.
+    Users,
+    /// The labels of namespaces.
+    Namespaces,
+    /// An object of the installation, by name.
+    Own(What, String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clients(Some(namespace)) => write!(f, "clients in {namespace}"),
+            Self::Clients(None) => f.write_str("clients"),
+            Self::Users => f.write_str("users"),
+            Self::Namespaces => f.write_str("namespaces"),
+            Self::Own(_, name) => f.write_str(name),
+        }
+    }
+}
+
+/// What a watch tells.
+pub(super) struct Event {
+    /// Which watch.
+    pub(super) target: Target,
+    /// What happened.
+    pub(super) change: Change,
+}
+
+/// What happened.
+pub(super) enum Change {
+    Clients(Delta<OidcClient>),
+    Users(Delta<OidcUser>),
+    Namespaces(Delta<(String, BTreeMap<String, String>)>),
+    /// The object's present data.
+    Own(Option<Data>),
+}
+
+/// The watches that run.
+pub(super) struct Watches {
+    client: Client,
+    home: Home,
+    events: Sender<Event>,
+    tasks: JoinSet<Target>,
+    running: BTreeMap<Target, AbortHandle>,
+}
+
+impl Watches {
+    pub(super) fn new(client: Client, home: Home, events: Sender<Event>) -> Self {
+        Self {
+            client,
+            home,
+            events,
+            tasks: JoinSet::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Starts and ends watches until they are these. Returns those that were given up.
+    pub(super) fn follow(&mut self, targets: BTreeSet<Target>) -> Vec<Target> {
+        let gone: Vec<_> = self
+            .running
+            .keys()
+            .filter(|target| !targets.contains(target))
+            .cloned()
+            .collect();
+        for target in &gone {
+            if let Some(task) = self.running.remove(target) {
+                task.abort();
+            }
+        }
+        for target in targets {
+            if !self.running.contains_key(&target) {
+                let task = self.tasks.spawn(self.task(target.clone()));
+                self.running.insert(target, task);
+            }
+        }
+        gone
+    }
+
+    pub(super) fn is_followed(&self, target: &Target) -> bool {
+        self.running.contains_key(target)
+    }
+
+    pub(super) fn followed(&self) -> impl Iterator<Item = &Target> {
+        self.running.keys()
+    }
+
+    /// Waits for a watch to end that was not given up.
+    pub(super) async fn ended(&mut self) -> String {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(target)) => return target.to_string(),
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => return error.to_string(),
+                None => return "everything".to_owned(),
+            }
+        }
+    }
+
+    fn task(&self, target: Target) -> impl Future<Output = Target> + Send + 'static {
+        let (client, events, name) = (self.client.clone(), self.events.clone(), target.clone());
+        let own = self.home.namespace.as_str();
+        // a watch that tells nothing for longer than this is dead: it is opened anew
+        let config = watcher::Config::default().timeout(24);
+        let changes = match &target {
+            Target::Clients(scope) => {
+                let api = scope.as_deref().map_or_else(
+                    || Api::all(client.clone()),
+                    |namespace| Api::namespaced(client.clone(), namespace),
+                );
+                deltas(api, config, name.to_string()).map(Change::Clients).boxed()
+            }
+            Target::Users => deltas(Api::namespaced(client, own), config, name.to_string())
+                .map(Change::Users)
+                .boxed(),
+            Target::Namespaces => {
+                deltas::<PartialObjectMeta<Namespace>>(Api::all(client), config, name.to_string())
+                    .map(|delta| Change::Namespaces(delta.map(labels)))
+                    .boxed()
+            }
+            Target::Own(What::Installation, object) => {
+                let config = config.fields(&format!("metadata.name={object}"));
+                deltas(Api::<DeserializeGuard<ConfigMap>>::namespaced(client, own), config, name.to_string())
+                    .map(|delta| Change::Own(present(delta).and_then(config_map)))
+                    .boxed()
+            }
+            Target::Own(_, object) => {
+                let config = config.fields(&format!("metadata.name={object}"));
+                deltas(Api::<DeserializeGuard<Secret>>::namespaced(client, own), config, name.to_string())
+                    .map(|delta| Change::Own(present(delta).map(secret)))
+                    .boxed()
+            }
+        };
+        async move {
+            let mut changes = changes;
+            while let Some(change) = changes.next().await {
+                let event = Event {
+                    target: target.clone(),
+                    change,
+                };
+                if events.send(event).await.is_err() {
+                    break;
+                }
+            }
+            target
+        }
+    }
+}
+
+/// The one object of a watch by name.
+fn present<T>(delta: Delta<T>) -> Option<T> {
+    match delta {
+        Delta::Apply(object) => Some(object),
+        Delta::Delete(_) => None,
+        Delta::Reset(mut objects) => objects.pop(),
+    }
+}
+
+fn labels(namespace: PartialObjectMeta<Namespace>) -> (String, BTreeMap<String, String>) {
+    let metadata = namespace.metadata;
+    (
+        metadata.name.unwrap_or_default(),
+        metadata.labels.unwrap_or_default(),
+    )
+}
+
+fn config_map(map: ConfigMap) -> Option<Data> {
+    let data = map.data?;
+    Some(data.into_iter().map(|(key, text)| (key, text.into_bytes())).collect())
+}
+
+fn secret(secret: Secret) -> Data {
+    let data = secret.data.unwrap_or_default();
+    data.into_iter().map(|(key, bytes)| (key, bytes.0)).collect()
+}
+
+/// The stream of a watch. An object that cannot be read as its kind is as good as deleted: nobody may be
+/// served by what it said before.
+fn deltas<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    name: String,
+) -> impl Stream<Item = Delta<K>> + Send + 'static
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
+{
+    let mut state = Listing {
+        name,
+        objects: Vec::new(),
+        warned: None,
+    };
+    watcher::watcher(api, config)
+        .backoff(ResetTimerBackoff::new(Patience::default(), Duration::from_secs(60)))
+        .filter_map(move |event| futures::future::ready(state.take(event)))
+}
+
+/// Collects a list until it is complete.
+struct Listing<K> {
+    name: String,
+    objects: Vec<K>,
+    warned: Option<Instant>,
+}
+
+impl<K> Listing<K>
+where
+    K: Resource<DynamicType: Default>,
+{
+    fn take(&mut self, event: watcher::Result<watcher::Event<DeserializeGuard<K>>>) -> Option<Delta<K>> {
+        match event {
+            Ok(watcher::Event::Init) => {
+                self.objects.clear();
+                None
+            }
+            Ok(watcher::Event::InitApply(DeserializeGuard(object))) => {
+                match object {
+                    Ok(object) => self.objects.push(object),
+                    Err(invalid) => self.unreadable(&invalid),
+                }
+                None
+            }
+            Ok(watcher::Event::InitDone) => Some(Delta::Reset(std::mem::take(&mut self.objects))),
+            Ok(watcher::Event::Apply(DeserializeGuard(Ok(object)))) => Some(Delta::Apply(object)),
+            Ok(watcher::Event::Apply(DeserializeGuard(Err(invalid)))) => {
+                self.unreadable(&invalid);
+                Some(Delta::Delete(key(&invalid.metadata)))
+            }
+            Ok(watcher::Event::Delete(object)) => Some(Delta::Delete(key(object.meta()))),
+            Err(error) => {
+                self.failed(&error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&self, invalid: &kube::core::error_boundary::InvalidObject) {
+        let (namespace, name) = key(&invalid.metadata);
+        // the text of the error may show a value of the object
+        debug!(error = invalid.error, "unreadable");
+        warn!(
+            kind = %K::kind(&K::DynamicType::default()),
+            namespace, name, "not served: it cannot be read as its kind"
+        );
+    }
+
+    /// An outage would fill the log: one line a minute.
+    fn failed(&mut self, error: &watcher::Error) {
+        let now = Instant::now();
+        if self.warned.is_none_or(|at| now.duration_since(at) > Duration::from_secs(60)) {
+            self.warned = Some(now);
+            warn!(watch = self.name, "the API server does not answer, trying on: {error}");
+        }
+    }
+}
+
+/// Waits that double up to one second: who comes back must not be late by more.
+#[derive(Debug, Default)]
+struct Patience(u32);
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = Duration::from_millis(100 << self.0).min(Duration::from_secs(1));
+        self.0 = (self.0 + 1).min(4);
+        Some(wait)
+    }
+}
+
+impl Backoff for Patience {
+    // a watch says it begins before it knows whether it can, so a success proves nothing; time does
+    fn reset(&mut self) {}
+}
+
+impl<T> Delta<T> {
+    fn map<U>(self, change: impl Fn(T) -> U) -> Delta<U> {
+        match self {
+            Self::Apply(object) => Delta::Apply(change(object)),
+            Self::Delete(key) => Delta::Delete(key),
+            Self::Reset(objects) => Delta::Reset(objects.into_iter().map(change).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    type Events = Vec<watcher::Event<DeserializeGuard<OidcUser>>>;
+
+    fn user(name: &str, disabled: serde_json::Value) -> DeserializeGuard<OidcUser> {
+        let object = json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcUser",
+            "metadata": {"namespace": "idp", "name": name},
+            "spec": {"disabled": disabled},
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn listing(events: Events) -> Vec<String> {
+        let mut listing = Listing {
+            name: "users".to_owned(),
+            objects: Vec::new(),
+            warned: None,
+        };
+        let names = |users: &[OidcUser]| {
+            let names = users.iter().map(|user| user.metadata.name.clone().unwrap());
+            names.collect::<Vec<_>>().join(",")
+        };
+        events
+            .into_iter()
+            .filter_map(|event| listing.take(Ok(event)))
+            .map(|delta| match delta {
+                Delta::Apply(user) => format!("apply {}", names(&[user])),
+                Delta::Delete((namespace, name)) => format!("delete {namespace}/{name}"),
+                Delta::Reset(users) => format!("reset {}", names(&users)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_list_is_one_reset_and_a_broken_one_begins_anew() {
+        use watcher::Event::{Init, InitApply, InitDone};
+        let good = json!(false);
+        let told = listing(vec![
+            Init,
+            InitApply(user("a", good.clone())),
+            Init,
+            InitApply(user("b", good.clone())),
+            InitApply(user("c", good)),
+            InitDone,
+        ]);
+        assert_eq!(told, ["reset b,c"]);
+    }
+
+    #[test]
+    fn an_unreadable_object_is_as_good_as_deleted() {
+        use watcher::Event::{Apply, Init, InitApply, InitDone};
+        let (good, odd) = (json!(true), json!("yes, please"));
+        let told = listing(vec![
+            Init,
+            InitApply(user("a", good.clone())),
+            InitApply(user("b", odd.clone())),
+            InitDone,
+            Apply(user("a", odd)),
+            Apply(user("a", good)),
+        ]);
+        assert_eq!(told, ["reset a", "delete idp/a", "apply a"]);
+    }
+
+    #[test]
+    fn patience_never_exceeds_a_second() {
+        let mut patience = Patience::default();
+        let waits: Vec<_> = patience.by_ref().take(6).map(|wait| wait.as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1000, 1000]);
+    }
+}

@@ -1,0 +1,112 @@
+//! `serve`: a pod of the chart. Everything comes from the cluster, what must be shared is in Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use axum_server::Control;
+use kube::client::ClientBuilder;
+use oidc_crds::names::Seconds;
+use oidc_crds::secrets::installation::{Installation, Namespaces};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::app::App;
+use crate::config::Serve;
+use crate::resources::kubernetes::contact::ContactLayer;
+use crate::resources::kubernetes::{self, Home};
+use crate::store::redis::RedisStore;
+use crate::{router, server};
+
+/// How long open connections may take to end.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a setting is wrong, or anything ends that never should.
+pub async fn serve(settings: Serve) -> anyhow::Result<()> {
+    let store = RedisStore::connect(settings.redis.expose()).map_err(|error| anyhow!("REDIS_URL: {}", error.0))?;
+    let app = Arc::new(App::new(nobody(&settings.release), Arc::new(store)));
+    let internal = server::bind(settings.internal_listen).map_err(|error| anyhow!("OIDC_INTERNAL_LISTEN: {error}"))?;
+    let client = cluster(&app).await?;
+    let home = Home {
+        namespace: settings.namespace,
+        release: settings.release,
+    };
+
+    let (certificate, certificates) = watch::channel(None);
+    let (public_control, internal_control) = (Control::new(), Control::new());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(kubernetes::run(app.clone(), client, home, certificate));
+    let (routes, control) = (router::internal(app.clone()), internal_control.clone());
+    tasks.spawn(async move { Ok(server::plain(internal, routes, control).await?) });
+    let (routes, control) = (router::router(app.clone()), public_control.clone());
+    let mut first = certificates.clone();
+    let public = async move {
+        // nothing can be said before there is a certificate
+        first.wait_for(Option::is_some).await.context("the certificate's watch ended")?;
+        let listener = server::bind(settings.listen).map_err(|error| anyhow!("OIDC_LISTEN: {error}"))?;
+        info!(address = %settings.listen, "listening");
+        Ok(server::https(listener, certificates, routes, control).await?)
+    };
+
+    let mut public = tokio::spawn(public);
+    tokio::select! {
+        signal = crate::stop_signal() => signal?,
+        ended = tasks.join_next() => return Err(failure(ended)),
+        ended = &mut public => return Err(failure(Some(ended))),
+    }
+    info!("stopping");
+    app.readiness.stopping();
+    let delay = tokio::time::sleep(Duration::from_secs(settings.shutdown_delay.0));
+    tokio::select! {
+        () = delay => {}
+        ended = tasks.join_next() => return Err(failure(ended)),
+    }
+    public_control.graceful_shutdown(Some(DRAIN));
+    // the listener may not be open yet
+    if tokio::time::timeout(DRAIN + Duration::from_secs(1), &mut public).await.is_err() {
+        public.abort();
+    }
+    internal_control.shutdown();
+    info!("stopped");
+    Ok(())
+}
+
+/// Why a task that never should has ended.
+fn failure(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Ok(Err(error))) => error,
+        Some(Err(error)) => error.into(),
+        Some(Ok(Ok(()))) | None => anyhow!("a task ended that never should"),
+    }
+}
+
+/// The cluster's client. It does not retry by itself: the watches do, and sooner.
+async fn cluster(app: &Arc<App>) -> anyhow::Result<kube::Client> {
+    let mut config = kube::Config::infer().await.context("no cluster to talk to")?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.read_timeout = Some(Duration::from_secs(30));
+    config.default_retry = false;
+    let builder = ClientBuilder::try_from(config).context("no cluster to talk to")?;
+    Ok(builder.with_layer(&ContactLayer(app.clone())).build())
+}
+
+/// What the installation is until its ConfigMap was read: it serves nobody.
+fn nobody(release: &str) -> Installation {
+    Installation {
+        release: release.to_owned(),
+        issuer: String::new(),
+        class_name: release.to_owned(),
+        default_class: false,
+        namespaces: Namespaces::Watch(Vec::new()),
+        jwks_max_age: Seconds(0),
+        lifetimes: Default::default(),
+        grants: Vec::new(),
+        tls: None,
+        grants_all: false,
+        weak_secrets: false,
+    }
+}
