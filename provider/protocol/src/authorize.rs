@@ -118,7 +118,7 @@ pub fn prove_client(
     issuer: &str,
 ) -> Result<(Arc<Client>, ReturnTo), OAuthError> {
     let client = find(params.require("client_id")?)
-        .ok_or_else(|| OAuthError::invalid_request("client_id is not known here"))?;
+        .ok_or_else(|| OAuthError::invalid_request("client_id is not known here."))?;
     let mut scopes = params.get("scope").unwrap_or_default().split(' ');
     let openid = scopes.any(|scope| scope == "openid");
     let return_to = ReturnTo {
@@ -183,7 +183,7 @@ pub fn recheck(
 ) -> Result<ReturnTo, OAuthError> {
     let changed = || {
         OAuthError::invalid_request(
-            "the registration of this application has changed: go back to it and start again",
+            "The registration of this application has changed: go back to it and start again.",
         )
     };
     if client.uid() != request.client_uid || client.client_id() != request.client_id {
@@ -217,7 +217,7 @@ fn no_request_object(params: &Params) -> Result<(), OAuthError> {
         if params.get(name).is_some() {
             return Err(OAuthError::new(
                 code,
-                format!("{name} is not supported: send plain parameters"),
+                format!("{name} is not supported: send plain parameters."),
             ));
         }
     }
@@ -231,7 +231,7 @@ fn response_type(params: &Params) -> Result<(), OAuthError> {
     }
     Err(OAuthError::new(
         ErrorCode::UnsupportedResponseType,
-        "response_type must be code",
+        "response_type must be code.",
     ))
 }
 
@@ -242,7 +242,7 @@ fn may_use_codes(client: &Client) -> Result<(), OAuthError> {
     }
     Err(OAuthError::new(
         ErrorCode::UnauthorizedClient,
-        "the client is not registered for the grant authorization_code",
+        "The client is not registered for the grant authorization_code.",
     ))
 }
 
@@ -254,14 +254,14 @@ fn response_mode(params: &Params) -> Result<ResponseMode, OAuthError> {
     ResponseMode::ALL
         .into_iter()
         .find(|mode| mode.as_str() == asked)
-        .ok_or_else(|| OAuthError::invalid_request("response_mode must be query or fragment"))
+        .ok_or_else(|| OAuthError::invalid_request("response_mode must be query or fragment."))
 }
 
 /// A value of limited length: it is carried through our forms and kept with the code.
 fn at_most(limit: usize, name: &str, params: &Params) -> Result<Option<String>, OAuthError> {
     match params.get(name) {
         Some(value) if value.len() > limit => Err(OAuthError::invalid_request(format!(
-            "{name} is longer than {limit} bytes"
+            "{name} is longer than {limit} bytes."
         ))),
         value => Ok(value.map(str::to_owned)),
     }

@@ -62,7 +62,7 @@ impl Presented {
         let Some(header) = authorization else {
             let client_id = id
                 .ok_or_else(|| {
-                    OAuthError::invalid_request("say who you are: authenticate, or send client_id")
+                    OAuthError::invalid_request("Say who you are: authenticate, or send client_id.")
                 })?
                 .to_owned();
             let secret = secret.map_or(PresentedSecret::None, |secret| {
@@ -73,13 +73,13 @@ impl Presented {
         // "The client MUST NOT use more than one authentication method in each request" (RFC 6749 §2.3).
         if secret.is_some() {
             return Err(OAuthError::invalid_request(
-                "authenticate by the Authorization header or by client_secret, not by both",
+                "Authenticate by the Authorization header or by client_secret, not by both.",
             ));
         }
         let (client_id, secret) = basic(header).ok_or_else(|| failed(true).because("malformed header"))?;
         if id.is_some_and(|id| id != client_id) {
             return Err(OAuthError::invalid_request(
-                "client_id differs from the one in the Authorization header",
+                "client_id differs from the one in the Authorization header.",
             ));
         }
         Ok(Self {
@@ -181,7 +181,7 @@ fn failed(challenge: bool) -> OAuthError {
         challenge,
         ..OAuthError::new(
             ErrorCode::InvalidClient,
-            "client authentication failed: check client id, secret and method",
+            "Client authentication failed: check client id, secret and method.",
         )
     }
 }

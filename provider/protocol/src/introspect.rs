@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn int_01_the_resource_server_of_the_audience_may_ask() {
+    fn int_01_hard_17_only_the_resource_server_of_the_audience_may_ask() {
         let api = another(&["https://api.example.com"]);
         for audience in [
             json!("https://api.example.com"),

@@ -1,21 +1,31 @@
 //! OAuth 2.0 and OpenID Connect as pure functions: parameters, client, records, time and randomness go
 //! in, decisions come out. No runtime, no HTTP server, no store.
 //!
-//! | module | what |
-//! |---|---|
-//! | [`params`] | query and form → parameters; duplicates refused |
-//! | [`error`] | one error; code → status in one table |
-//! | [`handle`] | bearer values: codes, session cookies, refresh tokens, token ids; their digests |
-//! | [`records`] | what the store keeps sealed |
-//! | [`pending`] | the pending authorization request, sealed in the browser |
-//! | [`authorize`] | the authorization endpoint |
-//! | [`client_auth`] | who calls a back-channel endpoint |
-//! | [`token`] | the token endpoint, one file a grant |
-//! | [`claims`], [`jwt`], [`keys`] | what tokens say and how they are signed and checked |
-//! | [`introspect`], [`userinfo`], [`discovery`], [`registration`] | one endpoint's rules each |
+//! Tests are named after the rules that they prove (`az_06_…`), beside the code that keeps them:
+//!
+//! | specification | module | tests |
+//! |---|---|---|
+//! | RFC 6749 §3.1, §3.2: parameters | [`params`] | `par_01`–`par_04` |
+//! | RFC 6749 §4.1.2.1, §5.2: errors | [`error`]: code → status in one table | `err_01`, `err_03` |
+//! | bearer values and their digests: codes, session cookies, refresh tokens, token ids | [`handle`] | `i2`, `tok_05`, `jwt_06` |
+//! | what the store keeps sealed | [`records`] | `i8`, `tok_02`, `az_18` |
+//! | the request on its way through our forms, sealed in the browser | [`pending`] | `ses_01`, `ses_03` |
+//! | RFC 6749 §4.1.1, Core §3.1.2: the authorization endpoint | [`authorize`], one file a check | `err_02`, `par_02`, `az_04`–`az_12` |
+//! | RFC 9700 §2.1, RFC 8252 §7.3: redirect URIs | `authorize/redirect_uri.rs` | `az_02`, `az_03`, `hard_03` |
+//! | RFC 7636: proof keys | `authorize/pkce.rs` | `az_06`, `az_07` |
+//! | RFC 9207, RFC 6749 §4.1.2: the way back | [`authorize::return_to`] | `az_05`, `hard_09` |
+//! | RFC 6749 §2.3: who calls a back-channel endpoint | [`client_auth`] | `ca_01`–`ca_03` |
+//! | RFC 6749 §4.1.3, §4.4, §6: the token endpoint | [`token`], one file a grant | `tok_01`–`tok_10a` |
+//! | Core §2, RFC 9068: what tokens say | [`token::issue`] | `jwt_01`–`jwt_03`, `jwt_05`, `tok_06`–`tok_08` |
+//! | RFC 7515, RFC 8725: how they are signed and checked | [`jwt`], [`keys`] | `jwt_02`, `jwt_04`, `hard_06`, `i3` |
+//! | Core §5.4: scope → claims | [`claims`] | `ui_01` |
+//! | Core §5.3, RFC 6750: userinfo | [`userinfo`] | `ui_01`–`ui_03` |
+//! | RFC 7662: introspection | [`introspect`] | `int_01`, `int_02` |
+//! | Discovery §3, RFC 8414: discovery | [`discovery`] | `disc_01` |
+//! | RFC 7591: registration | [`registration`] | `reg_01`, `reg_02` |
 //!
 //! To add a grant: its name in `oidc_crds::names::GrantType`, a file under `token/`, a variant of
-//! [`token::TokenRequest`], an arm in the provider's `http/token.rs`, a row in [`discovery`].
+//! [`token::TokenRequest`], an arm in the provider's `http/token.rs`; [`discovery`] lists it by itself.
 
 pub mod authorize;
 pub mod claims;

@@ -25,7 +25,7 @@ impl Params {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for pair in encoded.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
             if pairs.len() == MAX_PARAMETERS {
-                return Err(OAuthError::invalid_request("send at most 64 parameters"));
+                return Err(OAuthError::invalid_request("Send at most 64 parameters."));
             }
             let equals = pair.iter().position(|b| *b == b'=');
             let (name, value) = match equals {
@@ -35,7 +35,7 @@ impl Params {
             let (name, value) = (decode(name)?, decode(value)?);
             // "Request and response parameters MUST NOT be included more than once" (RFC 6749 §3.1, §3.2).
             if !MAY_REPEAT.contains(&name.as_str()) && pairs.iter().any(|(n, _)| *n == name) {
-                return Err(OAuthError::invalid_request("send each parameter once only"));
+                return Err(OAuthError::invalid_request("Send each parameter once only."));
             }
             pairs.push((name, value));
         }
@@ -67,7 +67,7 @@ impl Params {
     /// `invalid_request`.
     pub fn require(&self, name: &'static str) -> Result<&str, OAuthError> {
         self.get(name)
-            .ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
+            .ok_or_else(|| OAuthError::invalid_request(format!("The parameter {name} is missing.")))
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn decode(part: &[u8]) -> Result<String, OAuthError> {
 }
 
 fn malformed() -> OAuthError {
-    OAuthError::invalid_request("encode parameters as application/x-www-form-urlencoded, in UTF-8")
+    OAuthError::invalid_request("Encode parameters as application/x-www-form-urlencoded, in UTF-8.")
 }
 
 impl std::fmt::Debug for Params {
@@ -156,7 +156,7 @@ mod tests {
         let error = parse("nonce=").require("nonce").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "invalid_request: the parameter nonce is missing"
+            "invalid_request: The parameter nonce is missing."
         );
     }
 

@@ -35,7 +35,7 @@ const FIELDS: [(&str, &str); 11] = [
 /// `invalid_client_metadata` or `invalid_redirect_uri`, naming the member.
 pub fn parse(body: &[u8], offered_scopes: &[&str]) -> Result<OidcClientSpec, OAuthError> {
     let metadata: Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|_| OAuthError::new(ErrorCode::InvalidClientMetadata, "send one JSON object"))?;
+        .map_err(|_| OAuthError::new(ErrorCode::InvalidClientMetadata, "Send one JSON object."))?;
     let redirect_uris = list(&metadata, "redirect_uris")?.unwrap_or_default();
     let grant_types = grant_types(&metadata)?;
     let redirects = grant_types.contains(&GrantType::AuthorizationCode);
@@ -88,7 +88,7 @@ pub fn refused(violations: &[Violation]) -> OAuthError {
              without fragment, wildcard or dot-segments",
         )
     } else {
-        let member = members.first().copied().unwrap_or("the metadata");
+        let member = members.first().copied().unwrap_or("The metadata");
         wrong(member, "is refused: see RFC 7591 section 2")
     };
     error.because(causes.join("; "))
@@ -145,7 +145,7 @@ fn wrong(member: &str, what: &str) -> OAuthError {
     } else {
         ErrorCode::InvalidClientMetadata
     };
-    OAuthError::new(code, format!("{member}: {what}"))
+    OAuthError::new(code, format!("{member} {what}."))
 }
 
 /// A text member.
@@ -182,7 +182,7 @@ fn grant_types(metadata: &Map<String, Value>) -> Result<Vec<GrantType>, OAuthErr
     if offered.is_empty() {
         return Err(wrong(
             "grant_types",
-            "offered are authorization_code, refresh_token and client_credentials",
+            "must hold authorization_code, refresh_token or client_credentials",
         ));
     }
     Ok(offered)
@@ -196,7 +196,7 @@ fn response_types(
     let asked = list(metadata, "response_types")?;
     match asked {
         Some(asked) if redirects && !asked.iter().any(|asked| asked == "code") => {
-            Err(wrong("response_types", "offered is code only"))
+            Err(wrong("response_types", "must hold code"))
         }
         _ => Ok(redirects.then(|| vec![ResponseType::Code])),
     }
@@ -247,7 +247,7 @@ fn tokens(metadata: &Map<String, Value>) -> Result<Option<Tokens>, OAuthError> {
     let algorithm = asked.parse().map_err(|()| {
         wrong(
             "id_token_signed_response_alg",
-            "offered are RS256, PS256, ES256, ES384 and EdDSA, where a key is there",
+            "must be RS256, PS256, ES256, ES384 or EdDSA",
         )
     })?;
     Ok(Some(Tokens {

@@ -37,14 +37,14 @@ impl TokenRequest {
             .ok_or_else(|| {
                 OAuthError::new(
                     ErrorCode::UnsupportedGrantType,
-                    "grant_type must be authorization_code, refresh_token or client_credentials",
+                    "grant_type must be authorization_code, refresh_token or client_credentials.",
                 )
             })?;
         // "The authenticated client is not authorized to use this authorization grant type" (RFC 6749 §5.2).
         if !client.client().allows_grant(grant) {
             return Err(OAuthError::new(
                 ErrorCode::UnauthorizedClient,
-                "the client is not registered for this grant type",
+                "The client is not registered for this grant type.",
             ));
         }
         let text = |name| params.get(name).map(str::to_owned);
@@ -52,7 +52,7 @@ impl TokenRequest {
         Ok(match grant {
             GrantType::AuthorizationCode => Self::AuthorizationCode(authorization_code::CodeRequest {
                 code: Code::parse(params.require("code")?)
-                    .ok_or_else(|| OAuthError::invalid_grant("the code is not one of ours"))?,
+                    .ok_or_else(|| OAuthError::invalid_grant("The code is not one of ours."))?,
                 redirect_uri: text("redirect_uri"),
                 code_verifier: text("code_verifier"),
             }),

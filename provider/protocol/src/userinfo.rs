@@ -23,7 +23,7 @@ pub fn bearer<'a>(
         Some(token) if is_b64token(token) => Some(token),
         Some(_) => {
             return Err(OAuthError::invalid_request(
-                "the Authorization header is malformed",
+                "The Authorization header is malformed.",
             ));
         }
         // Another scheme says nothing to us.
@@ -33,7 +33,7 @@ pub fn bearer<'a>(
     // "Clients MUST NOT use more than one method to transmit the token in each request" (RFC 6750 §2).
     if from_header.is_some() && from_body.is_some() {
         return Err(OAuthError::invalid_request(
-            "send the access token in the header or in the body, not in both",
+            "Send the access token in the header or in the body, not in both.",
         ));
     }
     Ok(from_header.or(from_body))
@@ -54,7 +54,7 @@ pub fn answer(
     let refused = |cause: &str| {
         OAuthError::new(
             ErrorCode::InvalidToken,
-            "the access token is not good here, or no longer",
+            "The access token is not good here, or no longer.",
         )
         .because(cause)
     };
@@ -69,7 +69,7 @@ pub fn answer(
     if !scopes.contains(&"openid") {
         return Err(OAuthError::new(
             ErrorCode::InsufficientScope,
-            "the access token needs the scope openid",
+            "The access token needs the scope openid.",
         ));
     }
     let user = user

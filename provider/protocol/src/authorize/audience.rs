@@ -29,7 +29,7 @@ pub(crate) fn check(audiences: &[String], client: &Client, issuer: &str) -> Resu
     } else {
         Err(OAuthError::new(
             ErrorCode::InvalidTarget,
-            "the client may not request one of these audiences",
+            "The client may not request one of these audiences.",
         ))
     }
 }

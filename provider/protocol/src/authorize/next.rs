@@ -36,7 +36,7 @@ pub fn next(
     if user.disabled() || !user.is_in_one_of(client.allowed_groups()) {
         return Err(OAuthError::new(
             ErrorCode::AccessDenied,
-            "this person may not use this client",
+            "This person may not use this client.",
         ));
     }
     if needs_consent(request, client, consent) {
@@ -54,11 +54,11 @@ fn page(request: &AuthorizationRequest, page: Next) -> Result<Next, OAuthError> 
     Err(match page {
         Next::Login => OAuthError::new(
             ErrorCode::LoginRequired,
-            "the person must sign in: ask without prompt=none",
+            "The person must sign in: ask without prompt=none.",
         ),
         Next::Consent(_) | Next::Issue => OAuthError::new(
             ErrorCode::ConsentRequired,
-            "the person must consent: ask without prompt=none",
+            "The person must consent: ask without prompt=none.",
         ),
     })
 }

@@ -19,12 +19,12 @@ pub(super) fn challenge(params: &Params, client: &Client) -> Result<Option<Strin
     let Some(challenge) = challenge else {
         return match method {
             Some(_) => Err(OAuthError::invalid_request(
-                "code_challenge_method makes no sense without code_challenge",
+                "code_challenge_method makes no sense without code_challenge.",
             )),
             // "The server MUST … if the client does not send the code_challenge … return invalid_request"
             // (RFC 7636 §4.4.1).
             None if client.pkce_required() => Err(OAuthError::invalid_request(
-                "this client must send code_challenge with code_challenge_method=S256 (PKCE)",
+                "This client must send code_challenge with code_challenge_method=S256 (PKCE).",
             )),
             None => Ok(None),
         };
@@ -32,13 +32,13 @@ pub(super) fn challenge(params: &Params, client: &Client) -> Result<Option<Strin
     // "Defaults to plain if not present in the request" (RFC 7636 §4.3), and plain protects nobody who
     // can read the request (RFC 9700 §2.1.1).
     if method != Some("S256") {
-        return Err(OAuthError::invalid_request("send code_challenge_method=S256"));
+        return Err(OAuthError::invalid_request("Send code_challenge_method=S256."));
     }
     // 32 bytes in their one text.
     let canonical = challenge.len() == 43 && URL_SAFE_NO_PAD.decode(challenge).is_ok();
     if !canonical {
         return Err(OAuthError::invalid_request(
-            "code_challenge must be the base64url of a SHA-256, 43 characters",
+            "code_challenge must be the base64url of a SHA-256, 43 characters.",
         ));
     }
     Ok(Some(challenge.to_owned()))
@@ -54,15 +54,15 @@ pub(crate) fn verify(challenge: Option<&str>, verifier: Option<&str>) -> Result<
         // "Authorization servers MUST … ensure that a code_verifier is accepted only if a code_challenge
         // was present in the authorization request" (RFC 9700 §2.1.1).
         (None, Some(_)) => Err(OAuthError::invalid_grant(
-            "code_verifier was sent, but the authorization request had no code_challenge",
+            "code_verifier was sent, but the authorization request had no code_challenge.",
         )),
-        (Some(_), None) => Err(OAuthError::invalid_grant("code_verifier is missing")),
+        (Some(_), None) => Err(OAuthError::invalid_grant("code_verifier is missing.")),
         (Some(challenge), Some(verifier)) => {
             // "code-verifier = 43*128unreserved" (RFC 7636 §4.1).
             let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
             if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
                 return Err(OAuthError::invalid_grant(
-                    "code_verifier must have 43 to 128 unreserved characters",
+                    "code_verifier must have 43 to 128 unreserved characters.",
                 ));
             }
             // "BASE64URL-ENCODE(SHA256(ASCII(code_verifier))) == code_challenge" (RFC 7636 §4.6).
@@ -71,7 +71,7 @@ pub(crate) fn verify(challenge: Option<&str>, verifier: Option<&str>) -> Result<
                 Ok(())
             } else {
                 Err(OAuthError::invalid_grant(
-                    "code_verifier does not match code_challenge",
+                    "code_verifier does not match code_challenge.",
                 ))
             }
         }

@@ -21,7 +21,7 @@ pub(super) fn prompt(params: &Params) -> Result<Prompt, OAuthError> {
             "create" => {}
             _ => {
                 return Err(OAuthError::invalid_request(
-                    "prompt must be none, login, consent or select_account",
+                    "prompt must be none, login, consent or select_account.",
                 ));
             }
         }
@@ -29,7 +29,7 @@ pub(super) fn prompt(params: &Params) -> Result<Prompt, OAuthError> {
     // "If this parameter contains none with any other value, an error is returned" (§3.1.2.1).
     if prompt.none && values().any(|value| !value.is_empty() && value != "none") {
         return Err(OAuthError::invalid_request(
-            "prompt=none cannot be combined with another value",
+            "prompt=none cannot be combined with another value.",
         ));
     }
     Ok(prompt)
@@ -48,7 +48,7 @@ pub(super) fn max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
             text.parse()
                 .ok()
                 .filter(|_| digits)
-                .ok_or_else(|| OAuthError::invalid_request("max_age must be a number of seconds"))
+                .ok_or_else(|| OAuthError::invalid_request("max_age must be a number of seconds."))
         })
         .transpose()
 }

@@ -20,7 +20,7 @@ pub(super) fn proven(asked: Option<&str>, client: &Client, openid: bool) -> Resu
             // registered" it may be left out (RFC 6749 §3.1.2.3).
             [one] if !openid => Ok(one.clone()),
             _ => Err(OAuthError::invalid_request(
-                "the parameter redirect_uri is missing",
+                "The parameter redirect_uri is missing.",
             )),
         };
     };
@@ -31,7 +31,7 @@ pub(super) fn proven(asked: Option<&str>, client: &Client, openid: bool) -> Resu
         Ok(asked.to_owned())
     } else {
         Err(OAuthError::invalid_request(
-            "redirect_uri is not registered for this client: it must be the same to the letter",
+            "redirect_uri is not registered for this client: it must be the same to the letter.",
         ))
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn az_02_redirect_uri_is_compared_exactly() {
+    fn az_02_hard_03_redirect_uri_is_compared_exactly() {
         assert!(fits(&client(), REDIRECT));
         for wrong in [
             "https://app.example.com/cb/",

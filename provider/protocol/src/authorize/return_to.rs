@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hard_12_no_value_escapes_its_parameter(state in any::<String>(), code in "\\PC{0,20}", fragment: bool) {
+        fn hard_09_no_value_escapes_its_parameter(state in any::<String>(), code in "\\PC{0,20}", fragment: bool) {
             let target = ReturnTo {
                 state: Some(state.clone()),
                 response_mode: if fragment { ResponseMode::Fragment } else { ResponseMode::Query },

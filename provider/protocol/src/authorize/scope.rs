@@ -14,7 +14,7 @@ const MAX_SCOPE: usize = 4096;
 /// `invalid_scope` for characters that no scope has, and for a value that is too long.
 pub(crate) fn split(text: &str) -> Result<Vec<String>, OAuthError> {
     if text.len() > MAX_SCOPE {
-        return Err(invalid("ask for fewer scopes"));
+        return Err(invalid("Ask for fewer scopes."));
     }
     let mut scopes: Vec<String> = Vec::new();
     for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
@@ -22,7 +22,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, OAuthError> {
             .bytes()
             .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
         {
-            return Err(invalid("a scope has a character that scopes cannot have"));
+            return Err(invalid("A scope has a character that scopes cannot have."));
         }
         if !scopes.iter().any(|known| known == scope) {
             scopes.push(scope.to_owned());
@@ -41,12 +41,12 @@ pub(super) fn requested(params: &Params, client: &Client) -> Result<(Vec<String>
     // using a pre-defined default value or fail the request indicating an invalid scope" (RFC 6749 §3.3).
     let asked = params
         .get("scope")
-        .ok_or_else(|| invalid("send scope, for a login at least scope=openid"))?;
+        .ok_or_else(|| invalid("Send scope, for a login at least scope=openid."))?;
     let mut scopes = split(asked)?;
     let asked = scopes.len();
     scopes.retain(|scope| client.scopes().contains(scope));
     if scopes.is_empty() {
-        return Err(invalid("the client may have none of the scopes asked for"));
+        return Err(invalid("The client may have none of the scopes asked for."));
     }
     let changed = scopes.len() != asked;
     Ok((scopes, changed))

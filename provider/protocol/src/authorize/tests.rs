@@ -237,7 +237,7 @@ fn az_16_an_unknown_audience_is_invalid_target() {
 }
 
 #[test]
-fn ses_01_a_request_that_comes_back_is_checked_again() {
+fn ses_01_hard_15_a_request_that_comes_back_is_checked_again() {
     let request = ask(&[("state", Some("s"))]).unwrap();
     let same = recheck(&request, &client(), ISSUER).unwrap();
     assert_eq!(same, prove(&query(&[("state", Some("s"))]), &client()).unwrap().1);

@@ -131,7 +131,7 @@ fn reg_02_errors_name_the_member() {
             ErrorCode::InvalidClientMetadata
         };
         assert_eq!(code, expected, "{member}");
-        assert!(description.starts_with(&format!("{member}: ")), "{description}");
+        assert!(description.starts_with(&format!("{member} ")), "{description}");
     }
 }
 
@@ -168,13 +168,13 @@ fn reg_02_violations_become_the_member_that_they_came_from() {
             "invalid_client_metadata",
             "token_endpoint_auth_method",
         ),
-        (&["spec.className"], "invalid_client_metadata", "the metadata"),
-        (&[], "invalid_client_metadata", "the metadata"),
+        (&["spec.className"], "invalid_client_metadata", "The metadata"),
+        (&[], "invalid_client_metadata", "The metadata"),
     ] {
         let violations: Vec<Violation> = fields.iter().map(|field| violation(field)).collect();
         let error = refused(&violations);
         assert_eq!(error.code.as_str(), code);
-        assert!(error.description.starts_with(&format!("{member}: ")), "{error}");
+        assert!(error.description.starts_with(&format!("{member} ")), "{error}");
         assert!(!error.description.contains("evil"), "err_03: no echo");
         assert_eq!(error.cause.unwrap().contains("evil"), !fields.is_empty());
     }

@@ -31,18 +31,18 @@ pub fn redeem(
     // "ensure that the authorization code was issued to the authenticated confidential client, or … to
     // client_id in the request" (RFC 6749 §4.1.3).
     if record.client_uid != client.client().uid() {
-        return Err(OAuthError::invalid_grant("the code belongs to another client"));
+        return Err(OAuthError::invalid_grant("The code belongs to another client."));
     }
     // "The authorization code MUST expire shortly after it is issued" (RFC 6749 §4.1.2).
     if now >= record.expires_at {
-        return Err(OAuthError::invalid_grant("the code has expired"));
+        return Err(OAuthError::invalid_grant("The code has expired."));
     }
     // "ensure that the redirect_uri parameter is present if the redirect_uri parameter was included in
     // the initial authorization request … and if included ensure that their values are identical"
     // (RFC 6749 §4.1.3).
     if record.redirect_uri != request.redirect_uri {
         return Err(OAuthError::invalid_grant(
-            "redirect_uri must be the one of the authorization request",
+            "redirect_uri must be the one of the authorization request.",
         ));
     }
     pkce::verify(record.code_challenge.as_deref(), request.code_verifier.as_deref())
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn tok_04_a_code_with_challenge_never_passes_without_verifier() {
+    fn tok_04_hard_02_a_code_with_challenge_never_passes_without_verifier() {
         let request = CodeRequest {
             code_verifier: None,
             ..good()

@@ -28,7 +28,7 @@ pub fn check(
     if client.is_public() {
         return Err(OAuthError::new(
             ErrorCode::UnauthorizedClient,
-            "a public client cannot use client_credentials",
+            "A public client cannot use client_credentials.",
         ));
     }
     let may_have = |scope: &String| client.scopes().contains(scope) && !speaks_of_people(scope);
@@ -37,7 +37,9 @@ pub fn check(
         Some(asked) => {
             let granted: Vec<String> = asked.iter().filter(|s| may_have(s)).cloned().collect();
             if granted.is_empty() && !asked.is_empty() {
-                return Err(scope::invalid("the client may have none of the scopes asked for"));
+                return Err(scope::invalid(
+                    "The client may have none of the scopes asked for.",
+                ));
             }
             granted
         }

@@ -227,15 +227,15 @@ fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
 fn signer(keys: &Keys, algorithm: Option<Algorithm>, now: Timestamp) -> Result<&Signer, OAuthError> {
     keys.signer(algorithm, now).ok_or_else(|| {
         let wanted = algorithm.map_or("the default algorithm", Algorithm::as_str);
-        OAuthError::new(ErrorCode::ServerError, "no key can sign for this client now")
+        OAuthError::new(ErrorCode::ServerError, "No key can sign for this client now.")
             .because(format!("no active key for {wanted}"))
     })
 }
 
 fn sign(signer: &Signer, typ: &str, claims: &impl Serialize) -> Result<String, OAuthError> {
-    signer
-        .sign(typ, claims)
-        .map_err(|error| OAuthError::new(ErrorCode::ServerError, "signing failed").because(error.to_string()))
+    signer.sign(typ, claims).map_err(|error| {
+        OAuthError::new(ErrorCode::ServerError, "Signing failed.").because(error.to_string())
+    })
 }
 
 #[cfg(test)]

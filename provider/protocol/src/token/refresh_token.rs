@@ -31,7 +31,7 @@ pub fn check(
     // "the refresh token is bound to the client to which it was issued" (RFC 6749 §6).
     if record.client_uid != client.uid() {
         return Err(OAuthError::invalid_grant(
-            "the refresh token belongs to another client",
+            "The refresh token belongs to another client.",
         ));
     }
     // us, tok_10a: who may not sign in may not stay.
@@ -40,7 +40,7 @@ pub fn check(
     };
     if user.filter(open_to).is_none() {
         return Err(OAuthError::invalid_grant(
-            "the person may no longer use this client: ask them to sign in",
+            "The person may no longer use this client: ask them to sign in.",
         ));
     }
     // "The requested scope MUST NOT include any scope not originally granted by the resource owner, and
@@ -48,7 +48,7 @@ pub fn check(
     let asked = request.scope.as_ref().unwrap_or(&record.scope);
     if !asked.iter().all(|scope| record.scope.contains(scope)) {
         return Err(scope::invalid(
-            "a refresh cannot add scopes: ask the person again",
+            "A refresh cannot add scopes: ask the person again.",
         ));
     }
     // The client's registration may have become narrower since.
@@ -58,7 +58,9 @@ pub fn check(
         .cloned()
         .collect();
     if scope.is_empty() {
-        return Err(scope::invalid("the client may have none of the scopes asked for"));
+        return Err(scope::invalid(
+            "The client may have none of the scopes asked for.",
+        ));
     }
     Ok(scope)
 }
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn tok_05_scope_may_shrink_and_never_grow() {
+    fn tok_05_hard_16_scope_may_shrink_and_never_grow() {
         let (user, client) = (user(), authenticated(&client()));
         let ask = |scope: Option<&[&str]>| refresh(scope, Some(&user), &client);
         assert_eq!(ask(None), Ok(strings(&["openid", "profile"])));

@@ -127,7 +127,7 @@ fn jwt_01_the_claims_of_an_id_token() {
 }
 
 #[test]
-fn jwt_04_an_id_token_does_not_pass_as_access_token() {
+fn jwt_04_hard_18_an_id_token_does_not_pass_as_access_token() {
     for access_type in ["at+jwt", "JWT"] {
         let ask = Ask {
             client: client_with(json!({"tokens": {"accessTokenType": access_type}})),
