@@ -52,16 +52,16 @@ fn differ_in_port_only(registered: &str, asked: &str) -> bool {
 
 /// What follows host and port; `None` if what follows the host is neither port nor path nor query.
 fn without_port(rest: &str) -> Option<&str> {
-    let Some(after_colon) = rest.strip_prefix(':') else {
-        return matches!(rest.as_bytes().first(), None | Some(b'/' | b'?')).then_some(rest);
+    let after_host = match rest.strip_prefix(':') {
+        None => rest,
+        Some(port_and_path) => {
+            let end = port_and_path.find(|c: char| !c.is_ascii_digit());
+            let (port, path) = port_and_path.split_at(end.unwrap_or(port_and_path.len()));
+            let good = !port.starts_with('0') && port.parse::<u16>().is_ok();
+            good.then_some(path)?
+        }
     };
-    let end = after_colon
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(after_colon.len());
-    let (port, rest) = after_colon.split_at(end);
-    let good = port.parse::<u16>().is_ok_and(|port| port > 0) && !port.starts_with('0');
-    good.then(|| without_port(rest).filter(|_| !rest.starts_with(':')))
-        .flatten()
+    matches!(after_host.as_bytes().first(), None | Some(b'/' | b'?')).then_some(after_host)
 }
 
 #[cfg(test)]
@@ -138,6 +138,7 @@ mod tests {
                 ":65536/cb",
                 ":99999999999/cb",
                 ":1:2/cb",
+                &":1".repeat(30_000),
                 ":1@evil.example/cb",
                 ":1.evil.example/cb",
                 ".evil.example/cb",
