@@ -6,6 +6,9 @@
 //!
 //! To add a backend: a file in `store/` that implements [`Store`], a line in `config.rs`; it passes
 //! `tests/store_contract.rs` unchanged.
+//!
+//! Durability `replicated` (design.md §3) will be Redis's alone: `redeem_code` and `rotate_refresh` become a
+//! pipeline of their script and `WAIT` on a connection of their own; no acknowledgement is a [`StoreError`].
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -25,6 +28,21 @@ pub type UserKey = [u8; 32];
 pub type ConsentKey = [u8; 32];
 /// What a method returns.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// How long the same attempt at a code gets the same answer, in milliseconds.
+const RETRY_WINDOW: i64 = 10_000;
+/// How many consents are copied into a session.
+const MOST_CONSENTS: usize = 64;
+
+/// Milliseconds since 1970: what the backends count in.
+fn millis(time: Timestamp) -> i64 {
+    time.as_millisecond().max(0)
+}
+
+/// Seconds as milliseconds, at most 300 years: sums with times of day never overflow.
+fn seconds(length: u64) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX).min(10_000_000_000) * 1_000
+}
 
 /// A session to write.
 #[derive(Clone)]

@@ -1,1 +1,386 @@
 //! The store of a single process: everything is gone at exit.
+//!
+//! One mutex, never held across an await. What has ended is removed by the steps that come later, a few
+//! records at each, so that no step is slow.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+
+use self::state::{Code, Family, Item, Refresh, Session, State};
+use super::{
+    Answer, ConsentKey, MOST_CONSENTS, NewCode, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated,
+    Rotation, Store, StoredGrant, StoredSession, UserKey, millis, seconds,
+};
+
+mod state;
+
+/// Records that one step removes at most.
+const SWEEP: usize = 32;
+/// Records that counting removes at most.
+const SWEEP_TO_COUNT: usize = 10_000;
+
+/// State in this process.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+impl MemoryStore {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn step<'a, T>(
+        &'a self,
+        now: Timestamp,
+        act: impl FnOnce(&mut State, i64) -> T + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move {
+            let now = millis(now);
+            // no step can panic halfway
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.sweep(now, SWEEP);
+            Ok(act(&mut state, now))
+        })
+    }
+}
+
+/// `authorize`, and `grant`, which also writes the consent.
+fn visit(
+    state: &mut State,
+    now: i64,
+    tag: LoginTag,
+    cookie: Digest,
+    consent: Option<(ConsentKey, Option<Vec<u8>>)>,
+    code: Option<NewCode>,
+) -> Option<StoredSession> {
+    let session = state
+        .sessions
+        .get_mut(&tag)
+        .filter(|s| s.ends > now && s.cookie == cookie)?;
+    session.touch(now);
+    let consent = consent.and_then(|(key, record)| {
+        if let Some(record) = record {
+            session.consents.insert(key, record);
+        }
+        session.consents.get(&key).cloned()
+    });
+    let found = StoredSession {
+        record: session.record.clone(),
+        consent,
+    };
+    let epoch = session.epoch;
+    if let Some(code) = code {
+        let stop = millis(code.until);
+        let live = Code::Live {
+            stop,
+            epoch,
+            grant: code.record,
+            session: found.record.clone(),
+        };
+        state.codes.entry((tag, code.code)).or_insert(live);
+        state.due.insert((stop, Item::Code(tag, code.code)));
+    }
+    Some(found)
+}
+
+fn redeem(state: &mut State, now: i64, code: Digest, attempt: [u8; 16], opening: Opening) -> Redeemed {
+    let tag = opening.family.tag;
+    let (epoch, grant, session) = match state.codes.get(&(tag, code)) {
+        Some(Code::Taken {
+            stop,
+            retry,
+            family,
+            attempt: taken_by,
+        }) if *stop > now => {
+            let family = *family;
+            if family == opening.family
+                && *taken_by == attempt
+                && now <= *retry
+                && let Some(family) = state.families.get(&family).filter(|f| f.ends() > now)
+            {
+                return Redeemed::Taken(family.stored());
+            }
+            state.families.remove(&family);
+            return Redeemed::Replayed(family);
+        }
+        Some(Code::Live {
+            stop,
+            epoch,
+            grant,
+            session,
+        }) if *stop > now => (*epoch, grant.clone(), session.clone()),
+        _ => return Redeemed::Unknown,
+    };
+    if opening.bound_to_session && state.session(tag, now).is_none_or(|s| s.epoch != epoch) {
+        return Redeemed::Unknown;
+    }
+    let tokens = millis(opening.tokens_until);
+    let refresh = opening.refresh.map(|(absolute, idle)| {
+        let (absolute, idle) = (millis(absolute), seconds(idle));
+        Refresh {
+            absolute,
+            idle,
+            idle_ends: absolute.min(now + idle),
+        }
+    });
+    let retry = now + RETRY_WINDOW;
+    // the last rotation may come just before the absolute end, and its access token lives as long again
+    let last = refresh.as_ref().map_or(0, |r| r.absolute + (tokens - now).max(0));
+    let stop = retry.max(tokens).max(last);
+    let family = Family {
+        grant: StoredGrant { code, grant, session },
+        bound_to: opening.bound_to_session.then_some(epoch),
+        generation: 0,
+        ring_version: opening.ring_version,
+        rotated_at: now,
+        tokens,
+        refresh,
+    };
+    let taken = family.stored();
+    state.due.insert((family.ends(), Item::Family(opening.family)));
+    state.families.insert(opening.family, family);
+    state.due.insert((stop, Item::Code(tag, code)));
+    state.codes.insert(
+        (tag, code),
+        Code::Taken {
+            stop,
+            retry,
+            family: opening.family,
+            attempt,
+        },
+    );
+    Redeemed::Taken(taken)
+}
+
+fn rotate(state: &mut State, now: i64, rotation: Rotation) -> Rotated {
+    let id = rotation.family;
+    let session = state.sessions.get_mut(&id.tag).filter(|s| s.ends > now);
+    let Some(family) = state.families.get_mut(&id).filter(|f| f.refresh_ends() > now) else {
+        return Rotated::Unknown;
+    };
+    if family.bound_to.is_some() && family.bound_to != session.as_ref().map(|s| s.epoch) {
+        state.families.remove(&id);
+        return Rotated::Unknown;
+    }
+    let Some(next) = family
+        .generation
+        .checked_add(1)
+        .filter(|_| rotation.generation <= family.generation)
+    else {
+        return Rotated::Unknown;
+    };
+    if rotation.generation == family.generation {
+        family.tokens = family.tokens.max(millis(rotation.tokens_until));
+        family.generation = next;
+        family.ring_version = rotation.ring_version;
+        family.rotated_at = now;
+        if let Some(refresh) = &mut family.refresh {
+            refresh.idle_ends = refresh.idle_ends.max(refresh.absolute.min(now + refresh.idle));
+        }
+        if let Some(session) = session.filter(|_| family.bound_to.is_some()) {
+            session.touch(now);
+        }
+        return Rotated::Rotated(family.stored());
+    }
+    let current = family.generation == rotation.generation.saturating_add(1);
+    if current && now - family.rotated_at <= seconds(rotation.grace) {
+        family.tokens = family.tokens.max(millis(rotation.tokens_until));
+        return Rotated::Repeated(family.stored(), family.ring_version);
+    }
+    state.families.remove(&id);
+    Rotated::Reused(id)
+}
+
+fn index(state: &mut State, now: i64, user: UserKey, tag: LoginTag, stop: i64, limit: u32) -> Vec<LoginTag> {
+    let logins = &mut state.users.entry(user).or_default().logins;
+    logins.retain(|_, (_, stop)| *stop > now);
+    let stop = logins.get(&tag).map_or(stop, |(_, old)| stop.max(*old));
+    logins.insert(tag, (now, stop));
+    state.due.insert((stop, Item::User(user)));
+    let over = logins.len().saturating_sub(limit as usize);
+    let by_age: BTreeSet<_> = logins
+        .iter()
+        .filter(|(other, _)| **other != tag)
+        .map(|(tag, (entered, _))| (*entered, *tag))
+        .collect();
+    let taken: Vec<_> = by_age.into_iter().take(over).map(|(_, tag)| tag).collect();
+    for tag in &taken {
+        logins.remove(tag);
+    }
+    taken
+}
+
+impl Store for MemoryStore {
+    fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
+        self.step(now, |state, now| {
+            let consents = state.users.get(user).map(|user| &user.consents);
+            let live = consents
+                .into_iter()
+                .flatten()
+                .filter(|(_, (_, stop))| *stop > now);
+            live.map(|(key, (record, _))| (*key, record.clone())).collect()
+        })
+    }
+
+    fn index_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>> {
+        self.step(now, move |state, now| {
+            index(state, now, *user, tag, millis(until), limit)
+        })
+    }
+
+    fn put_session(&self, tag: LoginTag, new: NewSession, now: Timestamp) -> Answer<'_, ()> {
+        self.step(now, move |state, now| {
+            let (stop, idle) = (millis(new.until), seconds(new.idle));
+            let ends = stop.min(now + idle);
+            let epoch = state.session(tag, now).map_or(new.cookie, |old| old.epoch);
+            let consents: HashMap<_, _> = new.consents.into_iter().take(MOST_CONSENTS).collect();
+            let session = Session {
+                cookie: new.cookie,
+                record: new.record,
+                consents,
+                stop,
+                idle,
+                ends,
+                epoch,
+            };
+            state.sessions.insert(tag, session);
+            state.due.insert((ends, Item::Session(tag)));
+        })
+    }
+
+    fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        self.step(now, move |state, now| {
+            state.sessions.remove(&tag).is_some_and(|s| s.ends > now)
+        })
+    }
+
+    fn authorize(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: ConsentKey,
+        code: Option<NewCode>,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        self.step(now, move |state, now| {
+            visit(state, now, tag, cookie, Some((consent, None)), code)
+        })
+    }
+
+    fn remember_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        record: Vec<u8>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        self.step(now, move |state, _| {
+            let stop = millis(until);
+            state
+                .users
+                .entry(*user)
+                .or_default()
+                .consents
+                .insert(consent, (record, stop));
+            state.due.insert((stop, Item::User(*user)));
+        })
+    }
+
+    fn grant(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: Option<(ConsentKey, Vec<u8>)>,
+        code: NewCode,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        let consent = consent.map(|(key, record)| (key, Some(record)));
+        self.step(now, move |state, now| {
+            visit(state, now, tag, cookie, consent, Some(code))
+        })
+    }
+
+    fn redeem_code(
+        &self,
+        code: Digest,
+        attempt: [u8; 16],
+        opening: Opening,
+        now: Timestamp,
+    ) -> Answer<'_, Redeemed> {
+        self.step(now, move |state, now| redeem(state, now, code, attempt, opening))
+    }
+
+    fn rotate_refresh(&self, rotation: Rotation, now: Timestamp) -> Answer<'_, Rotated> {
+        self.step(now, move |state, now| rotate(state, now, rotation))
+    }
+
+    fn revoke_family(&self, family: FamilyId) -> Answer<'_, ()> {
+        self.step(Timestamp::UNIX_EPOCH, move |state, _| {
+            state.families.remove(&family);
+        })
+    }
+
+    fn revoke_token(
+        &self,
+        family: FamilyId,
+        jti: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        self.step(now, move |state, _| {
+            state.revoke(Some(family.tag), jti, millis(until))
+        })
+    }
+
+    fn revoke_detached(&self, jti: Digest, until: Timestamp, now: Timestamp) -> Answer<'_, ()> {
+        self.step(now, move |state, _| state.revoke(None, jti, millis(until)))
+    }
+
+    fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>> {
+        self.step(now, move |state, now| {
+            if state.is_revoked(Some(family.tag), jti, now) {
+                return None;
+            }
+            let session = state.session(family.tag, now).map(|s| s.epoch);
+            let family = state.families.get(&family).filter(|f| f.ends() > now)?;
+            (family.bound_to.is_none() || family.bound_to == session).then(|| family.stored())
+        })
+    }
+
+    fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
+        self.step(now, move |state, now| state.is_revoked(None, jti, now))
+    }
+
+    fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64> {
+        self.step(now, |state, now| {
+            state.sweep(now, SWEEP_TO_COUNT);
+            state.sessions.len() as u64
+        })
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        Box::pin(futures::future::ready(Ok(())))
+    }
+
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
+    fn round_trips(&self) -> u64 {
+        0
+    }
+}

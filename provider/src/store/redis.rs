@@ -1,1 +1,374 @@
 //! The store that pods share: Redis, one script a method.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `s:{<tag>}` | hash | the session: cookie, record, ends, consents |
+//! | `c:{<tag>}:<digest>` | packed | a code, then its tombstone |
+//! | `f:{<tag>}:<seed>` | packed | a family |
+//! | `j:{<tag>}:<digest>` | packed | a revoked access token |
+//! | `uc:{<user>}` | hash | the consents of a user |
+//! | `ui:{<user>}`, `ue:{<user>}`, `uo:{<user>}` | sorted sets, string | the logins of a user by end and by entry; the last ones taken out |
+//! | `j:{<digest>}` | packed | a revoked access token of no login |
+//! | `{sessions}` | sorted set | live sessions by end, to count them |
+//!
+//! Names are base64url. Packed strings and the session's fields are described in `scripts/common.lua`.
+//! To add a step: a script that starts from `common.lua`, a line in `redis/script.rs`, its answer in
+//! `redis/answer.rs`. A script is idempotent, because a dropped connection sends it twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+use redis::{Client, Value};
+use tokio::runtime::Handle;
+
+use self::counter::{Counter, SESSIONS};
+use self::link::Link;
+use self::script::Request;
+use super::{
+    Answer, ConsentKey, MOST_CONSENTS, NewCode, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated,
+    Rotation, Store, StoreError, StoredGrant, StoredSession, UserKey, millis, seconds,
+};
+
+mod answer;
+mod counter;
+mod link;
+mod script;
+
+/// How long a key outlives what it holds, in milliseconds (as in `common.lua`).
+const SLACK: i64 = 60_000;
+
+/// State in Redis.
+pub struct RedisStore {
+    link: Arc<Link>,
+    sessions: Counter,
+    trips: AtomicU64,
+}
+
+impl RedisStore {
+    /// A store at `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. It does not wait for
+    /// Redis: as long as that is away every call fails within a second, and works again afterwards. Must be
+    /// called on a tokio runtime.
+    ///
+    /// # Errors
+    /// When the URL is none; the text does not repeat it.
+    pub fn connect(url: &str) -> Result<Self, StoreError> {
+        let client = Client::open(url).map_err(|_| {
+            StoreError("the URL must be redis:// or rediss://[user:password@]host[:port][/db]".to_owned())
+        })?;
+        let runtime = Handle::try_current().map_err(|error| StoreError(error.to_string()))?;
+        let link = Arc::new(Link::new(client));
+        let sessions = Counter::start(Arc::clone(&link), &runtime);
+        Ok(Self {
+            link,
+            sessions,
+            trips: AtomicU64::new(0),
+        })
+    }
+
+    async fn ask<T>(
+        &self,
+        step: &'static str,
+        request: Request,
+        read: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        let value = self.link.query(&request, &self.trips).await?;
+        read(value).ok_or_else(|| {
+            tracing::error!(step, "Redis gave an answer that makes no sense");
+            StoreError(format!("the answer to {step} makes no sense"))
+        })
+    }
+
+    /// `authorize`, and `grant`, which also writes the consent.
+    async fn visit(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: Option<(ConsentKey, Option<Vec<u8>>)>,
+        code: Option<NewCode>,
+        now: Timestamp,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let now = millis(now);
+        let mut keys = vec![session_key(tag)];
+        keys.extend(code.as_ref().map(|code| code_key(tag, code.code)));
+        let (key, record) =
+            consent.map_or_else(|| (Vec::new(), None), |(key, record)| (key.to_vec(), record));
+        let mut request = script::VISIT
+            .on(keys)
+            .number(now)
+            .bytes(cookie.0)
+            .bytes(key)
+            .bytes(if record.is_some() { "1" } else { "0" })
+            .bytes(record.unwrap_or_default());
+        if let Some(code) = code {
+            request = request.bytes(code.record).number(millis(code.until));
+        }
+        let found = self.ask("visit", request, answer::visit).await?;
+        Ok(found.map(|(session, ends)| {
+            self.sessions.saw(tag, Some(ends), now);
+            session
+        }))
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn session_key(tag: LoginTag) -> String {
+    format!("s:{{{}}}", text(&tag.0))
+}
+
+fn code_key(tag: LoginTag, code: Digest) -> String {
+    format!("c:{{{}}}:{}", text(&tag.0), text(&code.0))
+}
+
+fn family_key(family: FamilyId) -> String {
+    format!("f:{{{}}}:{}", text(&family.tag.0), text(&family.seed))
+}
+
+fn token_key(tag: LoginTag, jti: Digest) -> String {
+    format!("j:{{{}}}:{}", text(&tag.0), text(&jti.0))
+}
+
+fn detached_key(jti: Digest) -> String {
+    format!("j:{{{}}}", text(&jti.0))
+}
+
+fn user_key(kind: &str, user: &UserKey) -> String {
+    format!("{kind}:{{{}}}", text(user))
+}
+
+/// Marks a token as revoked until it ends; one that has ended needs no mark.
+fn revocation(key: &str, until: Timestamp, now: Timestamp) -> Option<Request> {
+    let (until, now) = (millis(until), millis(now));
+    (until > now).then(|| {
+        let set = Request::plain("SET").bytes(key).bytes(answer::revocation(until));
+        set.bytes("PX").number(until - now + SLACK)
+    })
+}
+
+fn okay(value: Value) -> Option<()> {
+    (value == Value::Okay).then_some(())
+}
+
+fn done(value: Value) -> Option<()> {
+    (value == Value::Int(1)).then_some(())
+}
+
+impl Store for RedisStore {
+    fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
+        let request = script::CONSENTS
+            .on(vec![user_key("uc", user)])
+            .number(millis(now));
+        Box::pin(self.ask("consents", request, answer::consents))
+    }
+
+    fn index_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>> {
+        let keys = ["ui", "ue", "uo"].map(|kind| user_key(kind, user)).to_vec();
+        let request = script::INDEX_LOGIN
+            .on(keys)
+            .number(millis(now))
+            .bytes(tag.0)
+            .number(millis(until))
+            .number(limit);
+        Box::pin(self.ask("index_login", request, answer::tags))
+    }
+
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()> {
+        let (now, until, idle) = (millis(now), millis(session.until), seconds(session.idle));
+        let mut request = script::PUT_SESSION
+            .on(vec![session_key(tag)])
+            .number(now)
+            .bytes(session.cookie.0)
+            .bytes(session.record)
+            .number(until)
+            .number(idle)
+            // random, and nobody else's: the first bytes of the first cookie's digest
+            .bytes(&session.cookie.0[..8]);
+        for (key, record) in session.consents.into_iter().take(MOST_CONSENTS) {
+            request = request.bytes(key).bytes(record);
+        }
+        Box::pin(async move {
+            self.ask("put_session", request, done).await?;
+            self.sessions.saw(tag, Some(until.min(now + idle)), now);
+            Ok(())
+        })
+    }
+
+    fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        let now = millis(now);
+        let request = script::END_SESSION.on(vec![session_key(tag)]).number(now);
+        Box::pin(async move {
+            let ended = self.ask("end_session", request, answer::number).await? == 1;
+            self.sessions.saw(tag, None, now);
+            Ok(ended)
+        })
+    }
+
+    fn authorize(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: ConsentKey,
+        code: Option<NewCode>,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        Box::pin(self.visit(tag, cookie, Some((consent, None)), code, now))
+    }
+
+    fn remember_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        record: Vec<u8>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        let request = script::REMEMBER_CONSENT
+            .on(vec![user_key("uc", user)])
+            .number(millis(now))
+            .bytes(consent)
+            .bytes(record)
+            .number(millis(until));
+        Box::pin(self.ask("remember_consent", request, done))
+    }
+
+    fn grant(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: Option<(ConsentKey, Vec<u8>)>,
+        code: NewCode,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        let consent = consent.map(|(key, record)| (key, Some(record)));
+        Box::pin(self.visit(tag, cookie, consent, Some(code), now))
+    }
+
+    fn redeem_code(
+        &self,
+        code: Digest,
+        attempt: [u8; 16],
+        opening: Opening,
+        now: Timestamp,
+    ) -> Answer<'_, Redeemed> {
+        let tag = opening.family.tag;
+        let (absolute, idle) = opening.refresh.map_or_else(
+            || (String::new(), 0),
+            |(absolute, idle)| (millis(absolute).to_string(), seconds(idle)),
+        );
+        let request = script::REDEEM_CODE
+            .on(vec![
+                code_key(tag, code),
+                family_key(opening.family),
+                session_key(tag),
+            ])
+            .number(millis(now))
+            .bytes(attempt)
+            .bytes(code.0)
+            .number(opening.ring_version)
+            .number(millis(opening.tokens_until))
+            .bytes(absolute)
+            .number(idle)
+            .bytes(if opening.bound_to_session { "1" } else { "0" })
+            .number(RETRY_WINDOW);
+        Box::pin(self.ask("redeem_code", request, move |value| {
+            answer::redeemed(value, code, tag)
+        }))
+    }
+
+    fn rotate_refresh(&self, rotation: Rotation, now: Timestamp) -> Answer<'_, Rotated> {
+        let family = rotation.family;
+        let now = millis(now);
+        let request = script::ROTATE_REFRESH
+            .on(vec![family_key(family), session_key(family.tag)])
+            .number(now)
+            .number(rotation.generation)
+            .number(rotation.ring_version)
+            .number(seconds(rotation.grace))
+            .number(millis(rotation.tokens_until));
+        Box::pin(async move {
+            let read = |value| answer::rotated(value, family);
+            let (outcome, touched) = self.ask("rotate_refresh", request, read).await?;
+            if touched.is_some() {
+                self.sessions.saw(family.tag, touched, now);
+            }
+            Ok(outcome)
+        })
+    }
+
+    fn revoke_family(&self, family: FamilyId) -> Answer<'_, ()> {
+        let request = Request::plain("DEL").bytes(family_key(family));
+        Box::pin(self.ask("revoke_family", request, |value| answer::number(value).map(drop)))
+    }
+
+    fn revoke_token(
+        &self,
+        family: FamilyId,
+        jti: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        match revocation(&token_key(family.tag, jti), until, now) {
+            Some(request) => Box::pin(self.ask("revoke_token", request, okay)),
+            None => Box::pin(futures::future::ready(Ok(()))),
+        }
+    }
+
+    fn revoke_detached(&self, jti: Digest, until: Timestamp, now: Timestamp) -> Answer<'_, ()> {
+        match revocation(&detached_key(jti), until, now) {
+            Some(request) => Box::pin(self.ask("revoke_detached", request, okay)),
+            None => Box::pin(futures::future::ready(Ok(()))),
+        }
+    }
+
+    fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>> {
+        let tag = family.tag;
+        let keys = vec![family_key(family), token_key(tag, jti), session_key(tag)];
+        Box::pin(self.ask(
+            "token_state",
+            script::TOKEN_STATE.on(keys).number(millis(now)),
+            answer::state,
+        ))
+    }
+
+    fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
+        let request = Request::plain("GET").bytes(detached_key(jti));
+        let read = move |value| Some(answer::revoked_until(value)? > millis(now));
+        Box::pin(self.ask("detached_revoked", request, read))
+    }
+
+    fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64> {
+        let after = format!("({}", millis(now));
+        let request = Request::plain("ZCOUNT")
+            .bytes(SESSIONS)
+            .bytes(after)
+            .bytes("+inf");
+        let read = |value| u64::try_from(answer::number(value)?).ok();
+        Box::pin(self.ask("active_sessions", request, read))
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        let read = |value| (value == Value::SimpleString("PONG".to_owned())).then_some(());
+        Box::pin(self.ask("ping", Request::plain("PING"), read))
+    }
+
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    fn round_trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+}

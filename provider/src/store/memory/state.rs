@@ -1,0 +1,223 @@
+//! The records, and how they leave. Times are milliseconds since 1970.
+
+use std::collections::{BTreeSet, HashMap};
+
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+
+use crate::store::{ConsentKey, StoredGrant, UserKey};
+
+pub(super) struct Session {
+    pub cookie: Digest,
+    pub record: Vec<u8>,
+    pub consents: HashMap<ConsentKey, Vec<u8>>,
+    /// When it ends whatever happens.
+    pub stop: i64,
+    pub idle: i64,
+    /// When it ends unless it is touched.
+    pub ends: i64,
+    /// Lives on when the session is replaced: families and codes of an ended one have another.
+    pub epoch: Digest,
+}
+
+impl Session {
+    pub fn touch(&mut self, now: i64) {
+        self.ends = self.ends.max(self.stop.min(now + self.idle));
+    }
+}
+
+pub(super) enum Code {
+    Live {
+        stop: i64,
+        epoch: Digest,
+        grant: Vec<u8>,
+        session: Vec<u8>,
+    },
+    /// The tombstone.
+    Taken {
+        stop: i64,
+        retry: i64,
+        family: FamilyId,
+        attempt: [u8; 16],
+    },
+}
+
+impl Code {
+    fn stop(&self) -> i64 {
+        match self {
+            Self::Live { stop, .. } | Self::Taken { stop, .. } => *stop,
+        }
+    }
+}
+
+pub(super) struct Refresh {
+    pub absolute: i64,
+    pub idle: i64,
+    pub idle_ends: i64,
+}
+
+pub(super) struct Family {
+    pub grant: StoredGrant,
+    /// The epoch of its session, if it ends with that.
+    pub bound_to: Option<Digest>,
+    pub generation: u32,
+    pub ring_version: u32,
+    pub rotated_at: i64,
+    /// When the last access token ends.
+    pub tokens: i64,
+    pub refresh: Option<Refresh>,
+}
+
+impl Family {
+    /// Until when its refresh tokens live; 0 without any.
+    pub fn refresh_ends(&self) -> i64 {
+        self.refresh
+            .as_ref()
+            .map_or(0, |refresh| refresh.absolute.min(refresh.idle_ends))
+    }
+
+    pub fn ends(&self) -> i64 {
+        self.tokens.max(self.refresh_ends())
+    }
+
+    pub fn stored(&self) -> StoredGrant {
+        self.grant.clone()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct User {
+    /// The record, and when it ends.
+    pub consents: HashMap<ConsentKey, (Vec<u8>, i64)>,
+    /// When the login was entered, and when it ends.
+    pub logins: HashMap<LoginTag, (i64, i64)>,
+}
+
+/// The name of a record that ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Item {
+    Session(LoginTag),
+    Code(LoginTag, Digest),
+    Family(FamilyId),
+    Revoked(Option<LoginTag>, Digest),
+    User(UserKey),
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub sessions: HashMap<LoginTag, Session>,
+    pub codes: HashMap<(LoginTag, Digest), Code>,
+    pub families: HashMap<FamilyId, Family>,
+    /// Until when access tokens are revoked.
+    pub revoked: HashMap<(Option<LoginTag>, Digest), i64>,
+    pub users: HashMap<UserKey, User>,
+    /// When to look whether a record has ended; one that lives longer by then is entered again.
+    pub due: BTreeSet<(i64, Item)>,
+}
+
+impl State {
+    pub fn session(&self, tag: LoginTag, now: i64) -> Option<&Session> {
+        self.sessions.get(&tag).filter(|session| session.ends > now)
+    }
+
+    pub fn revoke(&mut self, tag: Option<LoginTag>, jti: Digest, until: i64) {
+        self.revoked.insert((tag, jti), until);
+        self.due.insert((until, Item::Revoked(tag, jti)));
+    }
+
+    pub fn is_revoked(&self, tag: Option<LoginTag>, jti: Digest, now: i64) -> bool {
+        self.revoked.get(&(tag, jti)).is_some_and(|until| *until > now)
+    }
+
+    /// Removes what has ended, at most `most` records.
+    pub fn sweep(&mut self, now: i64, most: usize) {
+        for _ in 0..most {
+            if self.due.first().is_none_or(|(due, _)| *due > now) {
+                return;
+            }
+            if let Some((_, item)) = self.due.pop_first() {
+                match self.ends(item, now) {
+                    Some(ends) if ends > now => {
+                        self.due.insert((ends, item));
+                    }
+                    _ => self.remove(item),
+                }
+            }
+        }
+    }
+
+    fn ends(&mut self, item: Item, now: i64) -> Option<i64> {
+        match item {
+            Item::Session(tag) => self.sessions.get(&tag).map(|session| session.ends),
+            Item::Code(tag, code) => self.codes.get(&(tag, code)).map(Code::stop),
+            Item::Family(family) => self.families.get(&family).map(Family::ends),
+            Item::Revoked(tag, jti) => self.revoked.get(&(tag, jti)).copied(),
+            Item::User(key) => {
+                let user = self.users.get_mut(&key)?;
+                user.consents.retain(|_, (_, stop)| *stop > now);
+                user.logins.retain(|_, (_, stop)| *stop > now);
+                let consents = user.consents.values().map(|(_, stop)| *stop);
+                consents.chain(user.logins.values().map(|(_, stop)| *stop)).min()
+            }
+        }
+    }
+
+    fn remove(&mut self, item: Item) {
+        match item {
+            Item::Session(tag) => drop(self.sessions.remove(&tag)),
+            Item::Code(tag, code) => drop(self.codes.remove(&(tag, code))),
+            Item::Family(family) => drop(self.families.remove(&family)),
+            Item::Revoked(tag, jti) => drop(self.revoked.remove(&(tag, jti))),
+            Item::User(key) => drop(self.users.remove(&key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(ends: i64) -> Session {
+        Session {
+            cookie: Digest([0; 32]),
+            record: vec![],
+            consents: HashMap::new(),
+            stop: ends,
+            idle: ends,
+            ends,
+            epoch: Digest([0; 32]),
+        }
+    }
+
+    #[test]
+    fn sweep_removes_the_ended_only_and_in_bounds() {
+        let mut state = State::default();
+        for n in 0..100 {
+            state
+                .sessions
+                .insert(LoginTag([n; 16]), session(10 + i64::from(n)));
+            state.due.insert((10, Item::Session(LoginTag([n; 16]))));
+        }
+        state.sweep(9, 1_000);
+        assert_eq!((state.sessions.len(), state.due.len()), (100, 100));
+        state.sweep(10, 32);
+        assert_eq!(state.sessions.len(), 99, "touched ones are entered again");
+        state.sweep(1_000, 32);
+        assert_eq!(state.sessions.len(), 99 - 32);
+        state.sweep(1_000, 1_000);
+        assert_eq!((state.sessions.len(), state.due.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_user_goes_with_the_last_of_its_records() {
+        let mut state = State::default();
+        let key = [1; 32];
+        let user = state.users.entry(key).or_default();
+        user.consents.insert([2; 32], (vec![], 10));
+        user.logins.insert(LoginTag([3; 16]), (0, 20));
+        state.due.insert((10, Item::User(key)));
+        state.sweep(10, 32);
+        assert!(state.users[&key].consents.is_empty());
+        state.sweep(20, 32);
+        assert!(state.users.is_empty() && state.due.is_empty());
+    }
+}

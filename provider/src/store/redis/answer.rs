@@ -1,0 +1,238 @@
+//! Reads what the scripts return, strictly: `None` is an answer that makes no sense.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+use redis::Value;
+
+use crate::store::{ConsentKey, Redeemed, Rotated, StoredGrant, StoredSession};
+
+/// The members of an array, one after another.
+struct Members(std::vec::IntoIter<Value>);
+
+impl Members {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Array(members) => Some(Self(members.into_iter())),
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<i64> {
+        number(self.0.next()?)
+    }
+
+    fn bytes(&mut self) -> Option<Vec<u8>> {
+        bytes(self.0.next()?)
+    }
+
+    fn grant(&mut self, code: Digest) -> Option<StoredGrant> {
+        Some(StoredGrant {
+            code,
+            grant: self.bytes()?,
+            session: self.bytes()?,
+        })
+    }
+
+    fn family(&mut self) -> Option<StoredGrant> {
+        let code = Digest(self.bytes()?.try_into().ok()?);
+        self.grant(code)
+    }
+
+    /// The whole, if there is no more.
+    fn end<T>(mut self, whole: T) -> Option<T> {
+        self.0.next().is_none().then_some(whole)
+    }
+}
+
+/// An integer.
+pub(super) fn number(value: Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(number),
+        _ => None,
+    }
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// Of `visit`: the session and when it ends, in milliseconds.
+pub(super) fn visit(value: Value) -> Option<Option<(StoredSession, i64)>> {
+    if value == Value::Nil {
+        return Some(None);
+    }
+    let mut members = Members::of(value)?;
+    let record = members.bytes()?;
+    let consent = match members.0.next()? {
+        Value::Nil => None,
+        consent => Some(bytes(consent)?),
+    };
+    let ends = members.number()?;
+    members.end(Some((StoredSession { record, consent }, ends)))
+}
+
+/// Of `redeem_code`.
+pub(super) fn redeemed(value: Value, code: Digest, tag: LoginTag) -> Option<Redeemed> {
+    let mut members = Members::of(value)?;
+    let outcome = match members.number()? {
+        0 => Redeemed::Unknown,
+        1 => Redeemed::Taken(members.grant(code)?),
+        2 => {
+            let seed = BASE64_URL_SAFE_NO_PAD.decode(members.bytes()?).ok()?;
+            Redeemed::Replayed(FamilyId {
+                tag,
+                seed: seed.try_into().ok()?,
+            })
+        }
+        _ => return None,
+    };
+    members.end(outcome)
+}
+
+/// Of `rotate_refresh`: with it, when the session ends that was touched, in milliseconds.
+pub(super) fn rotated(value: Value, family: FamilyId) -> Option<(Rotated, Option<i64>)> {
+    let mut members = Members::of(value)?;
+    let kind = members.number()?;
+    let outcome = match kind {
+        0 => (Rotated::Unknown, None),
+        3 => (Rotated::Reused(family), None),
+        1 | 2 => {
+            let grant = members.family()?;
+            let ring_version = u32::try_from(members.number()?).ok()?;
+            let ends = members.number()?;
+            if kind == 1 {
+                (Rotated::Rotated(grant), (ends > 0).then_some(ends))
+            } else {
+                (Rotated::Repeated(grant, ring_version), None)
+            }
+        }
+        _ => return None,
+    };
+    members.end(outcome)
+}
+
+/// Of `token_state`.
+pub(super) fn state(value: Value) -> Option<Option<StoredGrant>> {
+    if value == Value::Nil {
+        return Some(None);
+    }
+    let mut members = Members::of(value)?;
+    let grant = members.family()?;
+    members.end(Some(grant))
+}
+
+/// Of `consents`.
+pub(super) fn consents(value: Value) -> Option<Vec<(ConsentKey, Vec<u8>)>> {
+    let mut members = Members::of(value)?;
+    let mut consents = Vec::new();
+    while let Some(key) = members.0.next() {
+        consents.push((bytes(key)?.try_into().ok()?, members.bytes()?));
+    }
+    Some(consents)
+}
+
+/// Of `index_login`.
+pub(super) fn tags(value: Value) -> Option<Vec<LoginTag>> {
+    Members::of(value)?
+        .0
+        .map(|tag| Some(LoginTag(bytes(tag)?.try_into().ok()?)))
+        .collect()
+}
+
+/// Until when a token is revoked, in milliseconds: a version and a number, as the scripts pack them.
+pub(super) fn revocation(until: i64) -> [u8; 9] {
+    let mut packed = [1; 9];
+    packed[1..].copy_from_slice(&until.to_be_bytes());
+    packed
+}
+
+/// Reads a [`revocation`]; 0 if there is none.
+pub(super) fn revoked_until(value: Value) -> Option<i64> {
+    if value == Value::Nil {
+        return Some(0);
+    }
+    match bytes(value)?.split_first_chunk::<1>()? {
+        ([1], until) => Some(i64::from_be_bytes(until.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(bytes: &[u8]) -> Value {
+        Value::BulkString(bytes.to_vec())
+    }
+
+    const TAG: LoginTag = LoginTag([7; 16]);
+    const CODE: Digest = Digest([8; 32]);
+
+    #[test]
+    fn answers_of_the_right_shape_are_read() {
+        let taken = redeemed(
+            Value::Array(vec![Value::Int(1), bulk(b"g"), bulk(b"s")]),
+            CODE,
+            TAG,
+        );
+        let grant = StoredGrant {
+            code: CODE,
+            grant: b"g".to_vec(),
+            session: b"s".to_vec(),
+        };
+        assert!(taken == Some(Redeemed::Taken(grant)));
+        let name = BASE64_URL_SAFE_NO_PAD.encode([9; 16]);
+        let replayed = redeemed(
+            Value::Array(vec![Value::Int(2), bulk(name.as_bytes())]),
+            CODE,
+            TAG,
+        );
+        assert!(
+            replayed
+                == Some(Redeemed::Replayed(FamilyId {
+                    tag: TAG,
+                    seed: [9; 16]
+                }))
+        );
+        assert!(visit(Value::Nil) == Some(None));
+        assert_eq!(revoked_until(bulk(&revocation(1_234))), Some(1_234));
+        assert_eq!(revoked_until(Value::Nil), Some(0));
+    }
+
+    #[test]
+    fn answers_of_a_wrong_shape_are_no_answers() {
+        for value in [
+            Value::Nil,
+            Value::Okay,
+            Value::Int(1),
+            Value::Array(vec![]),
+            Value::Array(vec![Value::Int(4)]),
+            Value::Array(vec![Value::Int(1), bulk(b"g")]),
+            Value::Array(vec![Value::Int(1), bulk(b"g"), bulk(b"s"), bulk(b"more")]),
+            Value::Array(vec![Value::Int(2), bulk(b"not base64url!")]),
+            Value::Array(vec![bulk(b"1"), bulk(b"g"), bulk(b"s")]),
+        ] {
+            assert!(redeemed(value.clone(), CODE, TAG).is_none());
+            assert!(
+                rotated(
+                    value,
+                    FamilyId {
+                        tag: TAG,
+                        seed: [0; 16]
+                    }
+                )
+                .is_none()
+            );
+        }
+        assert!(state(Value::Array(vec![bulk(b"short"), bulk(b"g"), bulk(b"s")])).is_none());
+        assert!(tags(Value::Array(vec![bulk(b"short")])).is_none());
+        assert!(consents(Value::Array(vec![bulk(&[0; 32])])).is_none());
+        assert!(revoked_until(bulk(b"")).is_none());
+        assert!(revoked_until(bulk(&[2; 9])).is_none());
+        assert!(visit(Value::Array(vec![bulk(b"r"), Value::Int(1), Value::Int(1)])).is_none());
+    }
+}

@@ -1,0 +1,874 @@
+//! The rules. `now` is a parameter: nothing here waits.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oidc_protocol::handle::{FamilyId, LoginTag};
+use oidc_provider::store::{NewCode, NewSession, Redeemed, Rotated, Rotation, Store, StoredSession, UserKey};
+
+use crate::support::*;
+
+type AnyStore = Arc<dyn Store>;
+
+pub async fn i1_code_is_taken_once_and_a_replay_revokes(store: AnyStore) {
+    let login = log_in(&store).await;
+    let family = login.open(&store, opening(login.tag)).await;
+    assert!(is_active(&store, family, at(1)).await);
+    for _ in 0..2 {
+        let again = store
+            .redeem_code(login.code, random(), opening(login.tag), at(2))
+            .await
+            .unwrap();
+        assert!(again == Redeemed::Replayed(family));
+        assert!(!is_active(&store, family, at(2)).await);
+        assert!(rotate(&store, family, 0, at(2)).await == Rotated::Unknown);
+    }
+}
+
+pub async fn i1_of_a_thousand_redemptions_one_wins(store: AnyStore) {
+    let login = log_in(&store).await;
+    let tasks = (0..1_000).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let opening = opening(login.tag);
+            (
+                opening.family,
+                store
+                    .redeem_code(login.code, random(), opening, at(1))
+                    .await
+                    .unwrap(),
+            )
+        })
+    });
+    let mut winners = HashSet::new();
+    let mut replayed = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            (family, Redeemed::Taken(grant)) => {
+                assert!(grant == login.grant());
+                winners.insert(family);
+            }
+            (_, Redeemed::Replayed(family)) => replayed.push(family),
+            (_, Redeemed::Unknown) => panic!("a taken code is not unknown"),
+        }
+    }
+    assert_eq!((winners.len(), replayed.len()), (1, 999));
+    assert!(replayed.iter().all(|family| winners.contains(family)));
+    assert!(!is_active(&store, replayed[0], at(1)).await);
+}
+
+pub async fn i1_same_attempt_gets_the_same_answer_for_ten_seconds(store: AnyStore) {
+    let login = log_in(&store).await;
+    let (opening, attempt) = (opening(login.tag), random());
+    for now in [ms(1_000), ms(1_000), ms(11_000)] {
+        let answer = store
+            .redeem_code(login.code, attempt, opening, now)
+            .await
+            .unwrap();
+        assert!(answer == Redeemed::Taken(login.grant()));
+        assert!(is_active(&store, opening.family, now).await);
+    }
+    let late = store
+        .redeem_code(login.code, attempt, opening, ms(11_001))
+        .await
+        .unwrap();
+    assert!(late == Redeemed::Replayed(opening.family));
+    assert!(!is_active(&store, opening.family, ms(11_001)).await);
+}
+
+pub async fn i1_same_attempt_after_a_replay_is_a_replay(store: AnyStore) {
+    let login = log_in(&store).await;
+    let (first, attempt) = (opening(login.tag), random());
+    store
+        .redeem_code(login.code, attempt, first, at(1))
+        .await
+        .unwrap();
+    store
+        .redeem_code(login.code, random(), opening(login.tag), at(2))
+        .await
+        .unwrap();
+    let again = store
+        .redeem_code(login.code, attempt, first, at(2))
+        .await
+        .unwrap();
+    assert!(again == Redeemed::Replayed(first.family));
+    assert!(!is_active(&store, first.family, at(2)).await);
+}
+
+pub async fn i1_same_attempt_with_another_family_is_a_replay(store: AnyStore) {
+    let login = log_in(&store).await;
+    let (first, second, attempt) = (opening(login.tag), opening(login.tag), random());
+    store
+        .redeem_code(login.code, attempt, first, at(1))
+        .await
+        .unwrap();
+    let again = store
+        .redeem_code(login.code, attempt, second, at(1))
+        .await
+        .unwrap();
+    assert!(again == Redeemed::Replayed(first.family));
+    assert!(!is_active(&store, second.family, at(1)).await);
+}
+
+pub async fn i1_expired_code_is_unknown(store: AnyStore) {
+    let (late, last) = (log_in(&store).await, log_in(&store).await);
+    let taken = store
+        .redeem_code(last.code, random(), opening(last.tag), ms(59_999))
+        .await
+        .unwrap();
+    assert!(taken == Redeemed::Taken(last.grant()));
+    let unknown = store
+        .redeem_code(late.code, random(), opening(late.tag), ms(60_000))
+        .await
+        .unwrap();
+    assert!(unknown == Redeemed::Unknown);
+}
+
+pub async fn i1_code_of_another_login_is_unknown(store: AnyStore) {
+    let (login, other) = (log_in(&store).await, log_in(&store).await);
+    let unknown = store
+        .redeem_code(login.code, random(), opening(other.tag), at(1))
+        .await
+        .unwrap();
+    assert!(unknown == Redeemed::Unknown);
+    let unknown = store
+        .redeem_code(digest(), random(), opening(login.tag), at(1))
+        .await
+        .unwrap();
+    assert!(unknown == Redeemed::Unknown);
+    login.open(&store, opening(login.tag)).await;
+}
+
+pub async fn i1_replay_is_noticed_as_long_as_the_family_could_live(store: AnyStore) {
+    let login = log_in(&store).await;
+    let mut terms = opening(login.tag);
+    terms.refresh = None;
+    let family = login.open(&store, terms).await;
+    let last = store
+        .redeem_code(login.code, random(), opening(login.tag), ms(299_999))
+        .await
+        .unwrap();
+    assert!(last == Redeemed::Replayed(family));
+    let over = store
+        .redeem_code(login.code, random(), opening(login.tag), ms(300_000))
+        .await
+        .unwrap();
+    assert!(over == Redeemed::Unknown);
+
+    // refresh tokens end at 10 000 s; the access token of the last rotation lives 300 s more
+    let login = log_in(&store).await;
+    let mut terms = opening(login.tag);
+    terms.refresh = Some((at(10_000), 10_000));
+    terms.bound_to_session = false;
+    let family = login.open(&store, terms).await;
+    assert!(matches!(
+        rotate(&store, family, 0, at(9_990)).await,
+        Rotated::Rotated(_)
+    ));
+    assert!(is_active(&store, family, at(10_280)).await);
+    let last = store
+        .redeem_code(login.code, random(), opening(login.tag), at(10_280))
+        .await
+        .unwrap();
+    assert!(last == Redeemed::Replayed(family));
+    assert!(!is_active(&store, family, at(10_280)).await);
+    let over = store
+        .redeem_code(login.code, random(), opening(login.tag), at(10_300))
+        .await
+        .unwrap();
+    assert!(over == Redeemed::Unknown);
+}
+
+pub async fn i1_writing_a_taken_code_again_changes_nothing(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    store
+        .authorize(login.tag, login.cookie, random(), Some(code(login.code)), at(2))
+        .await
+        .unwrap();
+    let again = store
+        .redeem_code(login.code, random(), opening(login.tag), at(2))
+        .await
+        .unwrap();
+    assert!(again == Redeemed::Replayed(family));
+}
+
+pub async fn i1_bound_code_needs_its_session(store: AnyStore) {
+    // ended
+    let login = log_in(&store).await;
+    store.end_session(login.tag, at(1)).await.unwrap();
+    let unknown = store
+        .redeem_code(login.code, random(), opening(login.tag), at(1))
+        .await
+        .unwrap();
+    assert!(unknown == Redeemed::Unknown);
+    // a session that comes after the ended one is another
+    store
+        .put_session(login.tag, session(digest()), at(1))
+        .await
+        .unwrap();
+    let unknown = store
+        .redeem_code(login.code, random(), opening(login.tag), at(1))
+        .await
+        .unwrap();
+    assert!(unknown == Redeemed::Unknown);
+    // not bound: the code was good and stays so
+    let mut unbound = opening(login.tag);
+    unbound.bound_to_session = false;
+    login.open(&store, unbound).await;
+    // the same person signed in again
+    let login = log_in(&store).await;
+    store
+        .put_session(login.tag, session(digest()), at(1))
+        .await
+        .unwrap();
+    login.open(&store, opening(login.tag)).await;
+}
+
+pub async fn i1_revoked_family_stays_revoked(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    store.revoke_family(family).await.unwrap();
+    store.revoke_family(family).await.unwrap();
+    assert!(!is_active(&store, family, at(2)).await);
+    assert!(rotate(&store, family, 0, at(2)).await == Rotated::Unknown);
+    let again = store
+        .redeem_code(login.code, random(), opening(login.tag), at(2))
+        .await
+        .unwrap();
+    assert!(again == Redeemed::Replayed(family));
+}
+
+pub async fn i2_equal_generation_rotates(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    for generation in 0..5 {
+        let answer = rotate(&store, family, generation, at(2)).await;
+        assert!(answer == Rotated::Rotated(login.grant()));
+    }
+    let absent = FamilyId {
+        seed: random(),
+        ..family
+    };
+    assert!(rotate(&store, absent, 0, at(2)).await == Rotated::Unknown);
+}
+
+pub async fn i2_two_refreshes_at_once_agree(store: AnyStore) {
+    for _ in 0..20 {
+        race(&store, 2).await;
+    }
+}
+
+pub async fn i2_many_refreshes_at_once_agree(store: AnyStore) {
+    race(&store, 200).await;
+}
+
+/// All present the same token, each under a ring version of its own: one rotates, and the others are told
+/// the ring version of its successor.
+async fn race(store: &AnyStore, count: u32) {
+    let (login, family) = family(store).await;
+    let tasks = (0..count).map(|n| {
+        let store = Arc::clone(store);
+        let rotation = Rotation {
+            family,
+            generation: 0,
+            ring_version: 100 + n,
+            grace: 10,
+            tokens_until: at(400),
+        };
+        tokio::spawn(async move { (100 + n, store.rotate_refresh(rotation, at(2)).await.unwrap()) })
+    });
+    let (mut rotated, mut repeated) = (Vec::new(), Vec::new());
+    for task in tasks.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            (version, Rotated::Rotated(grant)) if grant == login.grant() => rotated.push(version),
+            (_, Rotated::Repeated(grant, version)) if grant == login.grant() => repeated.push(version),
+            _ => panic!("neither rotated nor repeated"),
+        }
+    }
+    assert_eq!((rotated.len(), repeated.len() + 1), (1, count as usize));
+    assert!(repeated.iter().all(|version| *version == rotated[0]));
+    assert!(matches!(
+        rotate(store, family, 1, at(3)).await,
+        Rotated::Rotated(_)
+    ));
+}
+
+pub async fn i2_repetition_within_grace_gets_the_same_successor(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    let turn = |generation, ring_version| Rotation {
+        family,
+        generation,
+        ring_version,
+        grace: 10,
+        tokens_until: at(3_000),
+    };
+    let first = store.rotate_refresh(turn(0, 8), ms(2_000)).await.unwrap();
+    assert!(first == Rotated::Rotated(login.grant()));
+    for now in [ms(2_000), ms(12_000)] {
+        let again = store.rotate_refresh(turn(0, 9), now).await.unwrap();
+        assert!(again == Rotated::Repeated(login.grant(), 8));
+    }
+    // the repeated answer carries a fresh access token
+    assert!(is_active(&store, family, ms(2_999_999)).await);
+    let next = store.rotate_refresh(turn(1, 9), ms(12_000)).await.unwrap();
+    assert!(next == Rotated::Rotated(login.grant()));
+    // a repetition does not prolong the grace, and the ring version is the successor's
+    let again = store.rotate_refresh(turn(1, 10), ms(12_000)).await.unwrap();
+    assert!(again == Rotated::Repeated(login.grant(), 9));
+}
+
+pub async fn i2_repetition_after_grace_revokes(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    rotate(&store, family, 0, ms(2_000)).await;
+    assert!(rotate(&store, family, 0, ms(12_000)).await == Rotated::Repeated(login.grant(), 8));
+    assert!(rotate(&store, family, 0, ms(12_001)).await == Rotated::Reused(family));
+    assert!(rotate(&store, family, 1, ms(12_001)).await == Rotated::Unknown);
+    assert!(!is_active(&store, family, ms(12_001)).await);
+}
+
+pub async fn i2_older_generation_revokes_at_once(store: AnyStore) {
+    let (_, family) = family(&store).await;
+    rotate(&store, family, 0, at(2)).await;
+    rotate(&store, family, 1, at(2)).await;
+    // its successor was used, so there is no grace
+    assert!(rotate(&store, family, 0, at(2)).await == Rotated::Reused(family));
+    assert!(rotate(&store, family, 2, at(2)).await == Rotated::Unknown);
+    assert!(!is_active(&store, family, at(2)).await);
+}
+
+pub async fn i2_newer_generation_is_unknown_and_revokes_nothing(store: AnyStore) {
+    let (_, family) = family(&store).await;
+    for generation in [1, 2, u32::MAX] {
+        assert!(rotate(&store, family, generation, at(2)).await == Rotated::Unknown);
+    }
+    assert!(matches!(
+        rotate(&store, family, 0, at(2)).await,
+        Rotated::Rotated(_)
+    ));
+}
+
+pub async fn i2_family_without_refresh_is_unknown(store: AnyStore) {
+    let login = log_in(&store).await;
+    let mut terms = opening(login.tag);
+    terms.refresh = None;
+    let family = login.open(&store, terms).await;
+    assert!(rotate(&store, family, 0, at(2)).await == Rotated::Unknown);
+    assert!(is_active(&store, family, ms(299_999)).await);
+    assert!(!is_active(&store, family, ms(300_000)).await);
+}
+
+pub async fn i2_use_renews_the_idle_end_up_to_the_absolute_end(store: AnyStore) {
+    let terms = |tag| {
+        let mut terms = opening(tag);
+        terms.bound_to_session = false;
+        terms
+    };
+    // opened at 1 s, idle 1 000 s
+    let login = log_in(&store).await;
+    let unused = login.open(&store, terms(login.tag)).await;
+    assert!(rotate(&store, unused, 0, ms(1_001_000)).await == Rotated::Unknown);
+    let login = log_in(&store).await;
+    let used = login.open(&store, terms(login.tag)).await;
+    for (generation, now) in (0..).zip((1..=9).map(|n| ms(n * 999_999 + 1_000))) {
+        assert!(matches!(
+            rotate(&store, used, generation, now).await,
+            Rotated::Rotated(_)
+        ));
+    }
+    assert!(matches!(
+        rotate(&store, used, 9, ms(9_999_999)).await,
+        Rotated::Rotated(_)
+    ));
+    assert!(rotate(&store, used, 10, ms(10_000_000)).await == Rotated::Unknown);
+    // what has ended is not reuse either, and the last access token lives on
+    assert!(rotate(&store, used, 0, ms(10_000_000)).await == Rotated::Unknown);
+    assert!(is_active(&store, used, ms(10_000_000)).await);
+}
+
+pub async fn i2_bound_family_ends_with_its_session(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    assert!(store.end_session(login.tag, at(2)).await.unwrap());
+    assert!(!is_active(&store, family, at(2)).await);
+    assert!(rotate(&store, family, 0, at(2)).await == Rotated::Unknown);
+    // by time: the session ends at 3 600 s if nobody touches it
+    let login = log_in(&store).await;
+    let mut terms = opening(login.tag);
+    terms.refresh = Some((at(10_000), 10_000));
+    terms.tokens_until = at(10_000);
+    let family = login.open(&store, terms).await;
+    assert!(is_active(&store, family, ms(3_599_999)).await);
+    assert!(!is_active(&store, family, ms(3_600_000)).await);
+    assert!(rotate(&store, family, 0, ms(3_600_000)).await == Rotated::Unknown);
+}
+
+pub async fn i2_bound_family_survives_a_new_cookie_but_not_a_new_session(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    store
+        .put_session(login.tag, session(digest()), at(2))
+        .await
+        .unwrap();
+    assert!(matches!(
+        rotate(&store, family, 0, at(2)).await,
+        Rotated::Rotated(_)
+    ));
+    store
+        .put_session(login.tag, session(digest()), at(2))
+        .await
+        .unwrap();
+    assert!(is_active(&store, family, at(2)).await);
+    store.end_session(login.tag, at(3)).await.unwrap();
+    store
+        .put_session(login.tag, session(digest()), at(3))
+        .await
+        .unwrap();
+    assert!(!is_active(&store, family, at(3)).await);
+    assert!(rotate(&store, family, 1, at(3)).await == Rotated::Unknown);
+}
+
+pub async fn i2_unbound_family_outlives_its_session(store: AnyStore) {
+    let login = log_in(&store).await;
+    let mut terms = opening(login.tag);
+    terms.bound_to_session = false;
+    let family = login.open(&store, terms).await;
+    store.end_session(login.tag, at(2)).await.unwrap();
+    assert!(is_active(&store, family, at(2)).await);
+    assert!(matches!(
+        rotate(&store, family, 0, at(2)).await,
+        Rotated::Rotated(_)
+    ));
+}
+
+pub async fn i2_rotation_touches_the_session_of_a_bound_family_only(store: AnyStore) {
+    for bound in [true, false] {
+        let login = log_in(&store).await;
+        let mut terms = opening(login.tag);
+        (terms.refresh, terms.bound_to_session) = (Some((at(10_000), 10_000)), bound);
+        let family = login.open(&store, terms).await;
+        assert!(matches!(
+            rotate(&store, family, 0, at(3_000)).await,
+            Rotated::Rotated(_)
+        ));
+        let read = store
+            .authorize(login.tag, login.cookie, random(), None, ms(6_599_999))
+            .await
+            .unwrap();
+        assert_eq!(read.is_some(), bound);
+    }
+}
+
+pub async fn family_lives_until_the_last_access_token_ends(store: AnyStore) {
+    let login = log_in(&store).await;
+    let mut terms = opening(login.tag);
+    terms.refresh = Some((at(100), 100));
+    let family = login.open(&store, terms).await;
+    let state = store.token_state(family, digest(), ms(299_999)).await.unwrap();
+    assert!(state == Some(login.grant()));
+    assert!(!is_active(&store, family, ms(300_000)).await);
+
+    let login = log_in(&store).await;
+    let family = login.open(&store, terms_of(&login)).await;
+    // a rotation with a shorter access token takes nothing from an earlier one
+    let short = Rotation {
+        family,
+        generation: 0,
+        ring_version: 8,
+        grace: 10,
+        tokens_until: at(5),
+    };
+    store.rotate_refresh(short, at(2)).await.unwrap();
+    assert!(is_active(&store, family, ms(299_999)).await);
+}
+
+fn terms_of(login: &Login) -> oidc_provider::store::Opening {
+    let mut terms = opening(login.tag);
+    terms.refresh = Some((at(100), 100));
+    terms
+}
+
+pub async fn session_is_read_with_its_cookie_only(store: AnyStore) {
+    let login = log_in(&store).await;
+    let read = |tag, cookie| store.authorize(tag, cookie, random(), None, at(1));
+    assert!(read(login.tag, login.cookie).await.unwrap().is_some());
+    assert!(read(login.tag, digest()).await.unwrap().is_none());
+    assert!(read(LoginTag(random()), login.cookie).await.unwrap().is_none());
+    let cookie = digest();
+    store
+        .put_session(login.tag, session(cookie), at(1))
+        .await
+        .unwrap();
+    assert!(
+        read(login.tag, login.cookie).await.unwrap().is_none(),
+        "the old cookie is over"
+    );
+    assert!(read(login.tag, cookie).await.unwrap().is_some());
+}
+
+pub async fn session_ends_by_idle_and_by_absolute_time(store: AnyStore) {
+    let login = log_in(&store).await;
+    let read = |now| store.authorize(login.tag, login.cookie, random(), None, now);
+    assert!(read(ms(3_599_999)).await.unwrap().is_some());
+    assert!(read(ms(7_199_998)).await.unwrap().is_some());
+    // a clock that is behind takes nothing away
+    assert!(read(at(3_600)).await.unwrap().is_some());
+    assert!(read(ms(10_799_997)).await.unwrap().is_some());
+    for hours in 3..10 {
+        assert!(read(ms(hours * 3_599_999)).await.unwrap().is_some(), "{hours}");
+    }
+    assert!(read(ms(35_999_990)).await.unwrap().is_some());
+    assert!(read(ms(35_999_999)).await.unwrap().is_some());
+    assert!(read(at(36_000)).await.unwrap().is_none(), "absolute end");
+    let login = log_in(&store).await;
+    let late = store
+        .authorize(login.tag, login.cookie, random(), None, ms(3_600_000))
+        .await
+        .unwrap();
+    assert!(late.is_none(), "idle end");
+}
+
+pub async fn session_is_ended_once(store: AnyStore) {
+    let login = log_in(&store).await;
+    assert!(store.end_session(login.tag, at(1)).await.unwrap());
+    assert!(!store.end_session(login.tag, at(1)).await.unwrap());
+    assert!(
+        store
+            .authorize(login.tag, login.cookie, random(), None, at(1))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let login = log_in(&store).await;
+    assert!(
+        !store.end_session(login.tag, at(3_600)).await.unwrap(),
+        "it had ended by itself"
+    );
+}
+
+pub async fn session_copies_consents_and_forgets_them_when_replaced(store: AnyStore) {
+    let (tag, cookie) = (LoginTag(random()), digest());
+    let (known, unknown) = (random(), random());
+    let new = NewSession {
+        consents: vec![(known, b"consent".to_vec())],
+        ..session(cookie)
+    };
+    store.put_session(tag, new, at(0)).await.unwrap();
+    let read = store
+        .authorize(tag, cookie, known, None, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(read.consent.as_deref() == Some(b"consent"));
+    let read = store
+        .authorize(tag, cookie, unknown, None, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(read.consent.is_none());
+    store.put_session(tag, session(cookie), at(1)).await.unwrap();
+    let read = store
+        .authorize(tag, cookie, known, None, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(read.consent.is_none());
+}
+
+pub async fn code_is_not_stored_without_a_session(store: AnyStore) {
+    let login = log_in(&store).await;
+    let second = digest();
+    let read = store
+        .authorize(login.tag, digest(), random(), Some(code(second)), at(1))
+        .await
+        .unwrap();
+    assert!(read.is_none());
+    let mut terms = opening(login.tag);
+    terms.bound_to_session = false;
+    let unknown = store.redeem_code(second, random(), terms, at(1)).await.unwrap();
+    assert!(unknown == Redeemed::Unknown);
+}
+
+pub async fn code_keeps_the_session_as_it_was(store: AnyStore) {
+    let login = log_in(&store).await;
+    let cookie = digest();
+    let newer = NewSession {
+        record: b"newer".to_vec(),
+        ..session(cookie)
+    };
+    store.put_session(login.tag, newer, at(1)).await.unwrap();
+    let family = login.open(&store, opening(login.tag)).await;
+    let state = store.token_state(family, digest(), at(1)).await.unwrap();
+    assert!(state == Some(login.grant()));
+    let second = digest();
+    let read = store
+        .authorize(login.tag, cookie, random(), Some(code(second)), at(1))
+        .await
+        .unwrap();
+    assert!(read.is_some_and(|read| read.record == b"newer"));
+    match store
+        .redeem_code(second, random(), opening(login.tag), at(1))
+        .await
+        .unwrap()
+    {
+        Redeemed::Taken(grant) => assert!(grant.session == b"newer"),
+        _ => panic!("not taken"),
+    }
+}
+
+pub async fn grant_keeps_the_consent_and_stores_the_code(store: AnyStore) {
+    let login = log_in(&store).await;
+    let (consent, first, second) = (random(), digest(), digest());
+    let given = Some((consent, b"consent".to_vec()));
+    let read = store
+        .grant(login.tag, login.cookie, given, code(first), at(1))
+        .await
+        .unwrap();
+    let expected = StoredSession {
+        record: SESSION.to_vec(),
+        consent: Some(b"consent".to_vec()),
+    };
+    assert!(read == Some(expected));
+    let read = store
+        .authorize(login.tag, login.cookie, consent, None, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(read.consent.as_deref() == Some(b"consent"));
+    let read = store
+        .grant(login.tag, login.cookie, None, code(second), at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(read.consent.is_none());
+    for code in [first, second] {
+        let taken = store
+            .redeem_code(code, random(), opening(login.tag), at(1))
+            .await
+            .unwrap();
+        assert!(matches!(taken, Redeemed::Taken(_)));
+    }
+}
+
+pub async fn grant_without_a_session_stores_nothing(store: AnyStore) {
+    let login = log_in(&store).await;
+    let (consent, second) = (random(), digest());
+    let given = Some((consent, b"consent".to_vec()));
+    let read = store
+        .grant(login.tag, digest(), given, code(second), at(1))
+        .await
+        .unwrap();
+    assert!(read.is_none());
+    let read = store
+        .authorize(login.tag, login.cookie, consent, None, at(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(read.consent.is_none());
+    let unknown = store
+        .redeem_code(second, random(), opening(login.tag), at(1))
+        .await
+        .unwrap();
+    assert!(unknown == Redeemed::Unknown);
+}
+
+pub async fn consents_are_remembered_per_user_until_they_end(store: AnyStore) {
+    let (user, other): (UserKey, UserKey) = (random(), random());
+    let (first, second) = (random(), random());
+    assert!(store.consents(&user, at(0)).await.unwrap().is_empty());
+    store
+        .remember_consent(&user, first, b"one".to_vec(), at(100), at(0))
+        .await
+        .unwrap();
+    store
+        .remember_consent(&user, second, b"two".to_vec(), at(50), at(0))
+        .await
+        .unwrap();
+    let mut all = store.consents(&user, at(1)).await.unwrap();
+    all.sort();
+    let mut expected = vec![(first, b"one".to_vec()), (second, b"two".to_vec())];
+    expected.sort();
+    assert!(all == expected);
+    assert!(store.consents(&other, at(1)).await.unwrap().is_empty());
+    assert!(store.consents(&user, at(50)).await.unwrap() == [(first, b"one".to_vec())]);
+    store
+        .remember_consent(&user, first, b"three".to_vec(), at(200), at(50))
+        .await
+        .unwrap();
+    assert!(store.consents(&user, ms(199_999)).await.unwrap() == [(first, b"three".to_vec())]);
+    assert!(store.consents(&user, at(200)).await.unwrap().is_empty());
+}
+
+pub async fn index_returns_the_oldest_beyond_the_limit(store: AnyStore) {
+    let (user, other): (UserKey, UserKey) = (random(), random());
+    let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
+    let enter = |n: usize, limit, now| store.index_login(&user, tags[n], at(1_000 - now), limit, at(now));
+    assert!(enter(0, 2, 1).await.unwrap().is_empty());
+    assert!(enter(1, 2, 2).await.unwrap().is_empty());
+    assert!(
+        store
+            .index_login(&other, tags[3], at(1_000), 2, at(2))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // the newest ends first, and is not the oldest for that
+    assert_eq!(enter(2, 2, 3).await.unwrap(), [tags[0]]);
+    assert_eq!(enter(3, 2, 4).await.unwrap(), [tags[1]]);
+    // out is out
+    assert_eq!(enter(0, 3, 5).await.unwrap(), []);
+    // a lower limit later
+    assert_eq!(enter(1, 1, 6).await.unwrap(), [tags[2], tags[3], tags[0]]);
+}
+
+pub async fn index_counts_a_login_once_and_forgets_ended_ones(store: AnyStore) {
+    let user: UserKey = random();
+    let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
+    let enter = |n: usize, until, now| store.index_login(&user, tags[n], at(until), 2, at(now));
+    assert!(enter(0, 1_000, 1).await.unwrap().is_empty());
+    assert!(enter(1, 100, 2).await.unwrap().is_empty());
+    // signing in again: still two, and now the younger one; its end is never brought forward
+    assert!(enter(0, 50, 3).await.unwrap().is_empty());
+    assert_eq!(enter(2, 200, 99).await.unwrap(), [tags[1]]);
+    assert!(enter(0, 1_000, 100).await.unwrap().is_empty());
+    // 2 has ended at 200
+    assert!(enter(3, 1_000, 200).await.unwrap().is_empty());
+    assert_eq!(enter(1, 1_000, 201).await.unwrap(), [tags[0]]);
+}
+
+pub async fn index_never_returns_the_login_that_enters(store: AnyStore) {
+    let user: UserKey = random();
+    let (first, second) = (LoginTag(random()), LoginTag(random()));
+    assert!(
+        store
+            .index_login(&user, first, at(1_000), 1, at(10))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // a pod whose clock is behind
+    assert_eq!(
+        store
+            .index_login(&user, second, at(1_000), 1, at(5))
+            .await
+            .unwrap(),
+        [first]
+    );
+    assert_eq!(
+        store
+            .index_login(&user, first, at(1_000), 0, at(5))
+            .await
+            .unwrap(),
+        [second]
+    );
+}
+
+pub async fn revoked_token_is_inactive_and_its_siblings_live(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    let (revoked, other) = (digest(), digest());
+    for _ in 0..2 {
+        store.revoke_token(family, revoked, at(300), at(2)).await.unwrap();
+        assert!(store.token_state(family, revoked, at(2)).await.unwrap().is_none());
+    }
+    assert!(
+        store
+            .token_state(family, revoked, ms(299_999))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(store.token_state(family, other, at(2)).await.unwrap() == Some(login.grant()));
+    assert!(matches!(
+        rotate(&store, family, 0, at(2)).await,
+        Rotated::Rotated(_)
+    ));
+    // one that has ended by itself leaves no mark
+    store.revoke_token(family, other, at(2), at(2)).await.unwrap();
+    assert!(store.token_state(family, other, at(2)).await.unwrap().is_some());
+}
+
+pub async fn revoked_token_of_no_login(store: AnyStore) {
+    let (revoked, other) = (digest(), digest());
+    assert!(!store.detached_revoked(revoked, at(1)).await.unwrap());
+    store.revoke_detached(revoked, at(300), at(2)).await.unwrap();
+    assert!(store.detached_revoked(revoked, ms(299_999)).await.unwrap());
+    assert!(!store.detached_revoked(revoked, at(300)).await.unwrap());
+    assert!(!store.detached_revoked(other, at(2)).await.unwrap());
+    store.revoke_detached(other, at(2), at(2)).await.unwrap();
+    assert!(!store.detached_revoked(other, at(2)).await.unwrap());
+}
+
+pub async fn records_may_be_empty_or_binary(store: AnyStore) {
+    let all: Vec<u8> = (0..=255).cycle().take(5_000).collect();
+    for record in [Vec::new(), all, b"\0\r\n".to_vec()] {
+        let (tag, cookie, consent, id) = (LoginTag(random()), digest(), random(), digest());
+        let new = NewSession {
+            record: record.clone(),
+            consents: vec![(consent, record.clone())],
+            ..session(cookie)
+        };
+        store.put_session(tag, new, at(0)).await.unwrap();
+        let code = NewCode {
+            code: id,
+            record: record.clone(),
+            until: at(60),
+        };
+        let read = store
+            .authorize(tag, cookie, consent, Some(code), at(1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(read.record == record && read.consent.as_ref() == Some(&record));
+        let (terms, user) = (opening(tag), random());
+        match store.redeem_code(id, random(), terms, at(1)).await.unwrap() {
+            Redeemed::Taken(grant) => assert!(grant.grant == record && grant.session == record),
+            _ => panic!("not taken"),
+        }
+        let state = store
+            .token_state(terms.family, digest(), at(1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(state.grant == record && state.session == record && state.code == id);
+        store
+            .remember_consent(&user, consent, record.clone(), at(100), at(1))
+            .await
+            .unwrap();
+        assert!(store.consents(&user, at(1)).await.unwrap() == [(consent, record)]);
+    }
+}
+
+pub async fn store_answers(store: AnyStore) {
+    store.ping().await.unwrap();
+    assert!(["memory", "redis"].contains(&store.kind()));
+}
+
+/// On an empty store.
+pub async fn live_sessions_are_counted(store: AnyStore) {
+    let counts = async |expected: u64, now| {
+        let wait = async {
+            while store.active_sessions(now).await.unwrap() != expected {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait)
+            .await
+            .expect("the count");
+    };
+    counts(0, at(0)).await;
+    let (first, second) = (log_in(&store).await, log_in(&store).await);
+    counts(2, at(0)).await;
+    store
+        .put_session(first.tag, session(digest()), at(1))
+        .await
+        .unwrap();
+    store.end_session(second.tag, at(1)).await.unwrap();
+    counts(1, at(1)).await;
+    let third = log_in(&store).await;
+    counts(2, at(1)).await;
+    // the first ends unused at 3 601 s; this touches the third
+    store
+        .authorize(third.tag, third.cookie, random(), None, at(3_000))
+        .await
+        .unwrap()
+        .unwrap();
+    counts(2, ms(3_600_999)).await;
+    counts(1, at(3_601)).await;
+    counts(0, at(6_600)).await;
+}
