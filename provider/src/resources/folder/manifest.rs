@@ -76,7 +76,10 @@ pub struct Manifest {
 /// # Errors
 /// Everything that is wrong; never an empty list.
 pub fn read(text: &str) -> Result<Manifest, Vec<Fault>> {
-    let documents: Vec<Node> = serde_yaml::from_multiple(text).map_err(|error| vec![syntax(&error)])?;
+    // `n` is a name, not false
+    let options = serde_yaml::options! { strict_booleans: true };
+    let documents: Vec<Node> =
+        serde_yaml::from_multiple_with_options(text, options).map_err(|error| vec![syntax(&error)])?;
     let (mut manifest, mut faults) = (Manifest::default(), Vec::new());
     for document in &documents {
         if document.content != Content::Null {

@@ -1,0 +1,347 @@
+//! The standalone provider as a program: the requests that its readers will try, and what happens to its
+//! folder.
+
+mod browser;
+mod process;
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use browser::Person;
+use process::{World, claims, content, eventually, failure, header, program};
+
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A client that gets credentials of its own.
+const CLIENT: &str = "\
+apiVersion: oidc-operator.dev/v1alpha1
+kind: OidcClient
+metadata:
+  name: machine
+spec:
+  applicationType: service
+  grantTypes: [client_credentials]
+";
+
+/// Client id and secret of a generated Secret.
+fn credentials(manifest: &str) -> (String, String) {
+    let value = |key: &str| {
+        let line = manifest.lines().find(|line| line.trim_start().starts_with(key));
+        let text = line.unwrap_or_else(|| panic!("{key} is missing")).split_once(": ").unwrap().1;
+        text.trim_matches(['"', '\'']).to_owned()
+    };
+    (value("CLIENT_ID:"), value("CLIENT_SECRET:"))
+}
+
+#[tokio::test]
+async fn the_documents_can_be_read() {
+    let world = World::of_examples();
+    let provider = world.start();
+    let document = provider.get("/.well-known/openid-configuration").await;
+    assert_eq!(document["issuer"], json!(provider.url));
+    assert_eq!(document["registration_endpoint"], json!(format!("{}/register", provider.url)));
+    assert_eq!(document, provider.get("/.well-known/oauth-authorization-server").await);
+    assert_eq!(provider.kids().await.len(), 1);
+    assert_eq!(provider.get("/health").await["status"], "ok");
+    let metrics = provider.http.get(format!("{}/metrics", provider.url)).send().await.unwrap();
+    assert!(metrics.text().await.unwrap().contains("# EOF"));
+    assert!(provider.stop().success());
+}
+
+#[tokio::test]
+async fn a_client_gets_a_token_for_itself_and_takes_it_back() {
+    let world = World::of_examples();
+    let provider = world.start();
+    let demo = Some(("client123", "secret456"));
+    let (status, token) = provider.token("client123", "secret456").await;
+    assert_eq!((status, &token["token_type"]), (200, &json!("Bearer")), "{token}");
+    let access = token["access_token"].as_str().unwrap();
+
+    let form = [("token", access)];
+    let (status, told) = provider.post("/introspect", demo, &form).await;
+    assert_eq!((status, &told["active"], &told["sub"]), (200, &json!(true), &json!("client123")));
+    assert_eq!(provider.post("/revoke", demo, &form).await.0, 200);
+    let (_, told) = provider.post("/introspect", demo, &form).await;
+    assert_eq!(told, json!({"active": false}));
+
+    let (status, error) = provider.token("client123", "secret457").await;
+    assert_eq!((status, &error["error"]), (401, &json!("invalid_client")));
+}
+
+#[tokio::test]
+async fn a_person_signs_in_and_the_tokens_work() {
+    let world = World::of_examples();
+    let provider = world.start();
+    let demo = Some(("client123", "secret456"));
+    let callback = "http://localhost:8080/callback";
+    let parameters = [
+        ("response_type", "code"),
+        ("client_id", "client123"),
+        ("redirect_uri", callback),
+        ("scope", "openid profile email"),
+        ("state", "random123"),
+        ("nonce", "n-0S6"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let mut person = Person::new(&provider, "jdoe", "password");
+    let answer = person.authorize(&parameters).await;
+    assert_eq!((answer["state"].as_str(), answer["iss"].as_str()), ("random123", provider.url.as_str()));
+    assert_eq!(person.forms, 2, "sign-in and consent");
+
+    let code = [
+        ("grant_type", "authorization_code"),
+        ("code", answer["code"].as_str()),
+        ("redirect_uri", callback),
+        ("code_verifier", VERIFIER),
+    ];
+    let (status, tokens) = provider.post("/token", demo, &code).await;
+    assert_eq!(status, 200, "{tokens}");
+    let id = claims(&tokens["id_token"]);
+    assert_eq!((&id["sub"], &id["nonce"], &id["aud"]), (&json!("user-123"), &json!("n-0S6"), &json!("client123")));
+
+    let access = tokens["access_token"].as_str().unwrap();
+    let userinfo = provider.http.get(format!("{}/userinfo", provider.url)).bearer_auth(access);
+    let userinfo: Value = userinfo.send().await.unwrap().json().await.unwrap();
+    assert_eq!((&userinfo["sub"], &userinfo["email"]), (&json!("user-123"), &json!("jdoe@example.com")));
+
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let (status, fresh) = provider
+        .post("/token", demo, &[("grant_type", "refresh_token"), ("refresh_token", refresh)])
+        .await;
+    assert_eq!(status, 200, "{fresh}");
+    let fresh = fresh["refresh_token"].as_str().unwrap();
+    assert_eq!(provider.post("/revoke", demo, &[("token", fresh)]).await.0, 200);
+    let (_, told) = provider.post("/introspect", demo, &[("token", access)]).await;
+    assert_eq!(told, json!({"active": false}), "the family is gone");
+
+    let again = person.authorize(&parameters).await;
+    assert!(again.contains_key("code"));
+    assert_eq!(person.forms, 2, "neither is asked again");
+}
+
+#[tokio::test]
+async fn a_client_registers_itself() {
+    let world = World::of_examples();
+    let provider = world.start();
+    let metadata = json!({
+        "client_name": "mobile-app",
+        "redirect_uris": ["com.myapp://callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "scope": "openid profile email"
+    });
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let request = provider.http.post(format!("{}/register", provider.url)).json(&metadata);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 201);
+        let made: Value = response.json().await.unwrap();
+        let (id, secret) = (made["client_id"].clone(), made["client_secret"].clone());
+        ids.push(id.clone());
+        let form = [("token", "unknown")];
+        let (status, told) = provider
+            .post("/introspect", Some((id.as_str().unwrap(), secret.as_str().unwrap())), &form)
+            .await;
+        assert_eq!((status, told), (200, json!({"active": false})));
+    }
+    assert_ne!(ids[0], ids[1]);
+
+    // a change of the folder does not end them
+    world.write("machine.yaml", CLIENT);
+    provider.stdout.wait_for("CLIENT_ID=default.machine");
+    let id = ids[0].as_str().unwrap();
+    let parameters = [
+        ("response_type", "code"),
+        ("client_id", id),
+        ("redirect_uri", "com.myapp://callback"),
+        ("scope", "openid"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let answer = Person::new(&provider, "jdoe", "password").authorize(&parameters).await;
+    assert!(answer.contains_key("code"), "{answer:?}");
+
+    let refused = json!({"redirect_uris": ["http://example.com/*"]});
+    let request = provider.http.post(format!("{}/register", provider.url)).json(&refused);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    let error: Value = response.json().await.unwrap();
+    assert_eq!(error["error"], "invalid_redirect_uri");
+}
+
+#[tokio::test]
+async fn an_edited_signing_key_takes_over_without_a_restart() {
+    let world = World::of_examples();
+    let key = world.read("signing-key.yaml").replace("publishFor: 10s", "publishFor: 7s");
+    world.write("signing-key.yaml", &key);
+    let provider = world.start();
+    let (_, token) = provider.token("client123", "secret456").await;
+    let old = header(&token["access_token"])["kid"].clone();
+
+    world.write("signing-key.yaml", &key.replace("revision: 1", "revision: 2"));
+    let kids = eventually("the next key is published", async || {
+        Some(provider.kids().await).filter(|kids| kids.len() == 2)
+    })
+    .await;
+    let (_, between) = provider.token("client123", "secret456").await;
+    assert_eq!(header(&between["access_token"])["kid"], old, "it does not sign before publishFor");
+    let signing = eventually("the next key signs", async || {
+        let (_, token) = provider.token("client123", "secret456").await;
+        Some(header(&token["access_token"])["kid"].clone()).filter(|kid| *kid != old)
+    })
+    .await;
+    assert!(kids.contains(&signing.as_str().unwrap().to_owned()));
+    let form = [("token", between["access_token"].as_str().unwrap())];
+    let (_, told) = provider.post("/introspect", Some(("client123", "secret456")), &form).await;
+    assert_eq!(told["active"], true, "what the old key signed is still good");
+}
+
+#[tokio::test]
+async fn a_dropped_in_client_is_served_and_its_credentials_are_told_once() {
+    let world = World::of_examples();
+    let provider = world.start();
+    world.write("machine.yaml", CLIENT);
+    provider.stdout.wait_for("CLIENT_SECRET=");
+    let path = world.state("secrets/default.machine-oidc.yaml");
+    let manifest = content(&path).await;
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let (id, secret) = credentials(&manifest);
+    assert_eq!(id, "default.machine");
+    let token = async || provider.token(&id, &secret).await.0;
+    eventually("it is served", async || Some(token().await).filter(|status| *status == 200)).await;
+    let said = provider.stdout.text();
+    assert_eq!(said.matches(&secret).count(), 1, "told once");
+    assert!(!provider.stderr.text().contains(&secret), "never in the log");
+
+    std::fs::remove_file(world.manifest("machine.yaml")).unwrap();
+    eventually("it is refused", async || Some(token().await).filter(|status| *status == 401)).await;
+    eventually("its Secret is gone", async || (!path.exists()).then_some(())).await;
+
+    // put back, it is another: it inherits nothing
+    world.write("machine.yaml", CLIENT);
+    let (_, other) = credentials(&content(&path).await);
+    assert_ne!(other, secret);
+    assert_eq!(token().await, 401);
+}
+
+#[tokio::test]
+async fn a_broken_manifest_names_its_line_and_the_last_good_version_is_served() {
+    let world = World::of_examples();
+    let provider = world.start();
+    let good = world.read("client123.yaml");
+    let number = good.lines().position(|line| line.contains("displayName")).unwrap() + 1;
+
+    world.write("client123.yaml", &good.replace("displayName", "displayNames"));
+    let log = provider.stderr.wait_for("spec.displayNames: unknown field");
+    assert!(log.contains(&format!("client123.yaml:{number}: spec.displayNames")), "{log}");
+    assert_eq!(provider.token("client123", "secret456").await.0, 200);
+
+    world.write("client123.yaml", &good.replace("scopes: [openid", "scopes: [[openid"));
+    let log = provider.stderr.wait_for("this is no YAML");
+    assert!(log.contains("client123.yaml:"), "{log}");
+    assert_eq!(provider.token("client123", "secret456").await.0, 200);
+
+    world.write("client123.yaml", &good.replace("secret456", "secret789"));
+    eventually("the mended version is served", async || {
+        let (status, _) = provider.token("client123", "secret789").await;
+        (status == 200).then_some(())
+    })
+    .await;
+    let (status, _) = provider.token("client123", "secret456").await;
+    assert_eq!(status, 200, "both secrets are accepted for the overlap");
+}
+
+#[tokio::test]
+async fn a_restart_inherits_everything_even_after_a_kill() {
+    let world = World::of_examples();
+    world.write("machine.yaml", CLIENT);
+    let provider = world.start();
+    let kids = provider.kids().await;
+    let manifest = content(&world.state("secrets/default.machine-oidc.yaml")).await;
+    let (id, secret) = credentials(&manifest);
+    assert_eq!(provider.token(&id, &secret).await.0, 200);
+    provider.kill();
+
+    let provider = world.start();
+    assert_eq!(provider.kids().await, kids);
+    assert_eq!(provider.token(&id, &secret).await.0, 200);
+    assert!(!provider.stdout.text().contains("CLIENT_SECRET="), "not told again");
+    let records = std::fs::read_to_string(world.state("objects.json")).unwrap();
+    assert!(provider.stop().success());
+
+    let provider = world.start();
+    assert_eq!(std::fs::read_to_string(world.state("objects.json")).unwrap(), records);
+    let mut person = Person::new(&provider, "jdoe", "password");
+    let answer = person
+        .authorize(&[
+            ("response_type", "code"),
+            ("client_id", "spa"),
+            ("redirect_uri", "http://localhost:3000/callback"),
+            ("scope", "openid"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ])
+        .await;
+    assert!(answer.contains_key("code"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn one_client_is_enough_for_a_start() {
+    let world = World::new(&[("machine.yaml", CLIENT)]);
+    let provider = world.start();
+    let (id, secret) = credentials(&content(&world.state("secrets/default.machine-oidc.yaml")).await);
+    let (status, token) = provider.token(&id, &secret).await;
+    assert_eq!(status, 200, "{token}");
+    assert_eq!(header(&token["access_token"])["alg"], "RS256");
+}
+
+#[tokio::test]
+async fn demo_credentials_are_refused_where_others_can_reach_them() {
+    let world = World::of_examples();
+    let provider = world.start_with(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(provider.token("client123", "secret456").await.0, 401);
+    let log = provider.stderr.wait_for("OidcUser/default/jdoe");
+    assert!(log.contains("OidcClient/default/client123"), "{log}");
+    assert!(!log.contains("secret456"));
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_that_names_it_and_exit_1() {
+    let world = World::new(&[("machine.yaml", CLIENT)]);
+    let mut commands = vec![
+        (world.command(&["--listen", "nowhere"]), "--listen"),
+        (world.command(&["--issuer", "http://example.com"]), "ISSUER_URL"),
+        (world.command(&["--redis", "canary"]), "REDIS_URL"),
+        (world.command(&["--manifests", "/nonexistent"]), "--manifests"),
+        (world.command(&["--log", "oidc_provider=loud"]), "OIDC_LOG"),
+    ];
+    let mut pod = program();
+    pod.args(["serve", "--namespace", "a"]);
+    commands.push((pod, "OIDC_RELEASE"));
+    for (mut command, name) in commands {
+        if name != "--listen" && name != "OIDC_RELEASE" {
+            command.args(["--listen", "localhost:0"]);
+        }
+        let (code, said) = failure(command);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(name) && said.lines().count() == 1, "{name}: {said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_and_a_taken_state_are_one_line() {
+    let world = World::new(&[("machine.yaml", CLIENT)]);
+    let provider = world.start();
+    let port = provider.url.rsplit(':').next().unwrap();
+    let (code, said) = failure(world.command(&["--listen", &format!("localhost:{port}")]));
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains(port) && said.contains("taken"), "{said}");
+    let (code, said) = failure(world.command(&["--listen", "localhost:0"]));
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("--state"), "{said}");
+}
