@@ -126,11 +126,11 @@ impl Readiness {
     }
 }
 
+/// The client that a registration made, with its secret unless it is public; or all that is wrong.
+pub type Registered = Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>;
+
 /// Makes clients from registrations (RFC 7591); standalone does so in memory.
 pub trait Registrar: Send + Sync {
     /// Makes a client; the secret is told once. `Err` lists what the validator refused.
-    fn register(
-        &self,
-        spec: OidcClientSpec,
-    ) -> BoxFuture<'_, Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>>;
+    fn register(&self, spec: OidcClientSpec) -> BoxFuture<'_, Registered>;
 }

@@ -168,33 +168,37 @@ impl Settings {
     /// # Errors
     /// When help was asked for or a setting is wrong.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
-        Self::try_parse_from(arguments).map_err(|error| match error.kind() {
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        Self::try_parse_from(&arguments).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Told(error.render().to_string()),
-            _ => Stop::Wrong(one_line(&error.render().to_string())),
+            _ => Stop::Wrong(one_line(&error.render().to_string(), &arguments)),
         })
     }
 }
 
-/// The first paragraph of clap's message as one line, with the variables that can be set instead.
-fn one_line(text: &str) -> String {
+/// The first paragraph of clap's message as one line, with the variable that can be set instead.
+fn one_line(text: &str, arguments: &[OsString]) -> String {
     let paragraph = text.lines().map(str::trim).take_while(|line| !line.is_empty());
     let line = paragraph.collect::<Vec<_>>().join(" ");
-    let mut line = line.strip_prefix("error: ").unwrap_or(&line).to_owned();
-    let command = Settings::command();
-    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let mut variables: Vec<_> = arguments
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    let program = Settings::command();
+    let command = program
+        .get_subcommands()
+        .find(|command| arguments.iter().any(|argument| argument == command.get_name()))
+        .unwrap_or(&program);
+    let variables: Vec<_> = program
+        .get_arguments()
         .chain(command.get_arguments())
-        .filter(|argument| line.contains(&format!("--{} ", argument.get_long().unwrap_or(" "))))
-        .filter_map(|argument| argument.get_env()?.to_str())
+        .filter(|setting| line.contains(&format!("--{} ", setting.get_long().unwrap_or(" "))))
+        .filter_map(|setting| setting.get_env()?.to_str())
         .collect();
-    variables.sort_unstable();
-    variables.dedup();
-    if !variables.is_empty() {
-        line = format!("{line} (environment: {})", variables.join(", "));
+    if variables.is_empty() {
+        line.to_owned()
+    } else {
+        format!("{line} (environment: {})", variables.join(", "))
     }
-    line
 }
 
 #[cfg(test)]
@@ -235,6 +239,12 @@ mod tests {
             let text = wrong(line);
             assert!(text.contains(name) && !text.contains('\n'), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_setting_without_a_variable_names_none() {
+        let text = wrong("oidc-provider dev --listen nowhere");
+        assert!(!text.contains("environment"), "{text}");
     }
 
     #[test]

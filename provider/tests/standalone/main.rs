@@ -1,6 +1,12 @@
 //! The standalone provider as a program: the requests that its readers will try, and what happens to its
 //! folder.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
 mod browser;
 mod process;
 

@@ -1,14 +1,12 @@
 //! Clients that registered themselves (RFC 7591): in memory, gone at exit.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use oidc_crds::client::Client;
 use oidc_crds::credentials::{ClientSecret, credential_id, digest};
 use oidc_crds::resources::oidc_client::Credential;
 use oidc_crds::resources::{OidcClient, OidcClientSpec, OidcClientStatus, Reason};
@@ -20,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::Wake;
 use super::objects::uid;
-use crate::app::Registrar;
+use crate::app::{self, Registrar};
 use crate::resources::directory::{Key, key};
 
 /// The namespace of clients that registered themselves.
@@ -28,15 +26,12 @@ const NAMESPACE: &str = "registered";
 /// Anybody on this machine may register, so their number is bounded.
 const LIMIT: usize = 10_000;
 
-/// What a registration makes.
-pub type Made = Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>;
-
 /// A registration on its way to the folder's owner.
 pub struct Registration {
     /// What is asked for.
-    pub spec: OidcClientSpec,
+    pub spec: Box<OidcClientSpec>,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Made>,
+    pub answer: oneshot::Sender<app::Registered>,
 }
 
 /// Hands registrations to the folder's owner.
@@ -53,9 +48,12 @@ impl FolderRegistrar {
 }
 
 impl Registrar for FolderRegistrar {
-    fn register(&self, spec: OidcClientSpec) -> BoxFuture<'_, Made> {
+    fn register(&self, spec: OidcClientSpec) -> BoxFuture<'_, app::Registered> {
         let (answer, made) = oneshot::channel();
-        let sent = self.wake.send(Wake::Register(Registration { spec, answer }));
+        let sent = self.wake.send(Wake::Register(Registration {
+            spec: Box::new(spec),
+            answer,
+        }));
         async move {
             match sent {
                 Ok(()) => made.await.unwrap_or_else(|_| Err(ending())),
