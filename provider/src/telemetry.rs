@@ -28,12 +28,19 @@ pub fn start(log: &Log) -> Result<(), String> {
     started.map_err(|error| format!("logging cannot start: {error}"))
 }
 
-/// The filter, with what it does not speak of: audit events are there, and the cluster client is quiet,
-/// because at `debug` it tells the address of each request.
+/// Levels of what the filter does not speak of. The cluster's client would tell the address of each
+/// request at `debug`; in an outage it and its watches would fill the log, of which we tell ourselves.
+const DEFAULTS: [(&str, &str); 4] = [
+    (AUDIT, "info"),
+    ("kube_client", "info"),
+    ("kube_client::client::builder", "off"),
+    ("kube_runtime", "error"),
+];
+
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("--log (environment: OIDC_LOG): {error}");
     let mut filter = EnvFilter::builder().parse(text).map_err(|error| wrong(&error))?;
-    for (target, level) in [(AUDIT, "info"), ("kube_client", "info")] {
+    for (target, level) in DEFAULTS {
         if !text.contains(target) {
             let directive: Directive = format!("{target}={level}").parse().map_err(|error| wrong(&error))?;
             filter = filter.add_directive(directive);

@@ -89,14 +89,15 @@ impl Held {
             None => Err("it is not there".to_owned()),
         };
         let name = what.as_str();
-        self.app.metrics.last_good_in_force(name, taken.is_err());
         match taken {
             Ok(()) => {
                 info!(what = name, "in force");
+                self.app.metrics.last_good_in_force(name, false);
                 self.good.insert(what);
                 true
             }
             Err(reason) if self.good.contains(&what) => {
+                self.app.metrics.last_good_in_force(name, true);
                 error!(what = name, "the last good one stays in force: {reason}");
                 false
             }

@@ -158,6 +158,10 @@ impl Driver {
 }
 
 #[cfg(test)]
+#[path = "kubernetes_tests.rs"]
+mod api_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -281,7 +281,8 @@ where
     }
 }
 
-/// Waits that double up to one second: who comes back must not be late by more.
+/// Waits that double up to half a second: what vanished meanwhile must be gone within a second of the
+/// return.
 #[derive(Debug, Default)]
 struct Patience(u32);
 
@@ -289,8 +290,8 @@ impl Iterator for Patience {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let wait = Duration::from_millis(100 << self.0).min(Duration::from_secs(1));
-        self.0 = (self.0 + 1).min(4);
+        let wait = Duration::from_millis(100 << self.0).min(Duration::from_millis(500));
+        self.0 = (self.0 + 1).min(3);
         Some(wait)
     }
 }
@@ -379,9 +380,9 @@ mod tests {
     }
 
     #[test]
-    fn patience_never_exceeds_a_second() {
+    fn patience_never_exceeds_half_a_second() {
         let mut patience = Patience::default();
         let waits: Vec<_> = patience.by_ref().take(6).map(|wait| wait.as_millis()).collect();
-        assert_eq!(waits, [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(waits, [100, 200, 400, 500, 500, 500]);
     }
 }

@@ -1,0 +1,306 @@
+//! The whole source against an API that is scripted at the level of HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::StreamExt;
+use http::{Request, Response};
+use jiff::Timestamp;
+use oidc_crds::jwk::PrivateJwk;
+use oidc_crds::names::{Algorithm, Seconds};
+use oidc_crds::resources::SigningKeySpec;
+use oidc_crds::schedule::{Acknowledgements, Terms, Wanted, schedule};
+use oidc_crds::secrets::Data;
+use oidc_crds::secrets::key_ring::KeyRingData;
+use oidc_crds::secrets::key_set::{KeySet, Owner};
+use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::testing::SeededRng;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::store::memory::MemoryStore;
+
+const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+/// Lists and watches, as far as a pod needs them.
+#[derive(Default)]
+struct Api {
+    /// Objects by path of their kind and namespace.
+    objects: Mutex<BTreeMap<String, Vec<Value>>>,
+    watches: Mutex<Vec<(String, UnboundedSender<Bytes>)>>,
+}
+
+impl Api {
+    fn client(self: &Arc<Self>) -> Client {
+        let api = self.clone();
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let answer = api.answer(request.uri());
+            async move { Ok::<_, std::convert::Infallible>(answer) }
+        });
+        Client::new(service, "idp")
+    }
+
+    fn answer(&self, uri: &http::Uri) -> Response<Body> {
+        let query: BTreeMap<String, String> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+        let path = uri.path().to_owned();
+        if query.get("watch").map(String::as_str) == Some("true") {
+            let (sender, events) = unbounded();
+            self.watches.lock().unwrap().push((place(&path, &query), sender));
+            return Response::new(Body::from_stream(events.map(Ok::<_, std::io::Error>)));
+        }
+        let objects = self.objects.lock().unwrap();
+        let named = |object: &&Value| {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            query
+                .get("fieldSelector")
+                .is_none_or(|selector| *selector == format!("metadata.name={name}"))
+        };
+        let items: Vec<_> = objects.get(&path).into_iter().flatten().filter(named).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
+        Response::new(Body::from(list.to_string()))
+    }
+
+    fn put(&self, path: &str, object: Value) {
+        let name = object["metadata"]["name"].clone();
+        let mut all = self.objects.lock().unwrap();
+        let objects = all.entry(path.to_owned()).or_default();
+        objects.retain(|known| known["metadata"]["name"] != name);
+        objects.push(object.clone());
+        drop(all);
+        self.tell(path, "MODIFIED", &object);
+    }
+
+    fn delete(&self, path: &str, name: &str) {
+        let mut all = self.objects.lock().unwrap();
+        let objects = all.get_mut(path).unwrap();
+        let at = objects.iter().position(|known| known["metadata"]["name"] == name).unwrap();
+        let object = objects.remove(at);
+        drop(all);
+        self.tell(path, "DELETED", &object);
+    }
+
+    fn tell(&self, path: &str, kind: &str, object: &Value) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let line = Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
+        for (place, watch) in self.watches.lock().unwrap().iter() {
+            if place == path || *place == format!("{path}/{name}") {
+                let _ = watch.unbounded_send(line.clone());
+            }
+        }
+    }
+
+    /// The API server forgets where the watches were: they list anew.
+    fn expire(&self) {
+        let gone = json!({"type": "ERROR", "object": {
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "too old", "reason": "Expired", "code": 410
+        }});
+        for (_, watch) in self.watches.lock().unwrap().drain(..) {
+            let _ = watch.unbounded_send(Bytes::from(format!("{gone}\n")));
+        }
+    }
+}
+
+fn place(path: &str, query: &BTreeMap<String, String>) -> String {
+    let name = query
+        .get("fieldSelector")
+        .and_then(|selector| selector.strip_prefix("metadata.name="));
+    name.map_or_else(|| path.to_owned(), |name| format!("{path}/{name}"))
+}
+
+const SECRETS: &str = "/api/v1/namespaces/idp/secrets";
+const CONFIG_MAPS: &str = "/api/v1/namespaces/idp/configmaps";
+
+fn clients(namespace: &str) -> String {
+    format!("/apis/oidc-operator.dev/v1alpha1/namespaces/{namespace}/oidcclients")
+}
+
+fn secret(name: &str, data: &Data) -> Value {
+    let data: BTreeMap<_, _> = data.iter().map(|(key, bytes)| (key, STANDARD.encode(bytes))).collect();
+    json!({"metadata": {"name": name, "namespace": "idp", "resourceVersion": "2"}, "data": data})
+}
+
+fn config_map(watch: &str) -> Value {
+    let text = format!(
+        "release: oidc\nissuer: https://oidc.example.com\nclassName: oidc\ndefaultClass: true\n\
+         namespaces: {{watch: {watch}}}\njwksMaxAge: 300s\n"
+    );
+    json!({"metadata": {"name": "oidc-installation", "namespace": "idp", "resourceVersion": "2"},
+           "data": {"installation.yaml": text}})
+}
+
+fn client(namespace: &str, name: &str, grants: Value) -> Value {
+    json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
+        "metadata": {
+            "name": name, "namespace": namespace, "uid": format!("uid-{name}"), "resourceVersion": "2",
+            "creationTimestamp": "2026-01-01T00:00:00Z"
+        },
+        "spec": {"applicationType": "service", "grantTypes": grants},
+    })
+}
+
+fn good(namespace: &str, name: &str) -> Value {
+    client(namespace, name, json!(["client_credentials"]))
+}
+
+fn key_set() -> KeySet {
+    let wanted = Wanted {
+        owner: Owner {
+            name: "main".to_owned(),
+            uid: "key".to_owned(),
+        },
+        created_at: NOW,
+        spec: SigningKeySpec {
+            algorithm: Some(Algorithm::ES256),
+            default: Some(true),
+            ..SigningKeySpec::default()
+        },
+    };
+    let terms = Terms {
+        longest_token: Seconds(900),
+        session: Seconds(86400),
+        publish_for: Seconds(600),
+        in_use: BTreeSet::new(),
+        refused: BTreeSet::new(),
+        first: true,
+    };
+    schedule(&[wanted], None, &Acknowledgements::default(), &terms, NOW)
+        .next_set(None, PrivateJwk::generate)
+        .unwrap()
+        .unwrap()
+}
+
+fn certificate() -> Data {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    Data::from([
+        ("tls.crt".to_owned(), made.cert.pem().into_bytes()),
+        ("tls.key".to_owned(), made.signing_key.serialize_pem().into_bytes()),
+    ])
+}
+
+/// A pod and its API, with everything but the certificate.
+fn start() -> (Arc<Api>, Arc<App>) {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (api, mut rng) = (Arc::new(Api::default()), SeededRng::new(1));
+    api.put(CONFIG_MAPS, config_map("[a]"));
+    api.put(SECRETS, secret("oidc-key-set", &key_set().to_data()));
+    api.put(SECRETS, secret("oidc-key-ring", &KeyRingData::generate(NOW, &mut rng).to_data()));
+    api.put(SECRETS, secret("oidc-pepper", &Pepper::generate(NOW, &mut rng).to_data()));
+    api.put(SECRETS, secret("somebody-elses", &Data::new()));
+    api.put(&clients("a"), good("a", "one"));
+    api.put(&clients("b"), good("b", "two"));
+    let installation = Installation::standalone("http://localhost", false);
+    let app = Arc::new(App::new(installation, Arc::new(MemoryStore::default())));
+    let home = Home {
+        namespace: "idp".to_owned(),
+        release: "oidc".to_owned(),
+    };
+    let (certificate, _) = watch::channel(None);
+    tokio::spawn(run(app.clone(), api.client(), home, certificate));
+    (api, app)
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    assert!(done.is_ok(), "not in time: {what}");
+}
+
+#[tokio::test]
+async fn a_pod_is_ready_when_everything_was_read_and_not_before() {
+    let (api, app) = start();
+    until("the client is served", || app.clients.get("a.one").is_some()).await;
+    assert!(!app.readiness.is_ready(), "the certificate is missing");
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("it is ready", || app.readiness.is_ready()).await;
+    assert!(app.keys.load().is_some() && app.ring.load().is_some() && app.pepper.load().is_some());
+    assert_eq!(app.installation.load().issuer, "https://oidc.example.com");
+    assert!(app.clients.get("b.two").is_none(), "its namespace is not served");
+}
+
+#[tokio::test]
+async fn i4_deleted_refused_and_unreadable_clients_are_gone() {
+    let (api, app) = start();
+    let served = |name: &str| app.clients.get(&format!("a.{name}")).is_some();
+    for name in ["deleted", "refused", "unreadable", "vanished"] {
+        api.put(&clients("a"), good("a", name));
+    }
+    until("all are served", || app.clients.len() == 5).await;
+
+    api.delete(&clients("a"), "deleted");
+    api.put(&clients("a"), client("a", "refused", json!(["authorization_code"])));
+    api.put(&clients("a"), client("a", "unreadable", json!(["nonsense"])));
+    until("three are gone", || app.clients.len() == 2).await;
+    assert!(served("one") && served("vanished"));
+
+    // what vanishes while a watch is down is not told, but the next list lacks it
+    api.objects
+        .lock()
+        .unwrap()
+        .get_mut(&clients("a"))
+        .unwrap()
+        .retain(|known| known["metadata"]["name"] != "vanished");
+    api.expire();
+    until("it is gone too", || !served("vanished")).await;
+    assert!(served("one"));
+}
+
+#[tokio::test]
+async fn a_deleted_or_broken_secret_leaves_the_last_good_one_in_force() {
+    let (api, app) = start();
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("it is ready", || app.readiness.is_ready()).await;
+    let (keys, ring, pepper) = (app.keys.load(), app.ring.load_full(), app.pepper.load_full());
+    for name in ["key-set", "key-ring", "pepper", "tls"] {
+        api.delete(SECRETS, &format!("oidc-{name}"));
+    }
+    api.delete(CONFIG_MAPS, "oidc-installation");
+    let held = |count: usize| {
+        let text = app.metrics.encode(None);
+        text.lines().filter(|line| line.starts_with("oidc_last_good") && line.ends_with(" 1")).count() == count
+    };
+    until("it is told", || held(5)).await;
+    for name in ["key-set", "key-ring", "pepper"] {
+        let odd = Data::from([(format!("{name}.json"), b"odd".to_vec())]);
+        api.put(SECRETS, secret(&format!("oidc-{name}"), &odd));
+    }
+    api.put(SECRETS, secret("oidc-key-set", &Data::new()));
+    let mut next = key_set();
+    next.revision = 7;
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("the certificate is good again", || held(4)).await;
+    assert!(app.readiness.is_ready() && app.clients.get("a.one").is_some());
+    assert!(Arc::ptr_eq(&keys.unwrap(), &app.keys.load().unwrap()));
+    assert!(Arc::ptr_eq(&ring.unwrap(), &app.ring.load_full().unwrap()));
+    assert!(Arc::ptr_eq(&pepper.unwrap(), &app.pepper.load_full().unwrap()));
+
+    api.put(SECRETS, secret("oidc-key-set", &next.to_data()));
+    until("the next key set is in force", || {
+        app.keys.load().unwrap().keys.acknowledgement().starts_with("7-")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_edited_installation_moves_the_watches_and_judges_everybody_again() {
+    let (api, app) = start();
+    until("the client is served", || app.clients.get("a.one").is_some()).await;
+    api.put(CONFIG_MAPS, config_map("[b]"));
+    until("the other is served", || app.clients.get("b.two").is_some()).await;
+    assert!(app.clients.get("a.one").is_none());
+    api.put(&clients("a"), good("a", "three"));
+    api.put(&clients("b"), good("b", "four"));
+    until("one more is served", || app.clients.get("b.four").is_some()).await;
+    assert!(app.clients.get("a.three").is_none(), "nobody looks there any more");
+}
