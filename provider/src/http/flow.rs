@@ -128,25 +128,13 @@ impl Flow {
     pub fn draw_code(&self, tag: LoginTag) -> (Code, NewCode) {
         let Moment { ring, now, .. } = &self.moment;
         let code = Code::generate(tag, &mut SystemRng);
-        let request = &self.request;
-        let until = *now + self.client.lifetimes().code.span();
-        let record = GrantRecord {
-            client_uid: self.client.uid().to_owned(),
-            redirect_uri: request.redirect_uri.clone(),
-            code_challenge: request.code_challenge.clone(),
-            nonce: request.nonce.clone(),
-            scope: request.scope.clone(),
-            scope_changed: request.scope_changed,
-            audience: request.audience.clone(),
-            issued_at: *now,
-            expires_at: until,
-            sid: sid(ring, tag, self.client.uid()),
-        };
+        let sid = sid(ring, tag, self.client.uid());
+        let record = GrantRecord::new(&self.request, &self.client, sid, *now);
         let digest = code.digest();
         let new = NewCode {
             code: digest,
             record: record.seal(ring, tag, &digest, &mut SystemRng),
-            until,
+            until: record.expires_at,
         };
         (code, new)
     }

@@ -1,0 +1,188 @@
+use serde_json::json;
+
+use super::support::browser::Form;
+use super::support::*;
+
+/// Signs in; the consent form.
+async fn asked(browser: &mut Browser<'_>, client: &str, more: &[(&str, &str)]) -> Answer {
+    let page = browser.authorize(client, more).await;
+    let page = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    assert!(!Form::of(&page).has("password"));
+    page
+}
+
+#[tokio::test]
+async fn az_18_consent_is_asked_once_per_client_and_scope_set() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[("scope", "openid email api")]).await;
+    for shown in ["The Web App", "default", "See your e-mail address", "api", "jdoe"] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    browser.decide(&page, "allow").await.code();
+    browser
+        .authorize("web", &[("scope", "openid email")])
+        .await
+        .code();
+    // another browser of the same person: remembered
+    let mut elsewhere = Browser::new(&app);
+    let page = elsewhere.authorize("web", &[("scope", "openid")]).await;
+    elsewhere.sign_in(&page, "jdoe", PASSWORD).await.code();
+    // another client, another person, a new scope: asked
+    assert_eq!(browser.authorize("other", &[]).await.status, 200);
+    let mut other = Browser::new(&app);
+    let page = other.authorize("web", &[]).await;
+    assert_eq!(other.sign_in(&page, "erin", PASSWORD).await.status, 200);
+    let page = browser.authorize("web", &[("scope", "openid profile")]).await;
+    assert!(page.text.contains("See your name"), "a new scope asks again");
+    browser.decide(&page, "allow").await.code();
+    browser
+        .authorize("web", &[("scope", "openid email api profile")])
+        .await
+        .code();
+}
+
+#[tokio::test]
+async fn az_18_the_person_can_decline() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[]).await;
+    for decision in ["deny", "whatever", ""] {
+        let answer = browser.decide(&page, decision).await;
+        answer.is_sent_back_with("access_denied");
+        assert_eq!(answer.sent_back()["state"], "the-state");
+    }
+    assert_eq!(
+        browser.authorize("web", &[]).await.status,
+        200,
+        "nothing was remembered"
+    );
+}
+
+#[tokio::test]
+async fn az_18_prompt_consent_and_required_ask_each_time() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[]).await;
+    let page = browser.authorize("web", &[("prompt", "consent")]).await;
+    assert_eq!(page.status, 200);
+    browser.decide(&page, "allow").await.code();
+    for _ in 0..2 {
+        let page = browser.authorize("strict", &[]).await;
+        assert_eq!(page.status, 200);
+        browser.decide(&page, "allow").await.code();
+    }
+}
+
+#[tokio::test]
+async fn az_18_for_a_client_that_anybody_can_pose_as_consent_counts_in_its_session_only() {
+    let app = TestApp::new();
+    for uri in ["http://127.0.0.1/cb", "com.example.app:/cb"] {
+        let more = [("redirect_uri", uri)];
+        let mut browser = Browser::new(&app);
+        let page = asked(&mut browser, "native", &more).await;
+        let (answer, trips) = app.trips(browser.decide(&page, "allow")).await;
+        answer.code();
+        assert_eq!(trips, 1, "not remembered beyond the session");
+        browser.authorize("native", &more).await.code();
+        asked(&mut Browser::new(&app), "native", &more).await;
+    }
+    // a public client on https is another thing
+    let mut browser = Browser::new(&app);
+    browser.code("spa", &[]).await;
+    let mut elsewhere = Browser::new(&app);
+    let page = elsewhere.authorize("spa", &[]).await;
+    elsewhere.sign_in(&page, "jdoe", PASSWORD).await.code();
+}
+
+#[tokio::test]
+async fn az_18_a_recreated_namesake_inherits_no_consent() {
+    let mut app = TestApp::new();
+    Browser::new(&app).code("web", &[]).await;
+    let spec = json!({"redirectUris": [REDIRECT], "scopes": ["openid"]});
+    app.set_client_object("web", "uid-of-the-next", spec);
+    asked(&mut Browser::new(&app), "web", &[]).await;
+}
+
+#[tokio::test]
+async fn consent_costs_one_round_trip_a_slot() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[]).await;
+    let (answer, trips) = app.trips(browser.decide(&page, "allow")).await;
+    answer.code();
+    assert_eq!(trips, 2);
+    let page = browser.authorize("strict", &[]).await;
+    let (_, trips) = app.trips(browser.decide(&page, "allow")).await;
+    assert_eq!(trips, 1, "nothing to remember");
+}
+
+#[tokio::test]
+async fn ses_01_a_consent_form_counts_in_its_own_session_only() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let left_open = asked(&mut browser, "web", &[]).await;
+    // another person signs in in the same browser
+    let page = browser.authorize("web", &[("prompt", "login")]).await;
+    browser.sign_in(&page, "erin", PASSWORD).await;
+    let answer = browser.decide(&left_open, "allow").await;
+    assert!(Form::of(&answer).has("password"), "{answer:?}");
+    assert_eq!(
+        browser.authorize("web", &[]).await.status,
+        200,
+        "erin has agreed to nothing"
+    );
+    asked(&mut Browser::new(&app), "web", &[]).await;
+    // no session at all
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[]).await;
+    browser.cookies.remove("__Host-oidc_session");
+    assert!(Form::of(&browser.decide(&page, "allow").await).has("password"));
+}
+
+#[tokio::test]
+async fn ses_01_a_login_form_is_no_consent_form() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let mut form = Form::of(&browser.authorize("web", &[]).await).with("decision", "allow");
+    form.action = "/consent".to_owned();
+    browser.submit(form).await.is_own_page(400);
+    let get = browser.send(Ask::get("/consent")).await;
+    get.is_own_page(405);
+    assert_eq!(get.header("allow"), Some("POST"));
+}
+
+#[tokio::test]
+async fn a_person_disabled_meanwhile_gets_no_code() {
+    let mut app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[]).await;
+    let cookies = browser.cookies.clone();
+    app.set_user("jdoe", json!({"disabled": true}));
+    let mut browser = Browser::new(&app);
+    browser.cookies = cookies;
+    browser
+        .decide(&page, "allow")
+        .await
+        .is_sent_back_with("access_denied");
+}
+
+#[tokio::test]
+async fn a_client_changed_meanwhile_is_checked_again() {
+    let mut app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[]).await;
+    let cookies = browser.cookies.clone();
+    app.set_client(
+        "web",
+        json!({"redirectUris": ["https://moved.example.com/cb"], "scopes": ["openid"]}),
+    );
+    let mut browser = Browser::new(&app);
+    browser.cookies = cookies.clone();
+    browser.decide(&page, "allow").await.is_own_page(400);
+    app.delete_client("web");
+    let mut browser = Browser::new(&app);
+    browser.cookies = cookies;
+    browser.decide(&page, "allow").await.is_own_page(400);
+}

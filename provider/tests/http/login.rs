@@ -1,0 +1,367 @@
+use super::support::browser::Form;
+use super::support::*;
+
+const BROWSER: &str = "__Host-oidc_browser";
+const SESSION: &str = "__Host-oidc_session";
+
+#[tokio::test]
+async fn ses_01_a_pending_request_is_bound_to_its_browser() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    let good = || {
+        Form::of(&page)
+            .with("username", "jdoe")
+            .with("password", PASSWORD)
+    };
+    let sealed = good().get("_request").to_owned();
+    for forged in [
+        "",
+        "x",
+        &sealed[1..],
+        &sealed[..sealed.len() - 4],
+        &sealed.replace(&sealed[20..24], "AAAA"),
+    ] {
+        browser
+            .submit(good().with("_request", forged))
+            .await
+            .is_own_page(400);
+    }
+    // another browser: with its own CSRF token, and with the first one's
+    let mut other = Browser::new(&app);
+    let own = Form::of(&other.authorize("web", &[]).await)
+        .get("_csrf")
+        .to_owned();
+    other.submit(good().with("_csrf", &own)).await.is_own_page(400);
+    other.submit(good()).await.is_own_page(400);
+    // no cookie
+    Browser::new(&app).submit(good()).await.is_own_page(400);
+    assert_eq!(browser.submit(good()).await.status, 200);
+}
+
+#[tokio::test]
+async fn ses_01_a_pending_request_expires() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    app.clock.advance(500);
+    let again = browser.sign_in(&page, "jdoe", "wrong").await;
+    app.clock.advance(101);
+    let late = browser.sign_in(&again, "jdoe", PASSWORD).await;
+    late.is_own_page(400);
+    assert!(late.text.contains("open for too long"), "{}", late.text);
+}
+
+#[tokio::test]
+async fn ses_01_tabs_do_not_disturb_each_other() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let first = browser.authorize("web", &[("state", "one")]).await;
+    let second = browser.authorize("other", &[("state", "two")]).await;
+    let consent = browser.sign_in(&first, "jdoe", PASSWORD).await;
+    let answer = browser.walk_on(&second).await;
+    assert_eq!(answer.sent_back()["state"], "two");
+    assert_eq!(
+        browser.decide(&consent, "allow").await.sent_back()["state"],
+        "one"
+    );
+}
+
+#[tokio::test]
+async fn ses_02_cookies_on_https() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    let set: Vec<_> = page
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|c| c.to_str().unwrap())
+        .collect();
+    assert_eq!(set.len(), 1, "only the browser's name: {set:?}");
+    let attributes =
+        |cookie: &str| -> Vec<String> { cookie.split("; ").skip(1).map(str::to_owned).collect() };
+    assert!(set[0].starts_with("__Host-oidc_browser="));
+    for attribute in ["HttpOnly", "Secure", "SameSite=None", "Path=/"] {
+        assert!(
+            attributes(set[0]).iter().any(|a| a == attribute),
+            "{attribute}: {}",
+            set[0]
+        );
+    }
+    assert!(set[0].contains("Max-Age="), "it is long-lived");
+    let answer = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    let set: Vec<_> = answer
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|c| c.to_str().unwrap())
+        .collect();
+    assert_eq!(set.len(), 1, "{set:?}");
+    assert!(set[0].starts_with("__Host-oidc_session=s1."));
+    let mut found = attributes(set[0]);
+    found.sort();
+    assert_eq!(found, ["HttpOnly", "Path=/", "SameSite=None", "Secure"]);
+}
+
+#[tokio::test]
+async fn ses_02_cookies_on_plain_localhost() {
+    let app = TestApp::with(Setup {
+        issuer: "http://localhost:5000",
+        ..Setup::default()
+    });
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    let cookie = page.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("oidc_browser="), "{cookie}");
+    assert!(cookie.contains("SameSite=Lax") && cookie.contains("HttpOnly") && !cookie.contains("Secure"));
+    assert_eq!(page.header("strict-transport-security"), None);
+    browser.sign_in(&page, "jdoe", PASSWORD).await;
+    assert!(browser.cookies.contains_key("oidc_session"));
+    browser.code("web", &[]).await;
+}
+
+#[tokio::test]
+async fn ses_02_the_session_id_changes_at_login() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    // fixation: an id that somebody planted
+    browser
+        .cookies
+        .insert(SESSION.to_owned(), "s1.AAAAAAAAAAAAAAAAAAAAAA.planted".to_owned());
+    browser.code("web", &[]).await;
+    let first = browser.cookies[SESSION].clone();
+    assert!(!first.contains("planted") && !first.contains("AAAAAAAAAAAAAAAAAAAAAA"));
+    let page = browser.authorize("web", &[("prompt", "login")]).await;
+    browser.sign_in(&page, "jdoe", PASSWORD).await.code();
+    let second = browser.cookies[SESSION].clone();
+    assert_ne!(first, second);
+    assert_eq!(
+        first.split('.').nth(1),
+        second.split('.').nth(1),
+        "the login goes on"
+    );
+    browser.cookies.insert(SESSION.to_owned(), first);
+    assert!(
+        Form::of(&browser.authorize("web", &[]).await).has("password"),
+        "the old id is dead"
+    );
+}
+
+#[tokio::test]
+async fn another_person_ends_the_session_of_the_first() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let tokens = Tokens::of(&app.redeem("web", &browser.code("web", &[]).await).await);
+    let first = browser.cookies[SESSION].clone();
+    let page = browser.authorize("web", &[("prompt", "login")]).await;
+    let page = browser.sign_in(&page, "erin", PASSWORD).await;
+    let other = Tokens::of(
+        &app.redeem("web", &browser.decide(&page, "allow").await.code())
+            .await,
+    );
+    assert_ne!(
+        first.split('.').nth(1),
+        browser.cookies[SESSION].split('.').nth(1)
+    );
+    assert_ne!(decode(&tokens.id).1["sid"], decode(&other.id).1["sid"]);
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    assert_eq!(app.refresh("web", &other.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_same_person_keeps_login_and_families() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let tokens = Tokens::of(&app.redeem("web", &browser.code("web", &[]).await).await);
+    let page = browser.authorize("web", &[("prompt", "login")]).await;
+    browser.sign_in(&page, "jdoe", PASSWORD).await.code();
+    assert_eq!(app.refresh("web", &tokens.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn ses_03_each_form_has_a_csrf_token_and_its_origin_is_checked() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    let form = Form::of(&page)
+        .with("username", "jdoe")
+        .with("password", PASSWORD);
+    for wrong in ["", "x", &form.get("_csrf")[1..]] {
+        browser
+            .submit(form.clone().with("_csrf", wrong))
+            .await
+            .is_own_page(400);
+    }
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        let ask = Ask::post("/login").header(name, value).form(&form.fields);
+        browser.send(ask).await.is_own_page(400);
+    }
+    let old_browser = Ask::post("/login").header("origin", ISSUER).form(&form.fields);
+    assert_eq!(browser.send(old_browser).await.status, 200);
+}
+
+#[tokio::test]
+async fn ses_04_the_oldest_of_too_many_sessions_ends() {
+    let app = TestApp::new();
+    let mut first = Browser::new(&app);
+    let tokens = Tokens::of(&app.redeem("web", &first.code("web", &[]).await).await);
+    for _ in 0..9 {
+        app.clock.advance(1);
+        Browser::new(&app).code("web", &[]).await;
+    }
+    first.authorize("web", &[]).await.code();
+    app.clock.advance(1);
+    Browser::new(&app).code("web", &[]).await;
+    assert_eq!(
+        first.authorize("web", &[("prompt", "none")]).await.sent_back()["error"],
+        "login_required"
+    );
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn ses_04_idle_and_absolute_timeouts() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[]).await;
+    app.clock.advance(11 * 3600);
+    browser.authorize("web", &[]).await.code();
+    app.clock.advance(11 * 3600);
+    browser.authorize("web", &[]).await.code();
+    app.clock.advance(3 * 3600);
+    let late = browser.authorize("web", &[("prompt", "none")]).await;
+    late.is_sent_back_with("login_required");
+}
+
+#[tokio::test]
+async fn ses_05_wrong_user_and_wrong_password_look_alike() {
+    let app = TestApp::new();
+    let mut answers = Vec::new();
+    for (username, password) in [
+        ("jdoe", "wrong"),
+        ("nobody", "wrong"),
+        ("nobody", PASSWORD),
+        ("gone", "wrong"),
+        ("jdoe", ""),
+    ] {
+        let mut browser = Browser::new(&app);
+        let page = browser.authorize("web", &[]).await;
+        let (answer, trips) = app.trips(browser.sign_in(&page, username, password)).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(trips, 1, "{username}");
+        let form = Form::of(&answer);
+        assert_eq!(form.get("username"), username);
+        assert_eq!(form.get("password"), "", "a password never comes back");
+        assert!(answer.text.contains(r#"role="alert""#));
+        let text = answer
+            .text
+            .replace(form.get("_request"), "")
+            .replace(form.get("_csrf"), "");
+        answers.push(text.replace(username, ""));
+        assert!(!browser.cookies.contains_key(SESSION));
+    }
+    assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:#?}");
+}
+
+#[tokio::test]
+async fn a_second_try_works() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    let again = browser.sign_in(&page, "jdoe", "wrong").await;
+    assert_eq!(browser.sign_in(&again, "jdoe", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_login_costs_three_round_trips_and_that_of_the_code() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    let (consent, trips) = app.trips(browser.sign_in(&page, "jdoe", PASSWORD)).await;
+    assert_eq!(trips, 3);
+    browser.decide(&consent, "allow").await.code();
+    let mut elsewhere = Browser::new(&app);
+    let page = elsewhere.authorize("web", &[]).await;
+    let (answer, trips) = app.trips(elsewhere.sign_in(&page, "jdoe", PASSWORD)).await;
+    answer.code();
+    assert_eq!(trips, 4);
+}
+
+#[tokio::test]
+async fn err_04_redirects_after_a_post_are_303() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[]).await;
+    let mut elsewhere = Browser::new(&app);
+    let page = elsewhere.authorize("web", &[]).await;
+    assert_eq!(elsewhere.sign_in(&page, "jdoe", PASSWORD).await.status, 303);
+    let posted = browser
+        .send(Ask::post("/authorize").form(&request_of(&app, "web")))
+        .await;
+    assert_eq!(posted.status, 303);
+}
+
+#[tokio::test]
+async fn err_05_without_the_store_nobody_signs_in() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[]).await;
+    app.store.set_away(true);
+    browser
+        .sign_in(&page, "jdoe", PASSWORD)
+        .await
+        .is_sent_back_with("temporarily_unavailable");
+    app.store.set_away(false);
+    assert_eq!(browser.sign_in(&page, "jdoe", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_login_page() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.cookies.insert(BROWSER.to_owned(), "A".repeat(43));
+    let page = browser.authorize("web", &[("login_hint", "jdoe")]).await;
+    let form = Form::of(&page);
+    let text = page
+        .text
+        .replace(form.get("_request"), "[request]")
+        .replace(form.get("_csrf"), "[csrf]");
+    let (_, main) = text.split_once("<main>").unwrap();
+    insta::assert_snapshot!(main.trim(), @r#"
+    <h1>Sign in</h1>
+    <p>to continue to <strong>The Web App</strong></p>
+
+    <form method="post" action="/login">
+    <input type="hidden" name="_csrf" value="[csrf]">
+    <input type="hidden" name="_request" value="[request]">
+    <label for="username">User name</label>
+    <input id="username" name="username" type="text" value="jdoe" autocomplete="username" autocapitalize="none" spellcheck="false" required>
+    <label for="password">Password</label>
+    <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
+    <button type="submit">Sign in</button>
+    </form>
+
+    </main>
+    </body>
+    </html>
+    "#);
+}
+
+#[tokio::test]
+async fn login_by_hand_is_a_friendly_page() {
+    let app = TestApp::new();
+    for path in ["/login", "/"] {
+        let page = app.send(Ask::get(path)).await;
+        page.is_own_page(200);
+        assert!(page.text.contains("sign in from there"));
+    }
+}

@@ -1,0 +1,212 @@
+use serde_json::json;
+
+use super::support::*;
+
+#[tokio::test]
+async fn tok_05_rotated_at_each_use() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid email").await;
+    let second = Tokens::of(&app.refresh("web", &first.refresh).await);
+    assert_ne!(first.refresh, second.refresh);
+    assert_ne!(first.access, second.access);
+    let third = Tokens::of(&app.refresh("web", &second.refresh).await);
+    assert_ne!(second.refresh, third.refresh);
+    assert_eq!(app.userinfo(&third.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn tok_05_a_retry_within_the_grace_gets_the_same_successor() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid").await;
+    let second = Tokens::of(&app.refresh("web", &first.refresh).await);
+    app.clock.advance(9);
+    let again = Tokens::of(&app.refresh("web", &first.refresh).await);
+    assert_eq!(second.refresh, again.refresh);
+    assert_ne!(second.access, again.access, "a fresh access token");
+    let third = Tokens::of(&app.refresh("web", &second.refresh).await);
+    // the successor was used: now it is replay
+    app.refresh("web", &first.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    app.refresh("web", &third.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn tok_05_replay_after_the_grace_kills_the_family() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid").await;
+    let second = Tokens::of(&app.refresh("web", &first.refresh).await);
+    app.clock.advance(11);
+    app.refresh("web", &first.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    app.refresh("web", &second.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    assert_eq!(app.userinfo(&second.access).await.status, 401);
+}
+
+#[tokio::test]
+async fn tok_05_two_at_once_get_one_answer() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid").await;
+    let both = futures::future::join_all((0..20).map(|_| app.refresh("web", &first.refresh))).await;
+    let mut successors: Vec<String> = both.iter().map(|answer| Tokens::of(answer).refresh).collect();
+    successors.dedup();
+    assert_eq!(successors.len(), 1);
+}
+
+#[tokio::test]
+async fn tok_05_scope_may_shrink_for_this_token_only() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid email api").await;
+    let form = |token: &str, scope: &str| {
+        [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token),
+            ("scope", scope),
+        ]
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+    };
+    let small = Tokens::of(&app.token_form("web", &form(&first.refresh, "openid")).await);
+    assert_eq!(small.all["scope"], "openid");
+    assert_eq!(decode(&small.access).1["scope"], "openid");
+    let full = Tokens::of(&app.refresh("web", &small.refresh).await);
+    assert_eq!(decode(&full.access).1["scope"], "openid email api");
+    app.token_form("web", &form(&full.refresh, "openid profile"))
+        .await
+        .is_error(400, "invalid_scope");
+    assert_eq!(
+        app.refresh("web", &full.refresh).await.status,
+        200,
+        "the mistake revoked nothing"
+    );
+}
+
+#[tokio::test]
+async fn tok_05_bound_to_the_client() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid").await;
+    let (answer, trips) = app.trips(app.refresh("other", &first.refresh)).await;
+    answer.is_error(400, "invalid_grant");
+    assert_eq!(trips, 0);
+    for rubbish in [
+        "x",
+        "rt1.a.b.c.d.e",
+        &format!("{}x", first.refresh),
+        &first.access,
+    ] {
+        let (answer, trips) = app.trips(app.refresh("web", rubbish)).await;
+        answer.is_error(400, "invalid_grant");
+        assert_eq!(trips, 0);
+    }
+    assert_eq!(
+        app.refresh("web", &first.refresh).await.status,
+        200,
+        "a wrong mac revokes nothing"
+    );
+}
+
+#[tokio::test]
+async fn tok_05_idle_lifetime() {
+    let mut app = TestApp::new();
+    let mut installation = app.app.installation.load().as_ref().clone();
+    installation.lifetimes.refresh_token_idle = "1h".parse().unwrap();
+    app.app.installation.store(installation.into());
+    app.set_client(
+        "web",
+        json!({"redirectUris": [REDIRECT], "scopes": ["openid"],
+        "grantTypes": ["authorization_code", "refresh_token"]}),
+    );
+    let first = app.sign_in("web", "openid").await;
+    app.clock.advance(3599);
+    let second = Tokens::of(&app.refresh("web", &first.refresh).await);
+    app.clock.advance(3601);
+    app.refresh("web", &second.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn tok_06_it_dies_with_its_session() {
+    let app = TestApp::new();
+    let tokens = app.sign_in("web", "openid").await;
+    assert!(!tokens.refresh.is_empty());
+    // idle: nobody used the session for 12 hours
+    app.clock.advance(12 * 3600 + 1);
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    // a client without the grant gets none, and no error
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("strict", &[]).await;
+    let page = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    let code = browser.decide(&page, "allow").await.code();
+    let tokens = Tokens::of(&app.redeem("strict", &code).await);
+    assert_eq!(tokens.refresh, "");
+}
+
+#[tokio::test]
+async fn tok_06_absolute_session_time_ends_it() {
+    let app = TestApp::new();
+    let mut tokens = app.sign_in("web", "openid").await;
+    for _ in 0..2 {
+        app.clock.advance(11 * 3600);
+        // tok_10a: a refresh counts as session activity
+        tokens = Tokens::of(&app.refresh("web", &tokens.refresh).await);
+    }
+    app.clock.advance(2 * 3600 + 1);
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn tok_07_the_id_token_of_a_refresh() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid").await;
+    app.clock.advance(60);
+    let second = Tokens::of(&app.refresh("web", &first.refresh).await);
+    let (first, second) = (decode(&first.id).1, decode(&second.id).1);
+    for same in ["iss", "sub", "aud", "auth_time", "sid"] {
+        assert_eq!(first[same], second[same], "{same}");
+    }
+    assert_eq!(second.get("nonce"), None);
+    assert_eq!(
+        second["iat"].as_i64().unwrap() - first["iat"].as_i64().unwrap(),
+        60
+    );
+}
+
+#[tokio::test]
+async fn tok_10a_the_person_is_as_they_are_now() {
+    let mut app = TestApp::new();
+    let tokens = app.sign_in("web", "openid groups").await;
+    app.set_user("jdoe", json!({"groups": ["changed"]}));
+    let tokens = Tokens::of(&app.refresh("web", &tokens.refresh).await);
+    assert_eq!(decode(&tokens.access).1["groups"], json!(["changed"]));
+    app.set_user("jdoe", json!({"disabled": true}));
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    app.set_user("jdoe", json!({}));
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+
+    let tokens = app.sign_in("web", "openid").await;
+    app.delete_user("jdoe");
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+
+    let mut browser = Browser::new(&app);
+    let code = browser.walk_as("erin", "staff", &[]).await.code();
+    let tokens = Tokens::of(&app.redeem("staff", &code).await);
+    app.set_user("erin", json!({"groups": ["staff"]}));
+    app.refresh("staff", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}

@@ -1,0 +1,114 @@
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::support::browser::Form;
+use super::support::*;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn i9_no_secret_and_no_personal_value_is_in_logs_errors_or_metrics() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // for the whole process: log lines of tests beside this one must hold none of it either
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let app = TestApp::new();
+    let mut seen = vec![
+        PASSWORD.to_owned(),
+        VERIFIER.to_owned(),
+        secret_of("web"),
+        "jane@example.com".to_owned(),
+        "Jane Doe".to_owned(),
+    ];
+    let mut browser = Browser::new(&app);
+    let page = browser
+        .authorize(
+            "web",
+            &[
+                ("login_hint", "canary-hint"),
+                ("state", "canary-state"),
+                ("nonce", "canary-nonce"),
+            ],
+        )
+        .await;
+    seen.extend(
+        [
+            "canary-hint",
+            "canary-state",
+            "canary-nonce",
+            "canary-wrong",
+            "canary-secret",
+            "canary-token",
+        ]
+        .map(str::to_owned),
+    );
+    let again = browser.sign_in(&page, "jdoe", "canary-wrong").await;
+    seen.push(Form::of(&again).get("_request").to_owned());
+    seen.push(Form::of(&again).get("_csrf").to_owned());
+    let consent = browser.sign_in(&again, "jdoe", PASSWORD).await;
+    seen.push(Form::of(&consent).get("_request").to_owned());
+    let code = browser.decide(&consent, "allow").await.code();
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    app.redeem("web", &code).await.is_error(400, "invalid_grant");
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    let tokens2 = app.sign_in("web", "openid profile email").await;
+    app.userinfo(&tokens2.access).await;
+    app.introspect("web", &tokens2.access).await;
+    app.userinfo("canary-token").await;
+    app.introspect("web", "canary-token").await;
+    app.send(
+        Ask::post("/token")
+            .basic_as("default.web", "canary-secret")
+            .form(&[("grant_type", "x")]),
+    )
+    .await;
+    app.send(Ask::get("/userinfo?access_token=canary-token")).await;
+    app.store.set_away(true);
+    app.refresh("web", &tokens2.refresh).await;
+    seen.push(code);
+    seen.extend(browser.cookies.into_values());
+    for tokens in [tokens, tokens2] {
+        seen.extend([tokens.access, tokens.refresh, tokens.id]);
+    }
+
+    let mut text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        text.contains(r#""endpoint":"/token""#) && text.contains(r#""client_id":"default.web""#),
+        "{text}"
+    );
+    assert!(text.contains("the line is cut"), "causes are told: {text}");
+    assert!(text.contains("request_id"), "{text}");
+    text.push_str(&app.send_internal(Ask::get("/metrics")).await.text);
+    for value in &seen {
+        for form in [
+            value.clone(),
+            STANDARD.encode(value),
+            URL_SAFE_NO_PAD.encode(value),
+        ] {
+            assert!(!text.contains(&form), "{value} is told");
+        }
+    }
+}

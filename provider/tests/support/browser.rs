@@ -1,0 +1,170 @@
+//! A person's browser: keeps cookies, fills and sends the forms of pages, runs no script.
+
+use std::collections::BTreeMap;
+
+use http::{StatusCode, header};
+
+use super::{Answer, Ask, CHALLENGE, PASSWORD, TestApp, encoded, request_of, set};
+
+pub struct Browser<'a> {
+    app: &'a TestApp,
+    pub cookies: BTreeMap<String, String>,
+}
+
+/// The one form of a page, as far as a browser would use it.
+#[derive(Debug, Clone)]
+pub struct Form {
+    pub action: String,
+    pub fields: Vec<(String, String)>,
+}
+
+impl Form {
+    #[track_caller]
+    pub fn of(page: &Answer) -> Self {
+        let (_, rest) = page
+            .text
+            .split_once("<form ")
+            .unwrap_or_else(|| panic!("a form: {page:?}"));
+        let (form, _) = rest.split_once("</form>").unwrap();
+        let (tag, inside) = form.split_once('>').unwrap();
+        assert_eq!(attribute(tag, "method").as_deref(), Some("post"));
+        let fields = inside.split("<input ").skip(1).map(|input| {
+            let (tag, _) = input.split_once('>').unwrap();
+            (
+                attribute(tag, "name").unwrap(),
+                attribute(tag, "value").unwrap_or_default(),
+            )
+        });
+        Self {
+            action: attribute(tag, "action").unwrap(),
+            fields: fields.collect(),
+        }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        set(&mut self.fields, name, value);
+        self
+    }
+
+    pub fn get(&self, name: &str) -> &str {
+        let found = self.fields.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str()).unwrap()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(n, _)| n == name)
+    }
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
+    let (value, _) = rest.split_once('"')?;
+    let text = value
+        .replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">");
+    Some(text.replace("&#38;", "&"))
+}
+
+impl<'a> Browser<'a> {
+    pub fn new(app: &'a TestApp) -> Self {
+        Self {
+            app,
+            cookies: BTreeMap::new(),
+        }
+    }
+
+    /// Sends a request with the cookies, and keeps those that come back.
+    pub async fn send(&mut self, ask: Ask) -> Answer {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let ask = if cookies.is_empty() {
+            ask
+        } else {
+            ask.header(header::COOKIE, cookies.join("; "))
+        };
+        let answer = self.app.send(ask).await;
+        for cookie in answer.headers.get_all(header::SET_COOKIE) {
+            let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        answer
+    }
+
+    /// Opens an authorization request of a client, with some parameters changed.
+    pub async fn authorize(&mut self, client: &str, more: &[(&str, &str)]) -> Answer {
+        let mut request = request_of(self.app, client);
+        for (name, value) in more {
+            set(&mut request, name, value);
+        }
+        self.send(Ask::get(&format!("/authorize?{}", encoded(&request))))
+            .await
+    }
+
+    /// Opens an authorization request of a client that is not one of the usual.
+    pub async fn authorize_as(&mut self, client_id: &str, redirect_uri: &str) -> Answer {
+        let request = [
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("redirect_uri", redirect_uri),
+            ("scope", "openid"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        self.send(Ask::get(&format!("/authorize?{}", encoded(&request))))
+            .await
+    }
+
+    pub async fn submit(&mut self, form: Form) -> Answer {
+        let ask = Ask::post(&form.action)
+            .header("sec-fetch-site", "same-origin")
+            .header(header::ORIGIN, "null")
+            .form(&form.fields);
+        self.send(ask).await
+    }
+
+    /// Answers the login form.
+    pub async fn sign_in(&mut self, page: &Answer, username: &str, password: &str) -> Answer {
+        let form = Form::of(page)
+            .with("username", username)
+            .with("password", password);
+        self.submit(form).await
+    }
+
+    /// Answers the consent form.
+    pub async fn decide(&mut self, page: &Answer, decision: &str) -> Answer {
+        self.submit(Form::of(page).with("decision", decision)).await
+    }
+
+    /// Goes the whole way as `username` until the browser is sent back to the client.
+    pub async fn walk_as(&mut self, username: &str, client: &str, more: &[(&str, &str)]) -> Answer {
+        let mut page = self.authorize(client, more).await;
+        if page.status == StatusCode::OK && Form::of(&page).has("password") {
+            page = self.sign_in(&page, username, PASSWORD).await;
+        }
+        if page.status == StatusCode::OK {
+            page = self.decide(&page, "allow").await;
+        }
+        page
+    }
+
+    /// Goes on from a login form as the usual person.
+    pub async fn walk_on(&mut self, page: &Answer) -> Answer {
+        let page = self.sign_in(page, "jdoe", PASSWORD).await;
+        if page.status == StatusCode::OK {
+            self.decide(&page, "allow").await
+        } else {
+            page
+        }
+    }
+
+    /// The code of a whole walk as the usual person.
+    pub async fn code(&mut self, client: &str, more: &[(&str, &str)]) -> String {
+        self.walk_as("jdoe", client, more).await.code()
+    }
+}

@@ -1,0 +1,627 @@
+//! A whole provider in the test's own process: the real router, the real memory store, keys, clients and
+//! users made by the real validators; only time is the test's.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use oidc_crds::client::Client;
+use oidc_crds::credentials::{ClientSecret, digest};
+use oidc_crds::jwk::PrivateJwk;
+use oidc_crds::names::Algorithm;
+use oidc_crds::password;
+use oidc_crds::resources::signing_key::Phase;
+use oidc_crds::resources::{OidcClient, OidcClientSpec, OidcUser};
+use oidc_crds::rng::SystemRng;
+use oidc_crds::seal::KeyRing;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::key_ring::KeyRingData;
+use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
+use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::validate::{Violation, validate, validate_user};
+use oidc_provider::app::{App, Clock, Readiness, Registrar};
+use oidc_provider::keys::Prepared;
+use oidc_provider::router;
+use oidc_provider::store::memory::MemoryStore;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub mod browser;
+pub mod store;
+
+pub use browser::Browser;
+use store::Counting;
+
+pub const ISSUER: &str = "https://id.example.com";
+pub const REDIRECT: &str = "https://app.example.com/cb";
+pub const PASSWORD: &str = "correct horse battery staple";
+/// RFC 7636 appendix B.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A clock that the test moves.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+/// The provider.
+pub struct TestApp {
+    pub app: Arc<App>,
+    pub clock: Arc<TestClock>,
+    pub store: Arc<Counting>,
+    pub router: Router,
+    pub internal: Router,
+    clients: BTreeMap<String, Value>,
+    users: BTreeMap<String, Value>,
+}
+
+/// How an app is made.
+pub struct Setup {
+    pub issuer: &'static str,
+    pub registration: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            issuer: ISSUER,
+            registration: false,
+        }
+    }
+}
+
+/// The secret of a confidential client of the tests.
+pub fn secret_of(name: &str) -> String {
+    format!("secret-of-{name}-0123456789abcdef")
+}
+
+impl TestApp {
+    /// With the usual clients and users.
+    pub fn new() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub fn with(setup: Setup) -> Self {
+        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let store = Arc::new(Counting::new(MemoryStore::new()));
+        let installation = Installation::standalone(setup.issuer, setup.issuer.starts_with("http://"));
+        let now = clock.now();
+        let ring = Arc::new(KeyRing::new(KeyRingData::generate(now, &mut SystemRng)));
+        let pepper = Arc::new(Pepper::generate(now, &mut SystemRng));
+        let app = Arc::new_cyclic(|app| App {
+            installation: Arc::new(installation).into(),
+            clients: Default::default(),
+            users: Default::default(),
+            keys: Default::default(),
+            ring: Some(ring).into(),
+            pepper: Some(pepper).into(),
+            store: store.clone(),
+            clock: clock.clone(),
+            metrics: Default::default(),
+            registrar: setup
+                .registration
+                .then(|| Arc::new(TestRegistrar(app.clone())) as Arc<dyn Registrar>),
+            password_slots: Arc::new(tokio::sync::Semaphore::new(2)),
+            readiness: Readiness::default(),
+            loopback: false,
+        });
+        let prepared = Prepared::build(&key_set(now), &app.installation.load(), setup.registration);
+        app.keys.publish(prepared.unwrap());
+        app.readiness.synced();
+        let mut test = Self {
+            router: router::router(app.clone()),
+            internal: router::internal(app.clone()),
+            app,
+            clock,
+            store,
+            clients: BTreeMap::new(),
+            users: BTreeMap::new(),
+        };
+        test.usual();
+        test
+    }
+
+    fn usual(&mut self) {
+        let both = json!(["authorization_code", "refresh_token"]);
+        let scopes = json!(["openid", "profile", "email", "groups", "api"]);
+        let audiences = json!(["https://api.example.com"]);
+        self.set_client(
+            "web",
+            json!({"displayName": "The Web App", "redirectUris": [REDIRECT], "grantTypes": both,
+            "scopes": scopes, "audiences": audiences}),
+        );
+        self.set_client(
+            "other",
+            json!({"redirectUris": ["https://other.example.com/cb"], "grantTypes": both,
+            "scopes": scopes}),
+        );
+        self.set_client(
+            "spa",
+            json!({"redirectUris": ["https://spa.example.com/cb"], "grantTypes": both,
+            "scopes": scopes, "authentication": {"none": {}}, "allowedOrigins": ["https://spa.example.com"]}),
+        );
+        self.set_client(
+            "native",
+            json!({"redirectUris": ["http://127.0.0.1/cb", "http://localhost:4000/cb",
+            "com.example.app:/cb", "com.example.app://callback"], "grantTypes": both, "scopes": scopes,
+            "authentication": {"none": {}}}),
+        );
+        self.set_client(
+            "legacy",
+            json!({"redirectUris": ["https://legacy.example.com/cb"], "pkce": "optional",
+            "authentication": {"clientSecret": {"method": "client_secret_basic"}}, "scopes": ["openid"]}),
+        );
+        self.set_client(
+            "strict",
+            json!({"redirectUris": [REDIRECT], "consent": "required", "scopes": scopes}),
+        );
+        self.set_client(
+            "staff",
+            json!({"redirectUris": [REDIRECT], "allowedGroups": ["admins"], "grantTypes": both,
+            "scopes": scopes}),
+        );
+        self.set_client(
+            "machine",
+            json!({"applicationType": "service", "grantTypes": ["client_credentials"],
+            "scopes": ["api"], "audiences": audiences}),
+        );
+        self.set_client(
+            "rs",
+            json!({"applicationType": "service", "grantTypes": ["client_credentials"],
+            "resourceServerFor": audiences}),
+        );
+        self.set_user(
+            "jdoe",
+            json!({"name": "Jane Doe", "email": "jane@example.com", "emailVerified": true,
+            "groups": ["staff"]}),
+        );
+        self.set_user("erin", json!({"groups": ["admins"]}));
+        self.set_user("gone", json!({"disabled": true}));
+    }
+
+    /// Makes or replaces a client of the namespace `default`; its UID stays.
+    pub fn set_client(&mut self, name: &str, spec: Value) {
+        self.set_client_object(name, &format!("uid-{name}"), spec);
+    }
+
+    pub fn set_client_object(&mut self, name: &str, uid: &str, spec: Value) {
+        let secret = ClientSecret::new(secret_of(name));
+        let pepper = self.app.pepper.load_full().unwrap();
+        let public = spec["authentication"].get("none").is_some();
+        let credentials = if public {
+            json!([])
+        } else {
+            json!([{"id": "0123456789abcdef", "digest": digest(&pepper, uid, "0123456789abcdef", &secret),
+                "createdAt": "2026-01-01T00:00:00Z"}])
+        };
+        let object = json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1",
+            "kind": "OidcClient",
+            "metadata": {"name": name, "namespace": "default", "uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": spec,
+            "status": {"conditions": [], "credentials": credentials},
+        });
+        self.clients.insert(name.to_owned(), object);
+        self.publish();
+    }
+
+    pub fn delete_client(&mut self, name: &str) {
+        self.clients.remove(name);
+        self.publish();
+    }
+
+    /// Makes or replaces a user whose password is [`PASSWORD`].
+    pub fn set_user(&mut self, name: &str, spec: Value) {
+        static HASH: OnceLock<String> = OnceLock::new();
+        let hash = HASH.get_or_init(|| password::hash(PASSWORD, &mut SystemRng));
+        let ring = self.app.ring.load_full().unwrap();
+        let uid = format!("uid-{name}");
+        let sealed = password::seal(&ring, &uid, hash, &mut SystemRng);
+        let object = json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1",
+            "kind": "OidcUser",
+            "metadata": {"name": name, "namespace": "oidc", "uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": spec,
+            "status": {"conditions": [], "password": {"sealed": sealed, "fingerprint": "uid/1"}},
+        });
+        self.users.insert(name.to_owned(), object);
+        self.publish();
+    }
+
+    pub fn delete_user(&mut self, name: &str) {
+        self.users.remove(name);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let installation = self.app.installation.load();
+        let client = |object: &Value| {
+            let object: OidcClient = serde_json::from_value(object.clone()).unwrap();
+            Arc::new(validate(&object, &installation, None).unwrap())
+        };
+        let user = |object: &Value| {
+            let object: OidcUser = serde_json::from_value(object.clone()).unwrap();
+            Arc::new(validate_user(&object).unwrap())
+        };
+        self.app.clients.publish(self.clients.values().map(client));
+        self.app.users.publish(self.users.values().map(user));
+    }
+
+    pub fn client(&self, name: &str) -> Arc<Client> {
+        self.app.clients.get(&format!("default.{name}")).unwrap()
+    }
+
+    /// Sends a request to the main port.
+    pub async fn send(&self, ask: Ask) -> Answer {
+        answer(self.router.clone().oneshot(ask.build()).await.unwrap()).await
+    }
+
+    /// Sends a request to the internal port.
+    pub async fn send_internal(&self, ask: Ask) -> Answer {
+        answer(self.internal.clone().oneshot(ask.build()).await.unwrap()).await
+    }
+
+    /// A token request of a confidential client.
+    pub async fn token(&self, client: &str, form: &[(&str, &str)]) -> Answer {
+        self.send(Ask::post("/token").basic(client).form(form)).await
+    }
+
+    /// The same with an owned form.
+    pub async fn token_form(&self, client: &str, form: &[(String, String)]) -> Answer {
+        self.send(Ask::post("/token").basic(client).form(form)).await
+    }
+
+    /// Redeems a code that came to the usual redirect URI.
+    pub async fn redeem(&self, client: &str, code: &str) -> Answer {
+        let redirect = self.client(client).redirect_uris()[0].clone();
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &redirect),
+            ("code_verifier", VERIFIER),
+        ];
+        let id = format!("default.{client}");
+        if self.client(client).is_public() {
+            form.push(("client_id", &id));
+            return self.send(Ask::post("/token").form(&form)).await;
+        }
+        self.token(client, &form).await
+    }
+
+    /// A person signs in at a client and the client redeems the code.
+    pub async fn sign_in(&self, client: &str, scope: &str) -> Tokens {
+        let mut browser = Browser::new(self);
+        let code = browser.code(client, &[("scope", scope)]).await;
+        Tokens::of(&self.redeem(client, &code).await)
+    }
+
+    pub async fn refresh(&self, client: &str, token: &str) -> Answer {
+        self.token(
+            client,
+            &[("grant_type", "refresh_token"), ("refresh_token", token)],
+        )
+        .await
+    }
+
+    pub async fn userinfo(&self, token: &str) -> Answer {
+        self.send(Ask::get("/userinfo").bearer(token)).await
+    }
+
+    pub async fn introspect(&self, client: &str, token: &str) -> Value {
+        let answer = self
+            .send(Ask::post("/introspect").basic(client).form(&[("token", token)]))
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.json()
+    }
+
+    /// Round trips that the store is asked for while `act` runs.
+    pub async fn trips<T>(&self, act: impl Future<Output = T>) -> (T, u64) {
+        let before = self.store.trips();
+        let answer = act.await;
+        (answer, self.store.trips() - before)
+    }
+}
+
+/// The parameters of an authorization request of a client, as most tests send them.
+pub fn request_of(app: &TestApp, client: &str) -> Vec<(String, String)> {
+    let redirect = app.client(client).redirect_uris()[0].clone();
+    let id = format!("default.{client}");
+    [
+        ("response_type", "code"),
+        ("client_id", id.as_str()),
+        ("redirect_uri", redirect.as_str()),
+        ("scope", "openid"),
+        ("state", "the-state"),
+        ("nonce", "the-nonce"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// Sets a parameter, or removes it with an empty value.
+pub fn set(request: &mut Vec<(String, String)>, name: &str, value: &str) {
+    request.retain(|(n, _)| n != name);
+    if !value.is_empty() {
+        request.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+pub fn encoded<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
+/// A request in the making.
+pub struct Ask {
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Ask {
+    pub fn new(method: Method, path: &str) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn get(path: &str) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub fn post(path: &str) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    pub fn header(mut self, name: impl ToString, value: impl ToString) -> Self {
+        self.headers.push((name.to_string(), value.to_string()));
+        self
+    }
+
+    /// Authenticates as a client of the tests.
+    pub fn basic(self, client: &str) -> Self {
+        self.basic_as(&format!("default.{client}"), &secret_of(client))
+    }
+
+    pub fn basic_as(self, id: &str, secret: &str) -> Self {
+        let part = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = STANDARD.encode(format!("{}:{}", part(id), part(secret)));
+        self.header(header::AUTHORIZATION, format!("Basic {pair}"))
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header(header::AUTHORIZATION, format!("Bearer {token}"))
+    }
+
+    pub fn form<K: AsRef<str>, V: AsRef<str>>(self, pairs: &[(K, V)]) -> Self {
+        let body = encoded(pairs);
+        self.body("application/x-www-form-urlencoded", body)
+    }
+
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header(header::CONTENT_TYPE, content_type)
+    }
+
+    fn build(self) -> Request<Body> {
+        let mut request = Request::builder().method(self.method).uri(self.path);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        request.body(Body::from(self.body)).unwrap()
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+async fn answer(response: http::Response<Body>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        text: String::from_utf8(bytes.to_vec()).unwrap(),
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// A JSON error of this status and code.
+    #[track_caller]
+    pub fn is_error(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.json()["error"], code, "{self:?}");
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+    }
+
+    /// Our own page, with no way to the client.
+    #[track_caller]
+    pub fn is_own_page(&self, status: u16) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("location"), None, "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("text/html; charset=utf-8"),
+            "{self:?}"
+        );
+        assert!(self.text.starts_with("<!doctype html>"), "{self:?}");
+    }
+
+    #[track_caller]
+    pub fn location(&self) -> &str {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{self:?}");
+        self.header("location").unwrap()
+    }
+
+    /// The parameters of a redirect to a client, from its query or its fragment.
+    #[track_caller]
+    pub fn sent_back(&self) -> BTreeMap<String, String> {
+        let location = self.location();
+        let (_, query) = location.split_once(['?', '#']).unwrap();
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    }
+
+    /// A redirect to the client with this error.
+    #[track_caller]
+    pub fn is_sent_back_with(&self, error: &str) {
+        let parameters = self.sent_back();
+        assert_eq!(
+            parameters.get("error").map(String::as_str),
+            Some(error),
+            "{self:?}"
+        );
+        assert!(!parameters.contains_key("code"), "{self:?}");
+        assert!(!parameters["iss"].is_empty());
+    }
+
+    #[track_caller]
+    pub fn code(&self) -> String {
+        let mut parameters = self.sent_back();
+        parameters
+            .remove("code")
+            .unwrap_or_else(|| panic!("a code: {self:?}"))
+    }
+}
+
+/// A good token answer.
+#[derive(Debug)]
+pub struct Tokens {
+    pub access: String,
+    pub refresh: String,
+    pub id: String,
+    pub all: Value,
+}
+
+impl Tokens {
+    #[track_caller]
+    pub fn of(answer: &Answer) -> Self {
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let all = answer.json();
+        let text = |name: &str| all[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+            id: text("id_token"),
+            all,
+        }
+    }
+}
+
+/// Header and claims of a JWT, its signature unchecked.
+pub fn decode(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+    let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
+    (next(), next())
+}
+
+/// One active key of RS256 (the default) and ES256, made once per test run.
+fn key_set(now: Timestamp) -> KeySet {
+    static MADE: OnceLock<[PrivateJwk; 2]> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        [Algorithm::RS256, Algorithm::ES256]
+            .map(|alg| PrivateJwk::generate(alg, alg.is_rsa().then_some(2048)).unwrap())
+    });
+    let state = |jwk: &PrivateJwk| {
+        let algorithm = jwk.algorithm().unwrap();
+        KeyState {
+            kid: jwk.thumbprint().unwrap(),
+            algorithm,
+            rsa_bits: algorithm.is_rsa().then_some(2048),
+            phase: Phase::Active,
+            signing_key: Owner {
+                name: algorithm.to_string().to_lowercase(),
+                uid: "uid-key".to_owned(),
+            },
+            spec_revision: 0,
+            created_at: now - SignedDuration::from_hours(1),
+            published_at: Some(now - SignedDuration::from_hours(1)),
+            signs_from: Some(Timestamp::UNIX_EPOCH),
+            retires_at: None,
+            removable_at: None,
+            longest_lifetime: 900,
+            public: Some(jwk.public().unwrap()),
+            jwk: Some(jwk.clone()),
+        }
+    };
+    KeySet {
+        version: 1,
+        revision: 1,
+        keys: made.iter().map(state).collect(),
+        default_algorithm: Algorithm::RS256,
+    }
+}
+
+/// Makes clients in memory by the real validator, as a standalone provider does.
+struct TestRegistrar(std::sync::Weak<App>);
+
+impl Registrar for TestRegistrar {
+    fn register(
+        &self,
+        spec: OidcClientSpec,
+    ) -> BoxFuture<'_, Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>> {
+        async move {
+            let app = self.0.upgrade().unwrap();
+            let public = spec.authentication.as_ref().is_some_and(|how| how.none.is_some());
+            let secret = (!public).then(|| ClientSecret::generate(&mut SystemRng));
+            let pepper = app.pepper.load_full().unwrap();
+            let credentials = secret.iter().map(|secret| {
+                json!({"id": "1", "digest": digest(&pepper, "uid-registered", "1", secret),
+                    "createdAt": "2026-01-01T00:00:00Z"})
+            });
+            let object = json!({
+                "apiVersion": "oidc-operator.dev/v1alpha1",
+                "kind": "OidcClient",
+                "metadata": {"name": "registered", "namespace": "registrations", "uid": "uid-registered",
+                    "creationTimestamp": "2026-01-01T00:00:00Z"},
+                "spec": spec,
+                "status": {"conditions": [], "credentials": credentials.collect::<Vec<_>>()},
+            });
+            let object: OidcClient = serde_json::from_value(object).unwrap();
+            let client = Arc::new(validate(&object, &app.installation.load(), None)?);
+            app.clients.publish([client.clone()]);
+            Ok((client, secret))
+        }
+        .boxed()
+    }
+}

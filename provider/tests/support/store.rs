@@ -1,0 +1,158 @@
+//! A probe between the provider and its real store: counts the round trips, and can cut the line.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+use oidc_provider::store::memory::MemoryStore;
+use oidc_provider::store::{
+    Answer, ConsentKey, NewCode, NewSession, Opening, Redeemed, Rotated, Rotation, Store, StoreError,
+    StoredGrant, StoredSession, UserKey,
+};
+
+pub struct Counting {
+    inner: MemoryStore,
+    trips: AtomicU64,
+    away: AtomicBool,
+}
+
+impl Counting {
+    pub fn new(inner: MemoryStore) -> Self {
+        Self {
+            inner,
+            trips: AtomicU64::new(0),
+            away: AtomicBool::new(false),
+        }
+    }
+
+    pub fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    fn counted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        if self.away.load(Ordering::Relaxed) {
+            return async { Err(StoreError("the line is cut".to_owned())) }.boxed();
+        }
+        answer
+    }
+}
+
+impl Store for Counting {
+    fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
+        self.counted(self.inner.consents(user, now))
+    }
+
+    fn index_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>> {
+        self.counted(self.inner.index_login(user, tag, until, limit, now))
+    }
+
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()> {
+        self.counted(self.inner.put_session(tag, session, now))
+    }
+
+    fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.end_session(tag, now))
+    }
+
+    fn authorize(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: ConsentKey,
+        code: Option<NewCode>,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        self.counted(self.inner.authorize(tag, cookie, consent, code, now))
+    }
+
+    fn remember_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        record: Vec<u8>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        self.counted(self.inner.remember_consent(user, consent, record, until, now))
+    }
+
+    fn grant(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: Option<(ConsentKey, Vec<u8>)>,
+        code: NewCode,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        self.counted(self.inner.grant(tag, cookie, consent, code, now))
+    }
+
+    fn redeem_code(
+        &self,
+        code: Digest,
+        attempt: [u8; 16],
+        opening: Opening,
+        now: Timestamp,
+    ) -> Answer<'_, Redeemed> {
+        self.counted(self.inner.redeem_code(code, attempt, opening, now))
+    }
+
+    fn rotate_refresh(&self, rotation: Rotation, now: Timestamp) -> Answer<'_, Rotated> {
+        self.counted(self.inner.rotate_refresh(rotation, now))
+    }
+
+    fn revoke_family(&self, family: FamilyId) -> Answer<'_, ()> {
+        self.counted(self.inner.revoke_family(family))
+    }
+
+    fn revoke_token(
+        &self,
+        family: FamilyId,
+        jti: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        self.counted(self.inner.revoke_token(family, jti, until, now))
+    }
+
+    fn revoke_detached(&self, jti: Digest, until: Timestamp, now: Timestamp) -> Answer<'_, ()> {
+        self.counted(self.inner.revoke_detached(jti, until, now))
+    }
+
+    fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>> {
+        self.counted(self.inner.token_state(family, jti, now))
+    }
+
+    fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.detached_revoked(jti, now))
+    }
+
+    fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64> {
+        self.counted(self.inner.active_sessions(now))
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        self.counted(self.inner.ping())
+    }
+
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
+    fn round_trips(&self) -> u64 {
+        self.trips()
+    }
+}
