@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
 use oidc_crds::names::Algorithm;
@@ -25,7 +25,7 @@ pub(crate) type GuardedClient = DeserializeGuard<OidcClient>;
 /// An OidcUser, or what is left of one that cannot be parsed.
 pub(crate) type GuardedUser = DeserializeGuard<OidcUser>;
 
-/// Namespace and name of a client.
+/// Namespace and name.
 type Key = (String, String);
 
 /// The index. One lock, held for computations only.
@@ -38,13 +38,14 @@ pub(crate) struct Index {
 #[derive(Default)]
 struct State {
     clients: HashMap<Key, Client>,
-    users: HashMap<String, User>,
+    /// By namespace and name, as the clients.
+    users: HashMap<Key, User>,
     /// `None`: labels do not matter here, or are not known yet.
     namespaces: Option<HashMap<String, BTreeMap<String, String>>>,
     scopes: Vec<ScopeState>,
     users_synced: bool,
     /// Objects that were listed since a watch of users began anew.
-    users_listed: HashSet<String>,
+    users_listed: HashSet<Key>,
     wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
     /// Who loses against whom, by UID.
     lost: HashMap<String, Vec<Violation>>,
@@ -149,17 +150,17 @@ impl Index {
                 false
             }
             Event::InitApply(object) => {
-                state.users_listed.insert(object.name_any());
+                state.users_listed.insert(key(object));
                 state.apply_user(object)
             }
             Event::InitDone => {
                 state.users_synced = true;
                 let listed = std::mem::take(&mut state.users_listed);
-                state.users.retain(|name, _| listed.contains(name));
+                state.users.retain(|key, _| listed.contains(key));
                 true
             }
             Event::Apply(object) => state.apply_user(object),
-            Event::Delete(object) => state.users.remove(&object.name_any()).is_some(),
+            Event::Delete(object) => state.users.remove(&key(object)).is_some(),
         };
         if changed {
             self.judge(&mut state, installation);
@@ -190,7 +191,7 @@ impl Index {
             .collect();
         for object in &changed {
             state.apply_client(object, installation);
-            state.wake_client(&key(object));
+            state.wake_client(&key(object.as_ref()));
         }
         self.judge(&mut state, installation);
     }
@@ -240,8 +241,8 @@ impl Index {
         for (key, _) in state.clients.iter().filter(|(_, client)| changed(client.uid())) {
             state.wake_client(key);
         }
-        for (name, _) in state.users.iter().filter(|(_, user)| changed(user.uid())) {
-            state.wake_user(name);
+        for (key, _) in state.users.iter().filter(|(_, user)| changed(user.uid())) {
+            state.wake_user(key);
         }
         let algorithms = state
             .clients
@@ -307,14 +308,14 @@ impl State {
             user.status = None;
             validate_user(&user).ok()
         });
-        let name = object.name_any();
+        let key = key(object);
         match valid {
-            Some(user) if self.users.get(&name) == Some(&user) => false,
+            Some(user) if self.users.get(&key) == Some(&user) => false,
             Some(user) => {
-                self.users.insert(name, user);
+                self.users.insert(key, user);
                 true
             }
-            None => self.users.remove(&name).is_some(),
+            None => self.users.remove(&key).is_some(),
         }
     }
 
@@ -353,14 +354,14 @@ impl State {
         }
     }
 
-    fn wake_user(&self, name: &str) {
+    fn wake_user(&self, (namespace, name): &Key) {
         if let Some(wake) = &self.wake_user {
-            let _ = wake.send(ObjectRef::new(name));
+            let _ = wake.send(ObjectRef::new(name).within(namespace));
         }
     }
 }
 
-fn key(object: &GuardedClient) -> Key {
+fn key<K: Resource>(object: &K) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
@@ -492,6 +493,20 @@ mod tests {
         assert_eq!(fixture.reasons(&shop), [Reason::NameTaken]);
         fixture.users(&Event::Apply(user("jane", "jane")));
         assert!(fixture.reasons(&shop).is_empty());
+    }
+
+    #[test]
+    fn the_younger_user_is_woken_when_the_older_goes() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let (sender, mut woken) = mpsc::unbounded_channel();
+        fixture.index.begin_users(sender);
+        fixture.users(&Event::Apply(user("a", "jane")));
+        fixture.users(&Event::Apply(user("b", "jane")));
+        fixture.users(&Event::Delete(user("a", "jane")));
+        let expected = ObjectRef::new("b").within("identity");
+        assert_eq!(woken.try_recv(), Ok(expected.clone()), "it lost");
+        assert_eq!(woken.try_recv(), Ok(expected), "it won");
     }
 
     #[test]

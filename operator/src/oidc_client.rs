@@ -243,9 +243,10 @@ impl Shared {
         let mut client = client.clone();
         client.status = Some(status);
         client.metadata.managed_fields = None;
-        let written = self.context.replace_status(&api, KIND, &client).await?;
-        self.written.wrote(&written);
-        Ok(written)
+        self.written.begin(&client);
+        let answer = self.context.replace_status(&api, KIND, &client).await;
+        self.written.end(&client, answer.as_ref().ok());
+        answer
     }
 
     async fn write_secret(&self, client: &OidcClient, plan: &plan::Plan) -> Result<plan::Applied, Error> {
@@ -284,31 +285,59 @@ fn on_error(object: Arc<GuardedClient>, error: &Error, shared: Arc<Shared>) -> A
     Action::requeue(context.failures.failed(&key))
 }
 
-/// Clients as this process wrote them last, until the watch has caught up: a reconcile that runs before
+/// Clients as this process wrote them last, until the watch has told of it: a reconcile that runs before
 /// would see the old status and plan a write that must fail.
 #[derive(Default)]
-struct Written(Mutex<HashMap<String, OidcClient>>);
+struct Written(Mutex<HashMap<String, Write>>);
+
+/// The last write of a client.
+enum Write {
+    /// Not answered yet; the versions that the watch has told of meanwhile.
+    Open(Vec<String>),
+    /// Answered with this, and the watch has not told of it yet.
+    Done(Box<OidcClient>),
+}
 
 impl Written {
-    fn with<T>(&self, f: impl FnOnce(&mut HashMap<String, OidcClient>) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut HashMap<String, Write>) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn wrote(&self, client: &OidcClient) {
-        if let Some(uid) = client.uid() {
-            self.with(|all| all.insert(uid, client.clone()));
-        }
+    fn begin(&self, client: &OidcClient) {
+        let uid = client.uid().unwrap_or_default();
+        self.with(|all| all.insert(uid, Write::Open(Vec::new())));
+    }
+
+    /// The watch may have been faster than the answer, and then there is nothing to keep.
+    fn end(&self, client: &OidcClient, answer: Option<&OidcClient>) {
+        let uid = client.uid().unwrap_or_default();
+        self.with(|all| {
+            let told = match all.remove(&uid) {
+                Some(Write::Open(told)) => told,
+                _ => Vec::new(),
+            };
+            let Some(answer) = answer else { return };
+            let version = answer.resource_version().unwrap_or_default();
+            if !told.contains(&version) {
+                all.insert(uid, Write::Done(Box::new(answer.clone())));
+            }
+        });
     }
 
     fn newest(&self, client: &OidcClient) -> OidcClient {
         let uid = client.uid().unwrap_or_default();
-        self.with(|all| all.get(&uid).cloned())
-            .unwrap_or_else(|| client.clone())
+        self.with(|all| match all.get(&uid) {
+            Some(Write::Done(ours)) => (**ours).clone(),
+            _ => client.clone(),
+        })
     }
 
+    /// Follows the watch, which tells of every version in order, except after it began anew.
     fn seen(&self, event: &watcher::Event<GuardedClient>) {
         match event {
-            watcher::Event::Init => self.with(HashMap::clear),
+            watcher::Event::Init => {
+                self.with(|all| all.retain(|_, write| matches!(write, Write::Open(_))));
+            }
             watcher::Event::InitDone => {}
             watcher::Event::Delete(object) => {
                 let uid = object.uid().unwrap_or_default();
@@ -316,11 +345,17 @@ impl Written {
             }
             watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
                 let uid = object.uid().unwrap_or_default();
+                let version = object.resource_version().unwrap_or_default();
                 self.with(|all| {
-                    if all
-                        .get(&uid)
-                        .is_some_and(|ours| ours.resource_version() == object.resource_version())
-                    {
+                    let caught_up = match all.get_mut(&uid) {
+                        Some(Write::Open(told)) => {
+                            told.push(version);
+                            false
+                        }
+                        Some(Write::Done(ours)) => ours.metadata.resource_version == Some(version),
+                        None => false,
+                    };
+                    if caught_up {
                         all.remove(&uid);
                     }
                 });
@@ -340,25 +375,43 @@ mod tests {
         client
     }
 
+    fn tell(written: &Written, version: &str) {
+        let object = kube::core::DeserializeGuard(Ok(client(version)));
+        written.seen(&watcher::Event::Apply(object));
+    }
+
+    fn newest(written: &Written, version: &str) -> Option<String> {
+        written.newest(&client(version)).resource_version()
+    }
+
     #[test]
-    fn the_own_write_is_seen_before_the_watch_tells_it() {
+    fn the_own_write_is_known_before_the_watch_tells_it() {
         let written = Written::default();
-        written.wrote(&client("7"));
-        assert_eq!(
-            written.newest(&client("5")).resource_version().as_deref(),
-            Some("7")
-        );
-        let event = |version| watcher::Event::Apply(kube::core::DeserializeGuard(Ok(client(version))));
-        written.seen(&event("6"));
-        assert_eq!(
-            written.newest(&client("6")).resource_version().as_deref(),
-            Some("7")
-        );
-        written.seen(&event("7"));
-        written.seen(&event("8"));
-        assert_eq!(
-            written.newest(&client("8")).resource_version().as_deref(),
-            Some("8")
-        );
+        written.begin(&client("5"));
+        written.end(&client("5"), Some(&client("7")));
+        assert_eq!(newest(&written, "5").as_deref(), Some("7"));
+        tell(&written, "6");
+        assert_eq!(newest(&written, "6").as_deref(), Some("7"));
+        tell(&written, "7");
+        tell(&written, "8");
+        assert_eq!(newest(&written, "8").as_deref(), Some("8"));
+    }
+
+    #[test]
+    fn a_watch_that_is_faster_than_the_answer_is_believed() {
+        let written = Written::default();
+        written.begin(&client("5"));
+        tell(&written, "7");
+        tell(&written, "8");
+        written.end(&client("5"), Some(&client("7")));
+        assert_eq!(newest(&written, "8").as_deref(), Some("8"));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let written = Written::default();
+        written.begin(&client("5"));
+        written.end(&client("5"), None);
+        assert_eq!(newest(&written, "5").as_deref(), Some("5"));
     }
 }

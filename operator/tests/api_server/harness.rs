@@ -1,0 +1,478 @@
+//! A fresh installation for each test, the operator as a process, and waiting for conditions.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::{Client, Resource, ResourceExt};
+use oidc_crds::resources::{OidcClient, OidcUser, SigningKey};
+use oidc_crds::secrets::Data;
+use oidc_crds::secrets::pepper::Pepper;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+/// How long anything may take that should happen at once.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// The ServiceAccount, Roles, ConfigMap and SigningKey of the chart; no Deployments.
+const TEMPLATES: [&str; 3] = ["rbac-operator", "installation", "signing-key"];
+
+/// Settings that make keys move fast.
+const FAST: [&str; 3] = [
+    "signingKey.algorithm=ES256",
+    "signingKey.publishFor=3s",
+    "jwks.maxAge=1s",
+];
+
+/// One installation in a namespace of its own.
+pub struct World {
+    pub namespace: String,
+    pub client: Client,
+    directory: PathBuf,
+    admin: String,
+    others: Vec<String>,
+}
+
+impl World {
+    /// Installs the chart's parts as release `oidc` with these settings (`--set`).
+    pub async fn new(settings: &[&str]) -> Self {
+        let world = Self::empty().await;
+        world.install(settings);
+        world
+    }
+
+    /// A namespace without an installation.
+    pub async fn empty() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let admin = std::env::var("KUBECONFIG")
+            .expect("KUBECONFIG is not set: these tests need an API server, run `tests/run operator`");
+        let client = Client::try_default().await.expect("KUBECONFIG is usable");
+        let namespace = format!("t-{:08x}", random() as u32);
+        let directory = std::env::temp_dir().join(format!("oidc-operator-{namespace}"));
+        fs::create_dir(&directory).expect("a directory");
+        let world = Self {
+            namespace: namespace.clone(),
+            client,
+            directory,
+            admin,
+            others: Vec::new(),
+        };
+        let crds = chart().join("crds");
+        world.kubectl(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
+        world.kubectl(&["create", "namespace", &namespace]);
+        world
+    }
+
+    /// One more namespace, removed with the world.
+    pub fn other_namespace(&mut self) -> String {
+        let name = format!("{}-{}", self.namespace, self.others.len());
+        self.kubectl(&["create", "namespace", &name]);
+        self.others.push(name.clone());
+        name
+    }
+
+    /// Installs or changes the installation, as `helm upgrade` would.
+    pub fn install(&self, settings: &[&str]) {
+        let mut helm = Command::new("helm");
+        helm.args(["template", "oidc"])
+            .arg(chart())
+            .args(["--namespace", &self.namespace]);
+        for template in TEMPLATES {
+            helm.args(["--show-only", &format!("templates/{template}.yaml")]);
+        }
+        for setting in FAST.iter().chain(settings) {
+            helm.args(["--set", setting]);
+        }
+        let manifests = success(helm.output().expect("helm is in PATH"));
+        success(self.kubectl_apply(&[], &manifests));
+    }
+
+    /// `kubectl apply` in the world's namespace.
+    pub fn apply(&self, manifests: &str) {
+        success(self.try_apply(manifests));
+    }
+
+    /// `kubectl apply`, which may be refused.
+    pub fn try_apply(&self, manifests: &str) -> Output {
+        self.kubectl_apply(&["-n", &self.namespace], manifests)
+    }
+
+    fn kubectl_apply(&self, arguments: &[&str], manifests: &str) -> Output {
+        let mut child = self
+            .kubectl_command()
+            .args(["apply", "-f", "-"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl is in PATH");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(manifests.as_bytes()).expect("written");
+        drop(input);
+        child.wait_with_output().expect("it ends")
+    }
+
+    /// kubectl as the administrator.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        success(
+            self.kubectl_command()
+                .args(arguments)
+                .output()
+                .expect("kubectl is in PATH"),
+        )
+    }
+
+    fn kubectl_command(&self) -> Command {
+        let mut command = Command::new("kubectl");
+        command.env("KUBECONFIG", &self.admin);
+        command
+    }
+
+    /// A kubeconfig with the rights of the operator's ServiceAccount.
+    pub fn operator_kubeconfig(&self) -> PathBuf {
+        let token = self.kubectl(&["create", "token", "oidc-operator", "-n", &self.namespace]);
+        let mut config: Value =
+            serde_json::from_str(&self.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]))
+                .expect("JSON");
+        config["users"][0]["user"] = serde_json::json!({"token": token.trim()});
+        let path = self.directory.join("operator.kubeconfig");
+        fs::write(&path, config.to_string()).expect("written");
+        path
+    }
+
+    /// Starts an operator as this pod.
+    pub fn operator(&self, pod: &str) -> Operator {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let log = self.directory.join(format!("{pod}-{port}.log"));
+        let output = fs::File::create(&log).expect("a log");
+        let child = operator_command()
+            .env("KUBECONFIG", self.operator_kubeconfig())
+            .env("OIDC_RELEASE", "oidc")
+            .env("POD_NAMESPACE", &self.namespace)
+            .env("POD_NAME", pod)
+            .env("OIDC_LOG", "info,oidc_operator=debug,kube_runtime=debug")
+            .args(["run", "--listen-internal", &format!("127.0.0.1:{port}")])
+            .stdout(output.try_clone().expect("one more handle"))
+            .stderr(output)
+            .spawn()
+            .expect("the operator starts");
+        Operator { child, port, log }
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn clients(&self) -> Api<OidcClient> {
+        self.api()
+    }
+
+    pub fn users(&self) -> Api<OidcUser> {
+        self.api()
+    }
+
+    pub fn secrets(&self) -> Api<Secret> {
+        self.api()
+    }
+
+    /// A client with a redirect URI, and more in its spec.
+    pub fn apply_client(&self, name: &str, more: &str) {
+        self.apply(&client(name, more));
+    }
+
+    /// Waits until an OidcClient's condition has this status; the client.
+    pub async fn client_is(&self, name: &str, kind: &str, holds: &str) -> OidcClient {
+        let api = self.clients();
+        wait(&format!("OidcClient {name}: {kind}={holds}"), SOON, async || {
+            let client = api.get_opt(name).await.expect("readable")?;
+            is(&client.status.as_ref()?.conditions, kind, holds, &client).then_some(client)
+        })
+        .await
+    }
+
+    /// Waits until an OidcUser's condition has this status; the user.
+    pub async fn user_is(&self, name: &str, kind: &str, holds: &str) -> OidcUser {
+        let api = self.users();
+        wait(&format!("OidcUser {name}: {kind}={holds}"), SOON, async || {
+            let user = api.get_opt(name).await.expect("readable")?;
+            is(&user.status.as_ref()?.conditions, kind, holds, &user).then_some(user)
+        })
+        .await
+    }
+
+    /// Waits until a SigningKey's condition has this status; the key.
+    pub async fn key_is(&self, name: &str, kind: &str, holds: &str) -> SigningKey {
+        let api: Api<SigningKey> = self.api();
+        wait(&format!("SigningKey {name}: {kind}={holds}"), SOON, async || {
+            let key = api.get_opt(name).await.expect("readable")?;
+            is(&key.status.as_ref()?.conditions, kind, holds, &key).then_some(key)
+        })
+        .await
+    }
+
+    /// Waits for a Secret; its data.
+    pub async fn secret_data(&self, name: &str) -> Data {
+        let secrets = self.secrets();
+        let secret = wait(&format!("Secret {name}"), SOON, async || {
+            secrets.get_opt(name).await.expect("readable")
+        })
+        .await;
+        data_of(&secret)
+    }
+
+    pub async fn pepper(&self) -> Pepper {
+        Pepper::from_data(&self.secret_data("oidc-pepper").await).expect("a pepper")
+    }
+
+    pub async fn patch<K>(&self, name: &str, patch: Value) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        self.api::<K>()
+            .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .expect("patched")
+    }
+
+    pub async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        self.api::<K>()
+            .delete(name, &DeleteParams::default())
+            .await
+            .expect("deleted");
+    }
+
+    /// A point in the API server's history.
+    pub async fn now(&self) -> String {
+        let list = self.secrets().list(&ListParams::default()).await.expect("listed");
+        list.metadata.resource_version.expect("a version")
+    }
+
+    /// Every write of Secrets, clients, users and keys since then, as `added Secret x`, without any lost.
+    pub async fn writes_since(&self, version: &str) -> Vec<String> {
+        let mut writes = Vec::new();
+        writes.extend(self.writes_of::<Secret>(version).await);
+        writes.extend(self.writes_of::<OidcClient>(version).await);
+        writes.extend(self.writes_of::<OidcUser>(version).await);
+        writes.extend(self.writes_of::<SigningKey>(version).await);
+        writes
+    }
+
+    async fn writes_of<K>(&self, version: &str) -> Vec<String>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        // The API server replays its history and closes the watch after a second.
+        let parameters = WatchParams::default().timeout(1);
+        let api = self.api::<K>();
+        let events = api.watch(&parameters, version).await.expect("watched").boxed();
+        events
+            .try_filter_map(|event| async move {
+                let told =
+                    |verb: &str, object: &K| Some(format!("{verb} {} {}", K::kind(&()), object.name_any()));
+                Ok(match event {
+                    WatchEvent::Added(object) => told("added", &object),
+                    WatchEvent::Modified(object) => told("modified", &object),
+                    WatchEvent::Deleted(object) => told("deleted", &object),
+                    WatchEvent::Bookmark(_) | WatchEvent::Error(_) => None,
+                })
+            })
+            .try_collect()
+            .await
+            .expect("the history is there")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let mut all = vec![self.namespace.clone()];
+        all.append(&mut self.others);
+        let _ = self
+            .kubectl_command()
+            .args(["delete", "namespace", "--wait=false"])
+            .args(&all)
+            .output();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A running operator. It is killed when dropped; after a failed test its log is shown.
+pub struct Operator {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Operator {
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// GET on the internal port; status and body. Nothing if nobody answers.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(2))
+            .build()
+            .expect("a client");
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let answer = http.get(url).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+
+    /// A metric's value; the name with its labels as they are printed.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").await?;
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    pub async fn leads(&self) {
+        wait("the operator leads", Duration::from_secs(40), async || {
+            (self.metric("oidc_operator_leader").await? == 1.0).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a kind was reconciled with this reason.
+    pub async fn reconciled(&self, kind: &str, reason: &str) {
+        let name = format!("oidc_operator_reconciles_total{{kind=\"{kind}\",reason=\"{reason}\"}}");
+        wait(&name, SOON, async || {
+            (self.metric(&name).await? >= 1.0).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends a signal, like `STOP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(status.expect("kill is in PATH").success());
+    }
+
+    /// Waits for the end of the process.
+    pub async fn end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the operator does not end");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the operator\n{}", self.log());
+        }
+    }
+}
+
+/// The operator's binary with an empty environment.
+pub fn operator_command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oidc-operator"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Looks again and again until there is something, at most for a time.
+pub async fn wait<T>(what: &str, at_most: Duration, look: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + at_most;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "did not happen in {at_most:?}: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A manifest of an OidcClient; `more` are lines of its spec in flow style.
+pub fn client(name: &str, more: &str) -> String {
+    format!(
+        "{{apiVersion: oidc-operator.dev/v1alpha1, kind: OidcClient, metadata: {{name: {name}}},
+          spec: {{redirectUris: [\"https://app.example.com/cb\"]{}{more}}}}}\n",
+        if more.is_empty() { "" } else { ", " }
+    )
+}
+
+/// A manifest of a Secret with one key.
+pub fn secret(name: &str, key: &str, value: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: {name}}}, stringData: {{{key}: \"{value}\"}}}}\n"
+    )
+}
+
+/// Whether a condition has a status and speaks of the object as it is.
+fn is<K: Resource>(conditions: &[Condition], kind: &str, holds: &str, object: &K) -> bool {
+    conditions.iter().any(|condition| {
+        condition.type_ == kind
+            && condition.status == holds
+            && condition.observed_generation == object.meta().generation
+    })
+}
+
+/// Reason and message of a condition.
+pub fn condition<'a>(conditions: &'a [Condition], kind: &str) -> (&'a str, &'a str) {
+    let found = conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .expect(kind);
+    (&found.reason, &found.message)
+}
+
+pub fn data_of(secret: &Secret) -> Data {
+    secret
+        .data
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.0.clone()))
+        .collect::<BTreeMap<_, _>>()
+}
+
+pub fn chart() -> PathBuf {
+    std::env::var_os("CHART").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/oidc-operator"),
+        PathBuf::from,
+    )
+}
+
+fn success(output: Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// std draws it to make hash tables safe; here it names namespaces.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,230 @@
+//! The installation's ConfigMap, its namespaces, and the operator's own Secrets.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::ResourceExt;
+use kube::api::Api;
+use oidc_crds::credentials::verify;
+use oidc_crds::resources::OidcClient;
+use oidc_crds::secrets::app::client_secret;
+use serde_json::json;
+
+use crate::harness::{SOON, World, condition, wait};
+
+/// Waits until a client of another namespace has this condition.
+async fn is_in(world: &World, namespace: &str, name: &str, kind: &str, holds: &str) -> OidcClient {
+    let api: Api<OidcClient> = Api::namespaced(world.client.clone(), namespace);
+    wait(&format!("{namespace}/{name}: {kind}={holds}"), SOON, async || {
+        let client = api.get_opt(name).await.expect("readable")?;
+        let conditions = &client.status.as_ref()?.conditions;
+        conditions
+            .iter()
+            .any(|condition| condition.type_ == kind && condition.status == holds)
+            .then_some(client)
+    })
+    .await
+}
+
+async fn create_in(world: &World, namespace: &str, name: &str, class: Option<&str>) {
+    let client = json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient", "metadata": {"name": name},
+        "spec": {"redirectUris": ["https://app.example.com/cb"], "className": class},
+    });
+    let api: Api<OidcClient> = Api::namespaced(world.client.clone(), namespace);
+    let client = serde_json::from_value(client).expect("a client");
+    api.create(&Default::default(), &client).await.expect("created");
+}
+
+#[tokio::test]
+async fn without_an_installation_it_waits_and_a_bad_one_leaves_the_last_good_one() {
+    let world = World::new(&[]).await;
+    let map: ConfigMap = world.api().get("oidc-installation").await.expect("there");
+    world.delete::<ConfigMap>("oidc-installation").await;
+    let operator = world.operator("op-0");
+    wait("it serves health", SOON, async || {
+        operator.get("/health/live").await
+    })
+    .await;
+    let (status, text) = operator.get("/health/ready").await.expect("an answer");
+    assert_eq!(status, 503, "{text}");
+    world.apply_client("demo", "");
+
+    let good = map.data.expect("data");
+    let mut again = ConfigMap::default();
+    again.metadata.name = Some("oidc-installation".into());
+    again.data = Some(good.clone());
+    let maps: Api<ConfigMap> = world.api();
+    maps.create(&Default::default(), &again).await.expect("created");
+    world.client_is("demo", "Ready", "True").await;
+    assert_eq!(
+        operator.get("/health/ready").await.map(|(status, _)| status),
+        Some(200)
+    );
+    assert_eq!(
+        operator.metric("oidc_operator_installation_valid").await,
+        Some(1.0)
+    );
+
+    let edit = json!({"data": {"installation.yaml": "release: [oops"}});
+    world.patch::<ConfigMap>("oidc-installation", edit).await;
+    wait("the bad version is told", SOON, async || {
+        (operator.metric("oidc_operator_installation_valid").await? == 0.0).then_some(())
+    })
+    .await;
+    world.apply_client("more", "");
+    world.client_is("more", "Ready", "True").await;
+    world.delete::<ConfigMap>("oidc-installation").await;
+    world.apply_client("still", "");
+    world.client_is("still", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn other_namespaces_are_served_without_a_restart() {
+    let mut world = World::empty().await;
+    let (one, two) = (world.other_namespace(), world.other_namespace());
+    world.install(&[&format!("watchNamespaces={{{one}}}")]);
+    let _operator = world.operator("op-0");
+    create_in(&world, &one, "demo", None).await;
+    create_in(&world, &two, "demo", None).await;
+    is_in(&world, &one, "demo", "Ready", "True").await;
+    let clients: Api<OidcClient> = Api::namespaced(world.client.clone(), &two);
+    assert_eq!(clients.get("demo").await.expect("there").status, None);
+    world.install(&[&format!("watchNamespaces={{{one},{two}}}")]);
+    is_in(&world, &two, "demo", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn cluster_wide_labels_of_namespaces_decide() {
+    let mut world = World::empty().await;
+    let team = world.other_namespace();
+    // A value of its own: other tests' namespaces must not match.
+    let selector = format!("namespaceSelector.matchLabels.sso={}", world.namespace);
+    world.install(&[
+        "clusterWide=true",
+        "className=wide",
+        "defaultClass=false",
+        &selector,
+    ]);
+    let _operator = world.operator("op-0");
+    create_in(&world, &team, "demo", Some("wide")).await;
+    let refused = is_in(&world, &team, "demo", "Accepted", "False").await;
+    let status = refused.status.expect("a status");
+    assert_eq!(condition(&status.conditions, "Accepted").0, "NamespaceNotServed");
+    world.kubectl(&["label", "namespace", &team, &format!("sso={}", world.namespace)]);
+    is_in(&world, &team, "demo", "Ready", "True").await;
+    world.kubectl(&["label", "namespace", &team, "sso-"]);
+    is_in(&world, &team, "demo", "Accepted", "False").await;
+    let name = format!("{}-oidc-operator", world.namespace);
+    world.kubectl(&["delete", "clusterrole,clusterrolebinding", &name]);
+}
+
+#[tokio::test]
+async fn a_client_of_another_class_is_not_written_to() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    create_in(&world, &world.namespace, "other", Some("else")).await;
+    create_in(&world, &world.namespace, "ours", Some("oidc")).await;
+    world.client_is("ours", "Ready", "True").await;
+    let other = world.clients().get("other").await.expect("there");
+    assert_eq!(other.status, None);
+    assert!(
+        world
+            .secrets()
+            .get_opt("other-oidc")
+            .await
+            .expect("readable")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_new_grant_is_taken_up_at_once() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply_client("demo", "audiences: [\"https://orders.example.com\"]");
+    world.client_is("demo", "Accepted", "False").await;
+    world.install(&[
+        "grants[0].namespaces={*}",
+        "grants[0].audiences={https://orders.example.com}",
+    ]);
+    world.client_is("demo", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn own_secrets_are_made_and_a_deleted_one_is_made_anew() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    for name in [
+        "oidc-pepper",
+        "oidc-key-ring",
+        "oidc-ca",
+        "oidc-tls",
+        "oidc-key-set",
+    ] {
+        world.secret_data(name).await;
+        let secret = world.secrets().get(name).await.expect("there");
+        assert!(
+            secret.owner_references().is_empty(),
+            "{name} survives an uninstallation"
+        );
+        assert_eq!(secret.labels()["app.kubernetes.io/managed-by"], "oidc");
+    }
+    let ca = world.secret_data("oidc-ca").await;
+    let tls = world.secret_data("oidc-tls").await;
+    assert_eq!(tls["ca.crt"], ca["tls.crt"]);
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    assert_eq!(world.secret_data("demo-oidc").await["CA_CRT"], ca["tls.crt"]);
+
+    world.delete::<Secret>("oidc-tls").await;
+    let again = world.secret_data("oidc-tls").await;
+    assert_ne!(again["tls.crt"], tls["tls.crt"]);
+    assert_eq!(again["ca.crt"], tls["ca.crt"]);
+
+    // A new CA reaches the apps.
+    world.delete::<Secret>("oidc-ca").await;
+    wait("the new CA is in the app's Secret", SOON, async || {
+        let new = world.secrets().get_opt("oidc-ca").await.expect("readable")?;
+        let new = new.data?.remove("tls.crt")?.0;
+        let told = world.secret_data("demo-oidc").await["CA_CRT"].clone();
+        (told == new && new != ca["tls.crt"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_the_loss_of_the_pepper_digests_are_computed_again() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    let data = world.secret_data("demo-oidc").await;
+    let held = client_secret(&data).expect("a client secret");
+    world.delete::<Secret>("oidc-pepper").await;
+    wait("digests under the new pepper", SOON, async || {
+        let demo = world.clients().get("demo").await.expect("there");
+        let credentials = demo.status.as_ref()?.credentials.clone();
+        let now = demo.creation_timestamp()?.0;
+        verify(&world.pepper().await, &demo.uid()?, &credentials, &held, now).map(|_| ())
+    })
+    .await;
+    assert_eq!(world.secret_data("demo-oidc").await, data, "apps need not change");
+}
+
+#[tokio::test]
+async fn a_given_certificate_is_not_replaced_and_its_ca_reaches_the_apps() {
+    let world = World::new(&["tls.secretName=given"]).await;
+    let operator = world.operator("op-0");
+    wait("the missing Secret is told", SOON, async || {
+        operator.log().contains("the Secret given").then_some(())
+    })
+    .await;
+    world.apply(
+        "{apiVersion: v1, kind: Secret, metadata: {name: given}, stringData: {tls.crt: cert, tls.key: key, ca.crt: OURS}}",
+    );
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    assert_eq!(world.secret_data("demo-oidc").await["CA_CRT"], b"OURS");
+    for name in ["oidc-tls", "oidc-ca"] {
+        assert!(world.secrets().get_opt(name).await.expect("readable").is_none());
+    }
+}

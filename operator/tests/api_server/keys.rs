@@ -1,0 +1,206 @@
+//! Stories of SigningKeys.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use oidc_crds::resources::SigningKey;
+use oidc_crds::resources::signing_key::Phase;
+use oidc_crds::secrets::key_set::KeySet;
+use serde_json::json;
+
+use crate::harness::{SOON, World, condition, wait};
+
+async fn key_set(world: &World) -> KeySet {
+    KeySet::from_data(&world.secret_data("oidc-key-set").await).expect("a key set")
+}
+
+fn phases(set: &KeySet) -> Vec<Phase> {
+    set.keys.iter().map(|key| key.phase).collect()
+}
+
+fn revision(n: u64) -> serde_json::Value {
+    json!({"spec": {"rotation": {"revision": n}}})
+}
+
+/// Waits for a SigningKey whose keys have these phases, newest first.
+async fn has_phases(world: &World, wanted: &[Phase], at_most: Duration) -> SigningKey {
+    let api = world.api::<SigningKey>();
+    wait(&format!("{wanted:?}"), at_most, async || {
+        let key = api.get("main").await.expect("there");
+        let phases: Vec<Phase> = key.status.as_ref()?.keys.iter().map(|key| key.phase).collect();
+        (phases == wanted).then_some(key)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_key_goes_through_its_phases() {
+    let world = World::new(&["lifetimes.accessToken=1s", "lifetimes.idToken=1s"]).await;
+    let _operator = world.operator("op-0");
+    let first = world.key_is("main", "Ready", "True").await;
+    let first_kid = first.status.and_then(|status| status.active_kid).expect("a kid");
+    let set = key_set(&world).await;
+    assert_eq!((set.revision, phases(&set)), (1, vec![Phase::Active]));
+
+    world.patch::<SigningKey>("main", revision(1)).await;
+    let waiting = has_phases(&world, &[Phase::Published, Phase::Active], SOON).await;
+    let status = waiting.status.expect("a status");
+    assert_eq!(
+        status.active_kid.as_deref(),
+        Some(first_kid.as_str()),
+        "it signs on"
+    );
+    assert_eq!(condition(&status.conditions, "Ready").0, "WaitingForCaches");
+    assert!(
+        status
+            .next_step
+            .is_some_and(|step| step.starts_with("Active at "))
+    );
+    let jwks = key_set(&world).await.jwks();
+    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(2));
+
+    let done = has_phases(&world, &[Phase::Active, Phase::Retiring], SOON).await;
+    let status = done.status.expect("a status");
+    assert_ne!(status.active_kid.as_deref(), Some(first_kid.as_str()));
+    let times = &status.keys[0];
+    let (published, signs) = (times.published_at.as_ref(), times.signs_from.as_ref());
+    let waited = signs
+        .expect("signs")
+        .0
+        .duration_since(published.expect("published").0);
+    assert!(waited.as_secs() >= 3, "{waited:?}");
+    world.key_is("main", "Ready", "True").await;
+
+    let gone = has_phases(&world, &[Phase::Active, Phase::Removed], Duration::from_secs(40)).await;
+    assert_eq!(gone.status.map(|status| status.keys.len()), Some(2));
+    let set = key_set(&world).await;
+    assert!(set.keys[0].jwk.is_none(), "the private half is destroyed");
+    assert_eq!(set.jwks()["keys"].as_array().map(Vec::len), Some(1));
+    for reason in ["KeyMinted", "KeyActive", "KeyRetiring", "KeyRemoved"] {
+        wait(reason, SOON, async || {
+            let events = world.kubectl(&[
+                "get",
+                "events.events.k8s.io",
+                "-n",
+                &world.namespace,
+                "-o",
+                "json",
+            ]);
+            events
+                .contains(&format!("\"reason\": \"{reason}\""))
+                .then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_edit_while_a_key_waits_replaces_the_waiting_one() {
+    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let _operator = world.operator("op-0");
+    let first = world.key_is("main", "Ready", "True").await;
+    let first_kid = first.status.and_then(|status| status.active_kid);
+    world.patch::<SigningKey>("main", revision(1)).await;
+    let waiting = has_phases(&world, &[Phase::Published, Phase::Active], SOON).await;
+    let superseded = waiting.status.expect("a status").keys[0].kid.clone();
+    world.patch::<SigningKey>("main", revision(2)).await;
+    let again = has_phases(&world, &[Phase::Published, Phase::Removed, Phase::Active], SOON).await;
+    let status = again.status.expect("a status");
+    assert_eq!(status.active_kid, first_kid);
+    assert_eq!(status.keys[1].kid, superseded);
+    assert!(status.keys[1].signs_from.is_none(), "it never signed");
+}
+
+#[tokio::test]
+async fn a_shorter_wait_than_caches_live_is_refused_and_changes_no_key() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let before = key_set(&world).await;
+    world
+        .patch::<SigningKey>(
+            "main",
+            json!({"spec": {"publishFor": "2s", "rotation": {"revision": 1}}}),
+        )
+        .await;
+    let refused = world.key_is("main", "Accepted", "False").await;
+    let status = refused.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "Accepted");
+    assert_eq!(reason, "Invalid");
+    assert!(message.contains("spec.publishFor"), "{message}");
+    assert!(status.active_kid.is_some());
+    assert_eq!(key_set(&world).await, before);
+}
+
+#[tokio::test]
+async fn the_key_set_survives_a_restart_and_a_lost_one_is_no_first_start() {
+    let world = World::new(&[]).await;
+    let mut operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let before = world.secrets().get("oidc-key-set").await.expect("there");
+    operator.signal("KILL");
+    operator.end().await;
+    // As after `kubectl delete lease`, so that the test need not wait for the dead leader's lease.
+    world.kubectl(&["delete", "lease", "oidc-operator", "-n", &world.namespace]);
+    let operator = world.operator("op-1");
+    operator.reconciled("SigningKey", "KeyActive").await;
+    let after = world.secrets().get("oidc-key-set").await.expect("there");
+    assert_eq!(after.resource_version(), before.resource_version());
+
+    world.delete::<Secret>("oidc-key-set").await;
+    let lost = world.key_is("main", "Ready", "False").await;
+    assert!(lost.status.expect("a status").active_kid.is_none());
+    let set = key_set(&world).await;
+    assert_eq!(phases(&set), [Phase::Published], "it waits as any later key");
+    world.key_is("main", "Ready", "True").await;
+    wait("the loss is told", SOON, async || {
+        let events = world.kubectl(&[
+            "get",
+            "events.events.k8s.io",
+            "-n",
+            &world.namespace,
+            "-o",
+            "json",
+        ]);
+        events.contains("\"KeySetLost\"").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i6_a_key_set_that_cannot_be_read_is_not_overwritten() {
+    let world = World::new(&[]).await;
+    let operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let edit = json!({"stringData": {"key-set.json": "{\"version\": 99}"}});
+    let broken = world.patch::<Secret>("oidc-key-set", edit).await;
+    world.patch::<SigningKey>("main", revision(1)).await;
+    wait("it is told", SOON, async || {
+        operator.log().contains("the Secret oidc-key-set").then_some(())
+    })
+    .await;
+    // Clients go on meanwhile.
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    let now = world.secrets().get("oidc-key-set").await.expect("there");
+    assert_eq!(now.resource_version(), broken.resource_version());
+}
+
+#[tokio::test]
+async fn an_algorithm_in_use_keeps_its_key() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply_client("demo", "tokens: {idTokenSignedResponseAlg: ES256}");
+    world.client_is("demo", "Ready", "True").await;
+    world.key_is("main", "Ready", "True").await;
+    world
+        .patch::<SigningKey>("main", json!({"spec": {"algorithm": "EdDSA"}}))
+        .await;
+    let both = has_phases(&world, &[Phase::Active, Phase::Active], SOON).await;
+    let status = both.status.expect("a status");
+    assert_eq!(condition(&status.conditions, "Ready").0, "AlgorithmInUse");
+    // Nobody names it any more, so it may go.
+    world.apply_client("demo", "");
+    has_phases(&world, &[Phase::Active, Phase::Retiring], SOON).await;
+}

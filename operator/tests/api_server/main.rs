@@ -1,0 +1,12 @@
+//! The operator as a process on a real API server, with the rights of its own ServiceAccount. Run by
+//! `tests/run operator`, which starts the API server and sets `KUBECONFIG` (an administrator's); without
+//! it every test here fails. Each test has namespaces of its own, so they can run side by side.
+
+mod clients;
+mod harness;
+mod installation;
+mod keys;
+mod leader;
+mod refusals;
+mod secrecy;
+mod users;

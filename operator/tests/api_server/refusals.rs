@@ -1,0 +1,115 @@
+//! What the API server itself refuses: schema and CEL rules, and rights that the operator does not have.
+
+use crate::harness::{World, client};
+
+/// Applies a manifest that must be refused with this text.
+fn refused(world: &World, manifest: &str, text: &str) {
+    let output = world.try_apply(manifest);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "accepted: {manifest}");
+    assert!(told.contains(text), "`{text}` in: {told}");
+}
+
+#[tokio::test]
+async fn cel_rules_of_clients() {
+    let world = World::empty().await;
+    for (more, text) in [
+        (
+            "authentication: {none: {}}, pkce: optional",
+            "PKCE must be required for a public client",
+        ),
+        (
+            "authentication: {none: {}}, secretRef: {name: a}",
+            "a public client has no secret",
+        ),
+        (
+            "authentication: {none: {}, clientSecret: {}}",
+            "exactly one of clientSecret and none",
+        ),
+        (
+            "grantTypes: [refresh_token]",
+            "the grant refresh_token needs authorization_code",
+        ),
+        (
+            "secret: {name: a}, secretRef: {name: a}",
+            "the operator never writes the Secret of secretRef",
+        ),
+        ("colour: red", "unknown field"),
+        ("grantTypes: [password]", "Unsupported value"),
+    ] {
+        refused(&world, &client("demo", more), text);
+    }
+    let uris = client("demo", "").replace("https://app.example.com/cb", "https://*.example.com/cb");
+    refused(&world, &uris, "no fragment and no wildcard");
+    assert!(world.try_apply(&client("demo", "")).status.success());
+}
+
+#[tokio::test]
+async fn cel_rules_of_keys_and_users() {
+    let world = World::empty().await;
+    let key = |spec: &str| {
+        format!(
+            "{{apiVersion: oidc-operator.dev/v1alpha1, kind: SigningKey, metadata: {{name: k}}, spec: {{{spec}}}}}"
+        )
+    };
+    let user = |spec: &str| {
+        format!(
+            "{{apiVersion: oidc-operator.dev/v1alpha1, kind: OidcUser, metadata: {{name: u}}, spec: {{{spec}}}}}"
+        )
+    };
+    refused(&world, &key("algorithm: ES256, rsaBits: 2048"), "only RSA keys");
+    refused(&world, &key("rsaBits: 1024"), "2048, 3072 or 4096 bits");
+    refused(&world, &key("publishFor: 10 minutes"), "spec.publishFor");
+    refused(&world, &user("emailVerified: true"), "emailVerified needs email");
+    world.apply(&user("subject: one"));
+    refused(&world, &user("subject: two"), "subject");
+}
+
+#[tokio::test]
+async fn the_operator_has_no_rights_elsewhere() {
+    let mut world = World::empty().await;
+    let (served, other) = (world.other_namespace(), world.other_namespace());
+    world.install(&[&format!("watchNamespaces={{{served}}}")]);
+    let own = world.namespace.clone();
+    let account = format!("system:serviceaccount:{own}:oidc-operator");
+    let can = |verb: &str, what: &str, namespace: &str| {
+        let (what, part) = what.split_once('/').unwrap_or((what, ""));
+        let output = std::process::Command::new("kubectl")
+            .args(["auth", "can-i", verb, what, "-n", namespace, "--as", &account])
+            .args(["--subresource", part])
+            .output()
+            .expect("kubectl is in PATH");
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    for (verb, what) in [
+        ("get", "secrets"),
+        ("create", "secrets"),
+        ("update", "oidcclients.oidc-operator.dev/status"),
+    ] {
+        assert!(can(verb, what, &served), "{verb} {what}");
+    }
+    for namespace in [&served, &own] {
+        for (verb, what) in [
+            ("delete", "secrets"),
+            ("patch", "secrets"),
+            ("update", "oidcclients.oidc-operator.dev"),
+            ("patch", "oidcclients.oidc-operator.dev"),
+            ("get", "pods"),
+            ("create", "roles.rbac.authorization.k8s.io"),
+            ("create", "serviceaccounts/token"),
+        ] {
+            assert!(!can(verb, what, namespace), "{verb} {what} in {namespace}");
+        }
+    }
+    for (verb, what) in [
+        ("get", "secrets"),
+        ("list", "secrets"),
+        ("watch", "oidcclients.oidc-operator.dev"),
+        ("get", "configmaps"),
+    ] {
+        assert!(!can(verb, what, &other), "{verb} {what}");
+        assert!(!can(verb, what, "kube-system"), "{verb} {what}");
+    }
+    assert!(!can("get", "secrets", "default"));
+    assert!(!can("list", "namespaces", "default"));
+}
