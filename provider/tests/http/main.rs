@@ -1,5 +1,11 @@
 //! The HTTP surface, driven as a client and a browser would: the real router over the real memory store.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise; helpers are no tests in Clippy's eyes"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
