@@ -55,10 +55,10 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Name of the installation: its Secrets and its ConfigMap begin with it.
-    #[arg(long, env = "OIDC_RELEASE", value_name = "NAME")]
+    #[arg(long, env = "OIDC_RELEASE", value_name = "NAME", value_parser = label)]
     pub release: String,
     /// Namespace of the installation.
-    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", value_parser = label)]
     pub namespace: String,
     /// Redis: redis://… or rediss://…
     #[arg(long = "redis", env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
@@ -178,6 +178,16 @@ impl Settings {
     }
 }
 
+/// A DNS label (RFC 1123), as releases and namespaces are.
+fn label(text: &str) -> Result<String, String> {
+    let good = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let edges = text.starts_with('-') || text.ends_with('-');
+    if text.is_empty() || text.len() > 63 || edges || !text.bytes().all(good) {
+        return Err("must be lower case letters, digits and -, 63 at most".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// The first paragraph of clap's message as one line, with the variable that can be set instead.
 fn one_line(text: &str, arguments: &[OsString]) -> String {
     let paragraph = text.lines().map(str::trim).take_while(|line| !line.is_empty());
@@ -231,6 +241,7 @@ mod tests {
             ("oidc-provider serve --namespace a --redis redis://x", "OIDC_RELEASE"),
             ("oidc-provider serve --release a --redis redis://x", "POD_NAMESPACE"),
             ("oidc-provider serve --release a --namespace a", "REDIS_URL"),
+            ("oidc-provider serve --release A --namespace a --redis redis://x", "OIDC_RELEASE"),
             (
                 "oidc-provider serve --release a --namespace a --redis redis://x --shutdown-delay soon",
                 "OIDC_SHUTDOWN_DELAY",
