@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 /// One label.
 type One = [(&'static str, &'static str); 1];
 /// Endpoint and status.
-type OfResponse = Vec<(&'static str, String)>;
+type OfResponse = (One, [(&'static str, u16); 1]);
 
 /// Upper bounds of the buckets of response times, in seconds.
 const SECONDS: [f64; 12] = [
@@ -117,7 +117,7 @@ impl Metrics {
         self.response_time
             .get_or_create(&[("endpoint", endpoint)])
             .observe(seconds);
-        let labels = vec![("endpoint", endpoint.to_owned()), ("status", status.to_string())];
+        let labels = ([("endpoint", endpoint)], [("status", status)]);
         self.responses.get_or_create(&labels).inc();
     }
 

@@ -1,12 +1,16 @@
-//! `/introspect` (RFC 7662). Refresh tokens are answered as inactive: they are for the token endpoint only.
+//! `/introspect` (RFC 7662): access tokens, and a client's own refresh tokens.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use oidc_crds::client::Client;
+use oidc_crds::user::User;
 use oidc_protocol::error::{ErrorCode, OAuthError};
-use oidc_protocol::introspect::{active, inactive, may_ask};
+use oidc_protocol::handle::RefreshToken;
+use oidc_protocol::introspect::{active, active_refresh, inactive, may_ask};
+use oidc_protocol::records::{GrantRecord, Session};
 use serde_json::Value;
 
 use super::access::{self, Access};
@@ -35,6 +39,9 @@ pub async fn post(State(app): State<Arc<App>>, caller: Caller) -> Result<Respons
 
 async fn look(app: &App, caller: &Caller, token: &str) -> Result<Option<Value>, StoreError> {
     let moment = &caller.moment;
+    if RefreshToken::looks_like(token) {
+        return look_at_refresh(app, caller, token).await;
+    }
     let Some(access) = Access::read(app, moment, token) else {
         return Ok(None);
     };
@@ -46,10 +53,40 @@ async fn look(app: &App, caller: &Caller, token: &str) -> Result<Option<Value>, 
         access::State::Client => return Ok(Some(active(&access.token, &access.client, None))),
         access::State::Login(session) => app.users.by_uid(&session.user_uid),
     };
-    let allowed = |user: &Arc<oidc_crds::user::User>| {
-        !user.disabled() && user.is_in_one_of(access.client.allowed_groups())
-    };
     Ok(user
-        .filter(allowed)
+        .filter(|user| may_use(user, &access.client))
         .map(|user| active(&access.token, &access.client, Some(user.username()))))
+}
+
+/// A refresh token is its client's alone: nobody else could read its mac.
+async fn look_at_refresh(app: &App, caller: &Caller, token: &str) -> Result<Option<Value>, StoreError> {
+    let moment = &caller.moment;
+    let client = caller.client.client();
+    let Some(refresh) = RefreshToken::parse(token, &moment.ring, client.uid()) else {
+        return Ok(None);
+    };
+    let state = app
+        .store
+        .refresh_state(refresh.family(), refresh.generation, moment.now);
+    let Some((stored, ends)) = state.await? else {
+        return Ok(None);
+    };
+    let opened =
+        GrantRecord::unseal(&moment.ring, refresh.tag, &stored.code, &stored.grant).and_then(|grant| {
+            Ok((
+                grant,
+                Session::unseal(&moment.ring, refresh.tag, &stored.session)?,
+            ))
+        });
+    let Ok((grant, session)) = opened else {
+        return Ok(None);
+    };
+    let user = app.users.by_uid(&session.user_uid);
+    Ok(user
+        .filter(|user| may_use(user, client))
+        .map(|user| active_refresh(client, &user, &grant, moment.issuer(), ends)))
+}
+
+fn may_use(user: &User, client: &Client) -> bool {
+    !user.disabled() && user.is_in_one_of(client.allowed_groups())
 }

@@ -109,7 +109,7 @@ async fn is_right(app: &App, ring: &KeyRing, user: Option<&User>, given: Zeroizi
         let sealed = user.sealed_password()?;
         password::unseal(ring, user.uid(), sealed)
             .inspect_err(
-                |error| tracing::warn!(user = user.name(), %error, "the password's digest does not open"),
+                |error| tracing::warn!(user_uid = user.uid(), %error, "the password's digest does not open"),
             )
             .ok()
     });

@@ -1,3 +1,5 @@
+use base64::Engine;
+
 use super::support::*;
 
 #[tokio::test]
@@ -380,6 +382,11 @@ async fn az_17_pages_cannot_be_framed_and_are_for_no_other_origin() {
     ] {
         assert!(policy.contains(part), "{policy}");
     }
+    let (_, style) = page.text.split_once("<style>").unwrap();
+    let (style, _) = style.split_once("</style>").unwrap();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+    let hash = base64::engine::general_purpose::STANDARD.encode(hash);
+    assert!(policy.contains(&format!("style-src 'sha256-{hash}'")), "{policy}");
     assert!(
         !policy.contains("form-action"),
         "Chromium applies it to the client's own redirects"

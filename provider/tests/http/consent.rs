@@ -186,3 +186,22 @@ async fn a_client_changed_meanwhile_is_checked_again() {
     browser.cookies = cookies;
     browser.decide(&page, "allow").await.is_own_page(400);
 }
+
+#[tokio::test]
+async fn names_are_text_on_our_pages() {
+    let mut app = TestApp::new();
+    let spec = json!({"displayName": "<b>\"x\" & 'y'", "redirectUris": [REDIRECT], "scopes": ["openid", "<api>"],
+        "policyUri": "https://app.example.com/p?a=1&b=2", "logoUri": "https://app.example.com/logo.png"});
+    app.set_client("web", spec);
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &[("scope", "openid <api>")]).await;
+    assert!(
+        !page.text.contains("<b>") && !page.text.contains("<api>"),
+        "{}",
+        page.text
+    );
+    assert!(page.text.contains("https://app.example.com/logo.png"));
+    assert!(page.text.contains("https://app.example.com/p?a=1&#38;b=2"));
+    let page = browser.authorize("web", &[("prompt", "login")]).await;
+    assert!(!page.text.contains("<b>"), "{}", page.text);
+}

@@ -87,3 +87,35 @@ async fn hard_the_host_header_changes_nothing() {
         .header("x-forwarded-host", "evil.example");
     assert!(!app.send(ask).await.text.contains("evil"));
 }
+
+#[tokio::test]
+async fn a_panic_is_a_server_error_and_nothing_more() {
+    use oidc_provider::http::envelope::{Endpoint, envelope};
+    use oidc_provider::http::error::Speaks;
+    use oidc_provider::http::headers::Cors;
+
+    async fn broken() -> &'static str {
+        panic!("this is a test")
+    }
+    let app = TestApp::new();
+    for speaks in [Speaks::Json, Speaks::Html] {
+        let endpoint = Endpoint {
+            name: "/broken",
+            speaks,
+            cors: Cors::No,
+            interactive: false,
+            quiet: false,
+        };
+        let layer = axum::middleware::from_fn_with_state((app.app.clone(), endpoint), envelope);
+        let router = axum::Router::new().route("/broken", axum::routing::get(broken).layer(layer));
+        let answer = send_to(&router, Ask::get("/broken")).await;
+        assert_eq!(answer.status, 500);
+        assert!(!answer.text.contains("this is a test"));
+        assert!(answer.text.contains(answer.header("x-request-id").unwrap()));
+        if speaks == Speaks::Json {
+            answer.is_error(500, "server_error");
+        } else {
+            answer.is_own_page(500);
+        }
+    }
+}

@@ -27,7 +27,7 @@ async fn int_01_inactive_for_anything_wrong() {
     let app = TestApp::new();
     let tokens = app.sign_in("web", "openid").await;
     let no = json!({"active": false});
-    for wrong in ["rubbish", &tokens.id, &tokens.refresh] {
+    for wrong in ["rubbish", &tokens.id, "rt1.rubbish"] {
         assert_eq!(app.introspect("web", wrong).await, no);
     }
     let (answer, trips) = app.trips(app.introspect("other", &tokens.access)).await;
@@ -39,6 +39,26 @@ async fn int_01_inactive_for_anything_wrong() {
     );
     app.clock.advance(901);
     assert_eq!(app.introspect("web", &tokens.access).await, no);
+}
+
+#[tokio::test]
+async fn int_01_a_refresh_token_is_active_for_its_client_until_it_is_used() {
+    let app = TestApp::new();
+    let tokens = app.sign_in("web", "openid").await;
+    let (seen, trips) = app.trips(app.introspect("web", &tokens.refresh)).await;
+    assert_eq!((&seen["active"], trips), (&json!(true), 1));
+    assert_eq!(seen["token_type"], "refresh_token");
+    assert_eq!(
+        (&seen["client_id"], &seen["scope"]),
+        (&json!("default.web"), &json!("openid"))
+    );
+    assert!(seen["exp"].as_i64() > Some(app.clock.now().as_second()));
+    let no = json!({"active": false});
+    let (other, trips) = app.trips(app.introspect("other", &tokens.refresh)).await;
+    assert_eq!((other, trips), (no.clone(), 0), "another client's");
+    let next = Tokens::of(&app.refresh("web", &tokens.refresh).await);
+    assert_eq!(app.introspect("web", &tokens.refresh).await, no, "it was used");
+    assert_eq!(app.introspect("web", &next.refresh).await["active"], true);
 }
 
 #[tokio::test]

@@ -271,12 +271,12 @@ impl TestApp {
 
     /// Sends a request to the main port.
     pub async fn send(&self, ask: Ask) -> Answer {
-        answer(self.router.clone().oneshot(ask.build()).await.unwrap()).await
+        send_to(&self.router, ask).await
     }
 
     /// Sends a request to the internal port.
     pub async fn send_internal(&self, ask: Ask) -> Answer {
-        answer(self.internal.clone().oneshot(ask.build()).await.unwrap()).await
+        send_to(&self.internal, ask).await
     }
 
     /// A token request of a confidential client.
@@ -446,7 +446,9 @@ pub struct Answer {
     pub text: String,
 }
 
-async fn answer(response: http::Response<Body>) -> Answer {
+/// Sends a request to any router.
+pub async fn send_to(router: &Router, ask: Ask) -> Answer {
+    let response = router.clone().oneshot(ask.build()).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
     Answer {

@@ -136,6 +136,15 @@ impl Store for Counting {
         self.counted(self.inner.token_state(family, jti, now))
     }
 
+    fn refresh_state(
+        &self,
+        family: FamilyId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Answer<'_, Option<(StoredGrant, Timestamp)>> {
+        self.counted(self.inner.refresh_state(family, generation, now))
+    }
+
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
         self.counted(self.inner.detached_revoked(jti, now))
     }
