@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, PostParams};
-use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
+use kube_runtime::events::{Event, EventType};
 use oidc_crds::resources::Reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,17 +24,25 @@ pub(crate) enum Error {
     #[error("the lease has run out")]
     NotLeading,
     /// The API server refused or was not reached.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", answer(source))]
     Api {
         /// What was tried.
         what: String,
         /// The answer.
-        #[source]
         source: Box<kube::Error>,
     },
     /// Something that is needed cannot be read or made.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// An answer for logs and conditions. One that could not be read may hold pieces of a Secret.
+fn answer(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        kube::Error::SerdeError(_) => "the answer of the API server cannot be read".into(),
+        other => other.to_string(),
+    }
 }
 
 impl Error {

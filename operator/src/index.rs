@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
+use kube_runtime::reflector::{ObjectRef, Store};
+use kube_runtime::watcher::Event;
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
 use oidc_crds::names::Algorithm;
@@ -32,11 +32,14 @@ type Key = (String, String);
 pub(crate) struct Index {
     state: Mutex<State>,
     synced: watch::Sender<bool>,
+    refreshed: watch::Sender<()>,
     wake_signing_keys: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct State {
+    /// What everything here was judged by.
+    installation: Option<Arc<Installation>>,
     clients: HashMap<Key, Client>,
     /// By namespace and name, as the clients.
     users: HashMap<Key, User>,
@@ -65,6 +68,7 @@ impl Index {
         Self {
             state: Mutex::default(),
             synced: watch::Sender::new(false),
+            refreshed: watch::Sender::new(()),
             wake_signing_keys,
         }
     }
@@ -77,6 +81,7 @@ impl Index {
     /// scope and the users have been listed.
     pub(crate) fn begin(
         &self,
+        installation: Arc<Installation>,
         scopes: Vec<(
             Scope,
             Store<GuardedClient>,
@@ -84,6 +89,7 @@ impl Index {
         )>,
     ) {
         let mut state = self.lock();
+        state.installation = Some(installation);
         state.clients.clear();
         state.scopes = scopes
             .into_iter()
@@ -110,12 +116,7 @@ impl Index {
     }
 
     /// Follows the watch of a scope's clients.
-    pub(crate) fn client_event(
-        &self,
-        scope: &Scope,
-        event: &Event<GuardedClient>,
-        installation: &Installation,
-    ) {
+    pub(crate) fn client_event(&self, scope: &Scope, event: &Event<GuardedClient>) {
         let mut state = self.lock();
         let changed = match event {
             Event::Init => {
@@ -129,20 +130,30 @@ impl Index {
                 if let Some(known) = state.scope(scope) {
                     known.listed.insert(key);
                 }
-                state.apply_client(object, installation)
+                state.apply_client(object)
             }
             Event::InitDone => state.reset_clients(scope),
-            Event::Apply(object) => state.apply_client(object, installation),
+            Event::Apply(object) => state.apply_client(object),
             Event::Delete(object) => state.clients.remove(&key(object)).is_some(),
         };
         let done = matches!(event, Event::InitDone);
         if changed || done {
-            self.judge(&mut state, installation);
+            self.judge(&mut state);
         }
     }
 
+    /// A scope whose clients cannot be read has none, and nobody waits for it.
+    pub(crate) fn unreadable(&self, scope: &Scope) {
+        let mut state = self.lock();
+        if let Some(known) = state.scope(scope) {
+            known.listed.clear();
+        }
+        state.reset_clients(scope);
+        self.judge(&mut state);
+    }
+
     /// Follows the watch of the users.
-    pub(crate) fn user_event(&self, event: &Event<GuardedUser>, installation: &Installation) {
+    pub(crate) fn user_event(&self, event: &Event<GuardedUser>) {
         let mut state = self.lock();
         let changed = match event {
             Event::Init => {
@@ -163,16 +174,12 @@ impl Index {
             Event::Delete(object) => state.users.remove(&key(object)).is_some(),
         };
         if changed {
-            self.judge(&mut state, installation);
+            self.judge(&mut state);
         }
     }
 
     /// Follows the labels of namespaces; `None` where they do not matter.
-    pub(crate) fn set_namespaces(
-        &self,
-        namespaces: Option<HashMap<String, BTreeMap<String, String>>>,
-        installation: &Installation,
-    ) {
+    pub(crate) fn set_namespaces(&self, namespaces: Option<HashMap<String, BTreeMap<String, String>>>) {
         let mut state = self.lock();
         if state.namespaces == namespaces {
             return;
@@ -190,28 +197,40 @@ impl Index {
             })
             .collect();
         for object in &changed {
-            state.apply_client(object, installation);
+            state.apply_client(object);
             state.wake_client(&key(object.as_ref()));
         }
-        self.judge(&mut state, installation);
+        self.judge(&mut state);
     }
 
     /// Judges everything anew, because the installation changed.
-    pub(crate) fn refresh(&self, installation: &Installation) {
+    pub(crate) fn refresh(&self, installation: Arc<Installation>) {
         let mut state = self.lock();
+        state.installation = Some(installation);
         for object in state.objects() {
-            state.apply_client(&object, installation);
+            state.apply_client(&object);
         }
-        self.judge(&mut state, installation);
+        self.judge(&mut state);
+        drop(state);
+        self.refreshed.send_replace(());
+    }
+
+    /// The installation that verdicts are by.
+    pub(crate) fn installation(&self) -> Option<Arc<Installation>> {
+        self.lock().installation.clone()
+    }
+
+    /// Changes when the installation that verdicts are by has changed.
+    pub(crate) fn refreshed(&self) -> watch::Receiver<()> {
+        self.refreshed.subscribe()
     }
 
     /// The verdict on a client: its own rules, and those between objects.
-    pub(crate) fn client_verdict(
-        &self,
-        client: &OidcClient,
-        installation: &Installation,
-    ) -> Result<Client, Vec<Violation>> {
+    pub(crate) fn client_verdict(&self, client: &OidcClient) -> Result<Client, Vec<Violation>> {
         let state = self.lock();
+        let Some(installation) = &state.installation else {
+            return Err(Vec::new()); // nothing is asked before begin()
+        };
         let namespace = client.namespace().unwrap_or_default();
         let valid = validate(client, installation, state.labels(&namespace))?;
         match state.lost.get(valid.uid()) {
@@ -235,8 +254,8 @@ impl Index {
     }
 
     /// Judges between all objects and wakes those whose verdict changed.
-    fn judge(&self, state: &mut State, installation: &Installation) {
-        let lost = state.arbitrate(installation);
+    fn judge(&self, state: &mut State) {
+        let lost = state.arbitrate();
         let changed = |uid: &str| lost.get(uid) != state.lost.get(uid);
         for (key, _) in state.clients.iter().filter(|(_, client)| changed(client.uid())) {
             state.wake_client(key);
@@ -278,13 +297,11 @@ impl State {
     }
 
     /// An object that cannot be parsed, is not ours or is invalid counts as deleted.
-    fn apply_client(&mut self, object: &GuardedClient, installation: &Installation) -> bool {
-        let valid = object
-            .0
-            .as_ref()
-            .ok()
-            .filter(|client| is_ours(client, installation))
-            .and_then(|client| {
+    fn apply_client(&mut self, object: &GuardedClient) -> bool {
+        let ours = object.0.as_ref().ok().zip(self.installation.as_deref());
+        let valid = ours
+            .filter(|(client, installation)| is_ours(client, installation))
+            .and_then(|(client, installation)| {
                 // Without its status: what is in there makes no difference between objects.
                 let mut client = client.clone();
                 client.status = None;
@@ -331,7 +348,10 @@ impl State {
         before != self.clients.len()
     }
 
-    fn arbitrate(&self, installation: &Installation) -> HashMap<String, Vec<Violation>> {
+    fn arbitrate(&self) -> HashMap<String, Vec<Violation>> {
+        let Some(installation) = &self.installation else {
+            return HashMap::new();
+        };
         let clients: Vec<&Client> = self.clients.values().collect();
         let users: Vec<&User> = self.users.values().collect();
         let mut lost: HashMap<String, Vec<Violation>> = HashMap::new();
@@ -367,7 +387,7 @@ fn key<K: Resource>(object: &K) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector;
+    use kube_runtime::reflector;
     use oidc_crds::resources::Reason;
     use serde_json::{Value, json};
 
@@ -386,36 +406,30 @@ mod tests {
 
     struct Fixture {
         index: Index,
-        installation: Installation,
         writer: reflector::store::Writer<GuardedClient>,
         woken: mpsc::UnboundedReceiver<ObjectRef<GuardedClient>>,
     }
 
     impl Fixture {
         fn new() -> Self {
-            let installation = Installation::parse(INSTALLATION).expect("valid");
+            let installation = Arc::new(Installation::parse(INSTALLATION).expect("valid"));
             let index = Index::new(Arc::default());
             let (store, writer) = reflector::store();
             let (sender, woken) = mpsc::unbounded_channel();
-            index.begin(vec![(Scope::All, store, sender)]);
+            index.begin(installation, vec![(Scope::All, store, sender)]);
             let labels = BTreeMap::from([("sso".to_owned(), "yes".to_owned())]);
             let namespaces = HashMap::from([("team-a".to_owned(), labels)]);
-            index.set_namespaces(Some(namespaces), &installation);
-            Self {
-                index,
-                installation,
-                writer,
-                woken,
-            }
+            index.set_namespaces(Some(namespaces));
+            Self { index, writer, woken }
         }
 
         fn clients(&mut self, event: Event<GuardedClient>) {
             self.writer.apply_watcher_event(&event);
-            self.index.client_event(&Scope::All, &event, &self.installation);
+            self.index.client_event(&Scope::All, &event);
         }
 
         fn users(&self, event: &Event<GuardedUser>) {
-            self.index.user_event(event, &self.installation);
+            self.index.user_event(event);
         }
 
         fn synced(&mut self) {
@@ -428,7 +442,7 @@ mod tests {
 
         fn reasons(&self, client: &GuardedClient) -> Vec<Reason> {
             let client = client.0.as_ref().expect("parsed");
-            match self.index.client_verdict(client, &self.installation) {
+            match self.index.client_verdict(client) {
                 Ok(_) => Vec::new(),
                 Err(violations) => violations.into_iter().map(|v| v.reason).collect(),
             }
@@ -550,9 +564,7 @@ mod tests {
             ("team-a".to_owned(), labels.clone()),
             ("team-b".to_owned(), labels),
         ]);
-        fixture
-            .index
-            .set_namespaces(Some(namespaces), &fixture.installation);
+        fixture.index.set_namespaces(Some(namespaces));
         assert!(fixture.reasons(&other).is_empty());
         assert_eq!(fixture.woken(), ["app"]);
     }
@@ -567,6 +579,16 @@ mod tests {
         assert_eq!(fixture.index.algorithms(), BTreeSet::from([Algorithm::ES256]));
         fixture.clients(Event::Delete(named));
         assert!(fixture.index.algorithms().is_empty());
+    }
+
+    #[test]
+    fn a_scope_that_cannot_be_read_holds_nobody_up() {
+        let mut fixture = Fixture::new();
+        fixture.users(&Event::InitDone);
+        assert!(!*fixture.index.synced.borrow());
+        fixture.index.unreadable(&Scope::All);
+        assert!(*fixture.index.synced.borrow());
+        fixture.clients(Event::Apply(client("app", "team-a", 1, json!({}))));
     }
 
     #[tokio::test]

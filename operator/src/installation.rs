@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
-use kube::runtime::events::Recorder;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Client, Resource};
+use kube_runtime::events::Recorder;
+use kube_runtime::watcher::{self, Event};
+use kube_runtime::{WatchStreamExt, watcher as watch_objects};
 use oidc_crds::resources::Reason;
 use oidc_crds::secrets::installation::Installation;
 use tokio::sync::watch;
@@ -95,8 +95,8 @@ impl Watch {
         if self.leadership.check().is_err() {
             return;
         }
-        let event = kube::runtime::events::Event {
-            type_: kube::runtime::events::EventType::Warning,
+        let event = kube_runtime::events::Event {
+            type_: kube_runtime::events::EventType::Warning,
             reason: Reason::Invalid.as_str().into(),
             note: Some(problem.chars().take(300).collect()),
             action: "Validate".into(),

@@ -40,9 +40,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PartialObjectMeta};
-use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::watcher::Event;
 use kube::{Client, ResourceExt};
+use kube_runtime::events::{Recorder, Reporter};
+use kube_runtime::watcher::Event;
 use oidc_crds::secrets::installation::Namespaces;
 use rand_core::Rng as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,7 +54,6 @@ pub use config::{LogFormat, Settings, Stop};
 use context::{Context, Failures, Names, SystemRng};
 use lease::{Elector, Leadership};
 use telemetry::Metrics;
-use watches::Scope;
 
 /// How many objects are reconciled at once.
 const RECONCILES: usize = 16;
@@ -231,46 +230,27 @@ type Begun = (Namespaces, Vec<oidc_client::Clients>);
 
 fn clients_begin(context: &Arc<Context>) -> Option<Begun> {
     let installation = context.installation()?;
-    let scopes = Scope::of(&installation.namespaces);
-    let clients = oidc_client::Clients::begin(context, scopes);
+    let clients = oidc_client::Clients::begin(context, &installation);
     Some((installation.namespaces.clone(), clients))
 }
 
 /// Clients of all scopes; begins anew when the installation serves other namespaces.
 async fn clients(context: &Arc<Context>, mut begun: Option<Begun>, stop: &CancellationToken) {
-    let mut installation = context.installation.clone();
     while let Some((namespaces, clients)) = begun {
         let round = stop.child_token();
-        let work = async {
-            let controllers = clients.into_iter().map(|clients| clients.run(round.clone()));
-            tokio::join!(
-                futures::future::join_all(controllers),
-                labels(context, &namespaces, &round),
-            );
-        };
-        let other = async {
-            loop {
-                if installation.changed().await.is_err() {
-                    return;
-                }
-                let Some(installation) = installation.borrow_and_update().clone() else {
-                    continue;
-                };
-                if installation.namespaces != namespaces {
-                    return;
-                }
-                context.index.refresh(&installation);
-                context.wake_signing_keys.notify_one();
-            }
-        };
-        let ended = async {
+        let controllers = clients.into_iter().map(|clients| clients.run(round.clone()));
+        let end = async {
             tokio::select! {
-                () = other => {}
+                () = other_namespaces(context, &namespaces) => {}
                 () = stop.cancelled() => {}
             }
             round.cancel();
         };
-        tokio::join!(work, ended);
+        tokio::join!(
+            futures::future::join_all(controllers),
+            labels(context, &namespaces, &round),
+            end,
+        );
         if stop.is_cancelled() {
             return;
         }
@@ -279,15 +259,29 @@ async fn clients(context: &Arc<Context>, mut begun: Option<Begun>, stop: &Cancel
     }
 }
 
+/// Follows the installation until it serves other namespaces than these.
+async fn other_namespaces(context: &Context, namespaces: &Namespaces) {
+    let mut installation = context.installation.clone();
+    // The version that is there may be later than the one that was begun with.
+    installation.mark_changed();
+    while installation.changed().await.is_ok() {
+        let Some(now) = installation.borrow_and_update().clone() else {
+            continue;
+        };
+        if now.namespaces != *namespaces {
+            return;
+        }
+        if context.index.installation().as_ref() != Some(&now) {
+            context.index.refresh(now);
+            context.wake_signing_keys.notify_one();
+        }
+    }
+}
+
 /// The labels of namespaces, where the installation selects by them.
 async fn labels(context: &Context, namespaces: &Namespaces, stop: &CancellationToken) {
-    let set = |labels| {
-        if let Some(installation) = context.installation() {
-            context.index.set_namespaces(labels, &installation);
-        }
-    };
     if !matches!(namespaces, Namespaces::ClusterWide { selector: Some(_) }) {
-        set(None);
+        context.index.set_namespaces(None);
         return stop.cancelled().await;
     }
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
@@ -308,7 +302,7 @@ async fn labels(context: &Context, namespaces: &Namespaces, stop: &CancellationT
                 known.remove(&namespace.name_any());
             }
         }
-        set(Some(known.clone()));
+        context.index.set_namespaces(Some(known.clone()));
     };
     watches::wake_on(api, watches::config(), "Namespace", context, stop, on).await;
 }
@@ -339,4 +333,45 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
         token.cancel();
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_ends_the_process() {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let waits = stop.clone();
+        tasks.spawn(async move {
+            waits.cancelled().await;
+            Ok(())
+        });
+        tasks.spawn(async { Ok(()) });
+        let ended = join(tasks, &stop).await;
+        assert!(ended.expect_err("an error").to_string().contains("should not"));
+        assert!(stop.is_cancelled(), "the others were told");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_ends_the_process() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { panic!("a defect") });
+        let ended = join(tasks, &CancellationToken::new()).await;
+        assert!(ended.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_a_success() {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let waits = stop.clone();
+        tasks.spawn(async move {
+            waits.cancelled().await;
+            Ok(())
+        });
+        stop.cancel();
+        assert!(join(tasks, &stop).await.is_ok());
+    }
 }

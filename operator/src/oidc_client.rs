@@ -16,10 +16,10 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
-use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
+use kube_runtime::controller::{self, Action, Controller};
+use kube_runtime::reflector::{self, ObjectRef, Store};
+use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::names::LABEL_WATCH;
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::secrets::installation::Installation;
@@ -55,9 +55,9 @@ struct Shared {
 
 impl Clients {
     /// Prepares the scopes of an installation and makes the index begin with them.
-    pub(crate) fn begin(context: &Arc<Context>, scopes: Vec<Scope>) -> Vec<Self> {
+    pub(crate) fn begin(context: &Arc<Context>, installation: &Arc<Installation>) -> Vec<Self> {
         let mut index = Vec::new();
-        let clients = scopes
+        let clients = Scope::of(&installation.namespaces)
             .into_iter()
             .map(|scope| {
                 let (store, writer) = reflector::store();
@@ -72,7 +72,7 @@ impl Clients {
                 }
             })
             .collect();
-        context.index.begin(index);
+        context.index.begin(installation.clone(), index);
         clients
     }
 
@@ -104,7 +104,7 @@ impl Clients {
             .reconcile_on(stream::unfold(wake, |mut wake| async move {
                 Some((wake.recv().await?, wake))
             }))
-            .reconcile_all_on(watches::changes(context.installation.clone()))
+            .reconcile_all_on(watches::changes(context.index.refreshed()))
             .reconcile_all_on(watches::changes(context.material.subscribe()))
             .reconcile_all_on(watches::changes(relisted.subscribe()))
             .with_config(controller::Config::default().concurrency(CONCURRENCY))
@@ -133,14 +133,26 @@ fn objects(
     watcher(api, watches::config())
         .default_backoff()
         .reflect(writer)
+        .inspect_err({
+            let (context, scope) = (context.clone(), scope.clone());
+            move |error| {
+                if is_refused(error) {
+                    context.index.unreadable(&scope);
+                }
+            }
+        })
         .inspect_ok(move |event| {
             shared.written.seen(event);
-            if let Some(installation) = context.installation() {
-                context.index.client_event(&scope, event, &installation);
-            }
+            context.index.client_event(&scope, event);
         })
         .applied_objects()
         .boxed()
+}
+
+/// Whether the namespace is gone, or its Role: then no client there can be served, and nobody else may
+/// have to wait for it.
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if [403, 404].contains(&status.code))
 }
 
 /// The clients whose `secretRef` names this Secret.
@@ -179,7 +191,7 @@ async fn reconcile(object: Arc<GuardedClient>, shared: Arc<Shared>) -> Result<Ac
     };
     context.index.synced().await;
     let _one_of_few = context.reconciles.acquire().await;
-    let (Some(installation), Some(material)) = (context.installation(), context.material()) else {
+    let (Some(installation), Some(material)) = (context.index.installation(), context.material()) else {
         return Ok(Action::await_change()); // woken when there are
     };
     if !is_ours(&client, &installation) || client.metadata.deletion_timestamp.is_some() {
@@ -200,7 +212,7 @@ impl Shared {
         material: &Material,
     ) -> Result<(Reason, Option<Duration>), Error> {
         let context = &self.context;
-        let verdict = context.index.client_verdict(client, installation);
+        let verdict = context.index.client_verdict(client);
         let observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
         let terms = plan::Terms {
             release: &context.names.release,
@@ -312,11 +324,10 @@ impl Written {
     fn end(&self, client: &OidcClient, answer: Option<&OidcClient>) {
         let uid = client.uid().unwrap_or_default();
         self.with(|all| {
-            let told = match all.remove(&uid) {
-                Some(Write::Open(told)) => told,
-                _ => Vec::new(),
+            // Without the entry the watch began anew, or told of the deletion.
+            let (Some(Write::Open(told)), Some(answer)) = (all.remove(&uid), answer) else {
+                return;
             };
-            let Some(answer) = answer else { return };
             let version = answer.resource_version().unwrap_or_default();
             if !told.contains(&version) {
                 all.insert(uid, Write::Done(Box::new(answer.clone())));
@@ -335,9 +346,7 @@ impl Written {
     /// Follows the watch, which tells of every version in order, except after it began anew.
     fn seen(&self, event: &watcher::Event<GuardedClient>) {
         match event {
-            watcher::Event::Init => {
-                self.with(|all| all.retain(|_, write| matches!(write, Write::Open(_))));
-            }
+            watcher::Event::Init => self.with(HashMap::clear),
             watcher::Event::InitDone => {}
             watcher::Event::Delete(object) => {
                 let uid = object.uid().unwrap_or_default();
@@ -405,6 +414,16 @@ mod tests {
         tell(&written, "8");
         written.end(&client("5"), Some(&client("7")));
         assert_eq!(newest(&written, "8").as_deref(), Some("8"));
+    }
+
+    #[test]
+    fn a_watch_that_begins_anew_may_skip_the_own_version() {
+        let written = Written::default();
+        written.begin(&client("5"));
+        written.seen(&watcher::Event::Init);
+        tell(&written, "9");
+        written.end(&client("5"), Some(&client("7")));
+        assert_eq!(newest(&written, "9").as_deref(), Some("9"));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
-use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
+use kube_runtime::controller::{self, Action, Controller};
+use kube_runtime::reflector::{self, ObjectRef, Store};
+use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::password;
 use oidc_crds::resources::oidc_user::SealedPassword;
 use oidc_crds::resources::{OidcUser, Reason};
@@ -40,11 +40,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let objects = watcher(api, watches::config())
         .default_backoff()
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if let Some(installation) = tap.installation() {
-                tap.index.user_event(event, &installation);
-            }
-        })
+        .inspect_ok(move |event| tap.index.user_event(event))
         .applied_objects();
     let relisted = Arc::new(watch::Sender::new(()));
     let tap = context.clone();

@@ -92,36 +92,78 @@ pub(crate) fn plan(
         Ok(client) => client,
         Err(violations) => return unchanged(status, refused(violations), None),
     };
-    let accepted = holds(ConditionType::Accepted, Reason::Accepted, "the spec is good");
     let name = client.secret_name();
-    match &observed.target {
+    let ours = match &observed.target {
         Target::Foreign => {
             let why = format!(
                 "the Secret {name} is somebody else's and is not touched: delete it, or choose another \
                  name in spec.secret.name"
             );
-            let claims = not_ready(accepted, Reason::NotOwned, why);
-            unchanged(status, claims, Some(BLOCKED))
+            return unchanged(status, not_ready(Reason::NotOwned, why), Some(BLOCKED));
         }
         Target::Stale => {
             let why = format!(
                 "the Secret {name} belongs to an earlier OidcClient of this name; waiting for the garbage \
                  collector to remove it"
             );
-            let claims = not_ready(accepted, Reason::StaleOwner, why);
-            unchanged(status, claims, Some(BLOCKED))
+            return unchanged(status, not_ready(Reason::StaleOwner, why), Some(BLOCKED));
         }
-        Target::Absent => write(object, status, client, None, observed, accepted, terms, rng),
-        Target::Ours(secret) => write(
-            object,
-            status,
+        Target::Absent => None,
+        Target::Ours(secret) => Some(&**secret),
+    };
+    let found = found(ours, observed.given.as_ref());
+    let decision = rotation::decide(
+        client,
+        &status.credentials,
+        &found,
+        terms.pepper,
+        &rotation::Terms::of(terms.installation),
+        terms.now,
+        rng,
+    );
+    let again = again(&decision, object, terms.now);
+    if let Some((reason, why)) = decision.problem {
+        let mut plan = unchanged(status, not_ready(reason, why), again);
+        plan.credentials = decision.credentials;
+        return plan;
+    }
+    let desired = Desired {
+        data: app::data(
             client,
-            Some(secret),
-            observed,
-            accepted,
-            terms,
-            rng,
+            content(client, &decision, &found),
+            terms.installation,
+            terms.ca,
         ),
+        credential_id: decision.deliver.as_ref().map(|d| d.credential_id.as_str()),
+        release: terms.release,
+    };
+    let reason = reason_to_write(ours, &desired);
+    let mut notes: Vec<Note> = decision
+        .reasons
+        .iter()
+        .filter(|reason| !matches!(reason, Reason::SecretCreated | Reason::SecretUpdated))
+        .map(|reason| Note::normal(*reason, tell(*reason)))
+        .collect();
+    notes.extend(reason.map(|reason| written_note(reason, client, &decision, status.secret.as_ref())));
+    let secret = reason.map(|_| match ours {
+        None => SecretWrite::Create(Box::new(build(object, client, &desired, Secret::default()))),
+        Some(secret) => SecretWrite::Replace(Box::new(build(object, client, &desired, secret.clone()))),
+    });
+    // A secret must be accepted before an app can read it. Only the very first goes the other way.
+    let status_first = match &decision.deliver {
+        Some(delivery) => delivery.status_first,
+        None => !status.credentials.is_empty(),
+    };
+    Plan {
+        first_status: (status_first && secret.is_some() && decision.credentials != status.credentials)
+            .then(|| decision.credentials.clone()),
+        secret,
+        client_id: Some(client.client_id().to_owned()),
+        credentials: decision.credentials,
+        known_secret: known_secret(status.secret, ours),
+        claims: ready(client),
+        notes,
+        again,
     }
 }
 
@@ -139,88 +181,25 @@ fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duratio
     }
 }
 
-fn not_ready(accepted: Claim, reason: Reason, why: String) -> Vec<Claim> {
+fn accepted() -> Claim {
+    holds(ConditionType::Accepted, Reason::Accepted, "the spec is good")
+}
+
+fn not_ready(reason: Reason, why: String) -> Vec<Claim> {
     vec![
-        accepted,
+        accepted(),
         fails(ConditionType::CredentialsReady, reason, why.clone()),
         fails(ConditionType::Ready, reason, why),
     ]
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of plan() that its cases share, no seam"
-)]
-fn write(
-    object: &OidcClient,
-    status: OidcClientStatus,
-    client: &Client,
-    ours: Option<&Secret>,
-    observed: &Observed,
-    accepted: Claim,
-    terms: &Terms<'_>,
-    rng: &mut impl CryptoRng,
-) -> Plan {
-    let found = found(ours, observed.given.as_ref());
-    let decision = rotation::decide(
-        client,
-        &status.credentials,
-        &found,
-        terms.pepper,
-        &rotation::Terms::of(terms.installation),
-        terms.now,
-        rng,
-    );
-    let again = again(&decision, object, terms.now);
-    let secret = match (&decision.problem, content(client, &decision, &found)) {
-        (Some((reason, why)), _) => {
-            let mut plan = unchanged(status, not_ready(accepted, *reason, why.clone()), again);
-            plan.credentials = decision.credentials;
-            return plan;
-        }
-        (None, secret) => secret,
-    };
-    let desired = Desired {
-        data: app::data(client, secret, terms.installation, terms.ca),
-        credential_id: decision.deliver.as_ref().map(|d| d.credential_id.as_str()),
-        release: terms.release,
-    };
-    let reason = reason_to_write(ours, &desired);
-    let mut notes: Vec<Note> = decision
-        .reasons
-        .iter()
-        .filter(|reason| !matches!(reason, Reason::SecretCreated | Reason::SecretUpdated))
-        .map(|reason| Note::normal(*reason, tell(*reason)))
-        .collect();
-    notes.extend(reason.map(|reason| written_note(reason, client, &decision, status.secret.as_ref())));
-    let write = reason.map(|_| match ours {
-        None => SecretWrite::Create(Box::new(build(object, client, &desired, Secret::default()))),
-        Some(secret) => SecretWrite::Replace(Box::new(build(object, client, &desired, secret.clone()))),
-    });
-    // A secret must be accepted before an app can read it. Only the very first goes the other way.
-    let status_first = match &decision.deliver {
-        Some(delivery) => delivery.status_first,
-        None => !status.credentials.is_empty(),
-    };
-    Plan {
-        first_status: (status_first && write.is_some() && decision.credentials != status.credentials)
-            .then(|| decision.credentials.clone()),
-        secret: write,
-        client_id: Some(client.client_id().to_owned()),
-        credentials: decision.credentials,
-        known_secret: known_secret(status.secret, ours),
-        claims: vec![
-            accepted,
-            holds(
-                ConditionType::CredentialsReady,
-                Reason::Ready,
-                format!("in the Secret {}", client.secret_name()),
-            ),
-            holds(ConditionType::Ready, Reason::Ready, "served"),
-        ],
-        notes,
-        again,
-    }
+fn ready(client: &Client) -> Vec<Claim> {
+    let place = format!("in the Secret {}", client.secret_name());
+    vec![
+        accepted(),
+        holds(ConditionType::CredentialsReady, Reason::Ready, place),
+        holds(ConditionType::Ready, Reason::Ready, "served"),
+    ]
 }
 
 /// What `rotation` is told was found.

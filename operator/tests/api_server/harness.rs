@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 /// How long anything may take that should happen at once.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// The ServiceAccount, Roles, ConfigMap and SigningKey of the chart; no Deployments.
 const TEMPLATES: [&str; 3] = ["rbac-operator", "installation", "signing-key"];
@@ -348,7 +348,7 @@ impl Operator {
     }
 
     pub async fn leads(&self) {
-        wait("the operator leads", Duration::from_secs(40), async || {
+        wait("the operator leads", SOON, async || {
             (self.metric("oidc_operator_leader").await? == 1.0).then_some(())
         })
         .await;

@@ -93,6 +93,18 @@ async fn other_namespaces_are_served_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_is_gone_holds_nobody_up() {
+    let mut world = World::empty().await;
+    let (one, two) = (world.other_namespace(), world.other_namespace());
+    world.install(&[&format!("watchNamespaces={{{one},{two}}}")]);
+    world.kubectl(&["delete", "namespace", &two]);
+    let _operator = world.operator("op-0");
+    create_in(&world, &one, "demo", None).await;
+    is_in(&world, &one, "demo", "Ready", "True").await;
+    world.key_is("main", "Ready", "True").await;
+}
+
+#[tokio::test]
 async fn cluster_wide_labels_of_namespaces_decide() {
     let mut world = World::empty().await;
     let team = world.other_namespace();

@@ -34,7 +34,7 @@ async fn a_follower_takes_over_at_once_when_the_leader_is_stopped() {
     first.signal("TERM");
     assert!(first.end().await.success());
     // Less than the 15 s after which a lease that nobody gave up runs out.
-    wait("the follower leads", Duration::from_secs(8), async || {
+    wait("the follower leads", Duration::from_secs(12), async || {
         (second.metric("oidc_operator_leader").await? == 1.0).then_some(())
     })
     .await;
