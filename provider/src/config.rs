@@ -35,10 +35,21 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Log {
     /// What is logged: error, warn, info, debug, or per module like info,oidc_provider=debug.
-    #[arg(long = "log", env = "OIDC_LOG", value_name = "FILTER", global = true, default_value = "info")]
+    #[arg(
+        long = "log",
+        env = "OIDC_LOG",
+        value_name = "FILTER",
+        global = true,
+        default_value = "info"
+    )]
     pub filter: String,
     /// One JSON object a line, or text.
-    #[arg(long = "log-format", env = "OIDC_LOG_FORMAT", global = true, default_value = "text")]
+    #[arg(
+        long = "log-format",
+        env = "OIDC_LOG_FORMAT",
+        global = true,
+        default_value = "text"
+    )]
     pub format: LogFormat,
 }
 
@@ -64,13 +75,23 @@ pub struct Serve {
     #[arg(long = "redis", env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis: RedisUrl,
     /// How long to go on accepting after SIGTERM, while the pod is taken out of the Service.
-    #[arg(long, env = "OIDC_SHUTDOWN_DELAY", value_name = "DURATION", default_value = "5s")]
+    #[arg(
+        long,
+        env = "OIDC_SHUTDOWN_DELAY",
+        value_name = "DURATION",
+        default_value = "5s"
+    )]
     pub shutdown_delay: Seconds,
     /// Where to serve https.
     #[arg(long, env = "OIDC_LISTEN", value_name = "ADDR", default_value = "[::]:8443")]
     pub listen: SocketAddr,
     /// Where to serve probes and metrics, in plain http.
-    #[arg(long, env = "OIDC_INTERNAL_LISTEN", value_name = "ADDR", default_value = "[::]:9090")]
+    #[arg(
+        long,
+        env = "OIDC_INTERNAL_LISTEN",
+        value_name = "ADDR",
+        default_value = "[::]:9090"
+    )]
     pub internal_listen: SocketAddr,
 }
 
@@ -238,10 +259,19 @@ mod tests {
             ("oidc-provider dev --listen localhost:70000", "--listen"),
             ("oidc-provider dev --nonsense", "--nonsense"),
             ("oidc-provider dev --log-format xml", "OIDC_LOG_FORMAT"),
-            ("oidc-provider serve --namespace a --redis redis://x", "OIDC_RELEASE"),
-            ("oidc-provider serve --release a --redis redis://x", "POD_NAMESPACE"),
+            (
+                "oidc-provider serve --namespace a --redis redis://x",
+                "OIDC_RELEASE",
+            ),
+            (
+                "oidc-provider serve --release a --redis redis://x",
+                "POD_NAMESPACE",
+            ),
             ("oidc-provider serve --release a --namespace a", "REDIS_URL"),
-            ("oidc-provider serve --release A --namespace a --redis redis://x", "OIDC_RELEASE"),
+            (
+                "oidc-provider serve --release A --namespace a --redis redis://x",
+                "OIDC_RELEASE",
+            ),
             (
                 "oidc-provider serve --release a --namespace a --redis redis://x --shutdown-delay soon",
                 "OIDC_SHUTDOWN_DELAY",
@@ -260,7 +290,8 @@ mod tests {
 
     #[test]
     fn the_address_of_redis_is_never_shown() {
-        let line = "oidc-provider serve --release a --namespace a --redis redis://:canary@x --shutdown-delay 1";
+        let line =
+            "oidc-provider serve --release a --namespace a --redis redis://:canary@x --shutdown-delay 1";
         assert!(!wrong(line).contains("canary"));
         let settings = read("oidc-provider dev --redis redis://:canary@x").unwrap();
         assert!(!format!("{settings:?}").contains("canary"));

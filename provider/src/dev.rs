@@ -60,11 +60,21 @@ pub async fn dev(settings: Dev) -> anyhow::Result<()> {
         end = &mut ended => bail!(end?),
     }
     app.readiness.synced();
-    greet(&app, &settings.manifests, &settings.state, &issuer, redis.is_some());
+    greet(
+        &app,
+        &settings.manifests,
+        &settings.state,
+        &issuer,
+        redis.is_some(),
+    );
 
     let (control, mut tasks) = (Control::new(), JoinSet::new());
     for listener in listeners {
-        tasks.spawn(server::plain(listener, router::standalone(app.clone()), control.clone()));
+        tasks.spawn(server::plain(
+            listener,
+            router::standalone(app.clone()),
+            control.clone(),
+        ));
     }
     tokio::select! {
         signal = crate::stop_signal() => signal?,
@@ -191,9 +201,17 @@ mod tests {
 
     #[test]
     fn an_issuer_that_breaks_the_rule_names_the_setting() {
-        for issuer in ["nonsense", "http://example.com", "https://example.com/", "https://example.com?a=b"] {
+        for issuer in [
+            "nonsense",
+            "http://example.com",
+            "https://example.com/",
+            "https://example.com?a=b",
+        ] {
             let error = installation(issuer, true).unwrap_err().to_string();
-            assert!(error.contains("ISSUER_URL") && !error.contains('\n'), "{issuer}: {error}");
+            assert!(
+                error.contains("ISSUER_URL") && !error.contains('\n'),
+                "{issuer}: {error}"
+            );
         }
         for issuer in ["http://localhost:5000", "https://example.com/path"] {
             assert!(installation(issuer, true).is_ok(), "{issuer}");
@@ -204,7 +222,10 @@ mod tests {
     fn a_taken_port_is_named() {
         let (listeners, port) = listen(Listen::Localhost(0)).unwrap();
         let error = listen(Listen::Localhost(port)).unwrap_err();
-        assert!(error.contains(&port.to_string()) && error.contains("taken"), "{error}");
+        assert!(
+            error.contains(&port.to_string()) && error.contains("taken"),
+            "{error}"
+        );
         drop(listeners);
     }
 }

@@ -46,7 +46,11 @@ use config::{Command, Settings, Stop};
 /// Runs the program: reads settings, starts, serves until it is told to stop.
 ///
 /// The exit code is 0 after an orderly end, 1 otherwise, with one line on standard error that says why.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program's edge")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program's edge"
+)]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let settings = match Settings::read(arguments) {
         Ok(settings) => settings,
@@ -71,7 +75,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(settings: Settings) -> anyhow::Result<()> {
     telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     // only one is compiled in, but libraries ask for the default
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
         anyhow::bail!("another TLS provider is installed");
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -22,7 +22,10 @@ pub fn publish(app: &App, settled: Settled) -> Settled {
     app.users.publish(settled.users.iter().cloned());
     for refusal in &settled.refusals {
         let (namespace, name) = &refusal.key;
-        warn!(kind = refusal.kind, namespace, name, "not served: {}", refusal.reasons);
+        warn!(
+            kind = refusal.kind,
+            namespace, name, "not served: {}", refusal.reasons
+        );
     }
     settled
 }

@@ -27,9 +27,11 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// # Errors
 /// When a setting is wrong, or anything ends that never should.
 pub async fn serve(settings: Serve) -> anyhow::Result<()> {
-    let store = RedisStore::connect(settings.redis.expose()).map_err(|error| anyhow!("REDIS_URL: {}", error.0))?;
+    let store =
+        RedisStore::connect(settings.redis.expose()).map_err(|error| anyhow!("REDIS_URL: {}", error.0))?;
     let app = Arc::new(App::new(nobody(&settings.release), Arc::new(store)));
-    let internal = server::bind(settings.internal_listen).map_err(|error| anyhow!("OIDC_INTERNAL_LISTEN: {error}"))?;
+    let internal =
+        server::bind(settings.internal_listen).map_err(|error| anyhow!("OIDC_INTERNAL_LISTEN: {error}"))?;
     let client = cluster(&app).await?;
     let home = Home {
         namespace: settings.namespace,
@@ -46,7 +48,10 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let mut first = certificates.clone();
     let public = async move {
         // nothing can be said before there is a certificate
-        first.wait_for(Option::is_some).await.context("the certificate's watch ended")?;
+        first
+            .wait_for(Option::is_some)
+            .await
+            .context("the certificate's watch ended")?;
         let listener = server::bind(settings.listen).map_err(|error| anyhow!("OIDC_LISTEN: {error}"))?;
         info!(address = %settings.listen, "listening");
         Ok(server::https(listener, certificates, routes, control).await?)
@@ -67,7 +72,10 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     }
     public_control.graceful_shutdown(Some(DRAIN));
     // the listener may not be open yet
-    if tokio::time::timeout(DRAIN + Duration::from_secs(1), &mut public).await.is_err() {
+    if tokio::time::timeout(DRAIN + Duration::from_secs(1), &mut public)
+        .await
+        .is_err()
+    {
         public.abort();
     }
     internal_control.shutdown();

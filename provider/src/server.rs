@@ -66,8 +66,7 @@ pub async fn https(
         .ok_or_else(gone)?;
     let config = RustlsConfig::from_config(first);
     let server = axum_server::from_tcp(listener)?.acceptor(RustlsAcceptor::new(config.clone()));
-    let served =
-        limited(server, control).serve(router.into_make_service_with_connect_info::<SocketAddr>());
+    let served = limited(server, control).serve(router.into_make_service_with_connect_info::<SocketAddr>());
     tokio::pin!(served);
     loop {
         tokio::select! {

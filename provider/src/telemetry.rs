@@ -42,7 +42,9 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     let mut filter = EnvFilter::builder().parse(text).map_err(|error| wrong(&error))?;
     for (target, level) in DEFAULTS {
         if !text.contains(target) {
-            let directive: Directive = format!("{target}={level}").parse().map_err(|error| wrong(&error))?;
+            let directive: Directive = format!("{target}={level}")
+                .parse()
+                .map_err(|error| wrong(&error))?;
             filter = filter.add_directive(directive);
         }
     }
@@ -62,7 +64,10 @@ mod tests {
     #[test]
     fn audit_and_the_cluster_client_have_levels_of_their_own() {
         let text = filter("error").unwrap().to_string();
-        assert!(text.contains("audit=info") && text.contains("kube_client=info"), "{text}");
+        assert!(
+            text.contains("audit=info") && text.contains("kube_client=info"),
+            "{text}"
+        );
         let text = filter("error,audit=off").unwrap().to_string();
         assert!(!text.contains("audit=info"), "{text}");
     }

@@ -48,7 +48,8 @@ mod tests {
     use super::*;
 
     fn secret() -> Data {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         Data::from([
             (CERTIFICATE.to_owned(), cert.pem().into_bytes()),
             (KEY.to_owned(), signing_key.serialize_pem().into_bytes()),

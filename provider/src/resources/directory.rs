@@ -163,7 +163,9 @@ impl Directory {
         }
         for entry in self.users.values_mut() {
             let object = &entry.object;
-            entry.verdict.get_or_insert_with(|| Verdict::of(validate_user(object)));
+            entry
+                .verdict
+                .get_or_insert_with(|| Verdict::of(validate_user(object)));
         }
 
         let clients: Vec<_> = good(&self.clients).collect();
@@ -299,7 +301,13 @@ fn put<O: Object, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, mut object: O) {
     object.meta_mut().managed_fields = None;
     let key = key(object.meta());
     if entries.get(&key).is_none_or(|entry| !entry.object.is_as(&object)) {
-        entries.insert(key, Entry { object, verdict: None });
+        entries.insert(
+            key,
+            Entry {
+                object,
+                verdict: None,
+            },
+        );
     }
 }
 

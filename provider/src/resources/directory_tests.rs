@@ -106,7 +106,10 @@ fn an_edit_into_an_invalid_state_ends_the_service_and_is_told_once() {
 #[test]
 fn clients_of_other_installations_are_nobodys_business() {
     let mut directory = Directory::new(installation("{watch: [a]}"));
-    directory.clients(None, Delta::Apply(client("a", "other", json!({"className": "another"}))));
+    directory.clients(
+        None,
+        Delta::Apply(client("a", "other", json!({"className": "another"}))),
+    );
     directory.clients(None, Delta::Apply(client("b", "elsewhere", json!({}))));
     let settled = directory.settle();
     assert!(names(&settled).is_empty() && reasons(&settled).is_empty());
@@ -143,7 +146,10 @@ fn a_new_installation_judges_everybody_again() {
 #[test]
 fn a_user_wins_its_name_against_a_client() {
     let mut standalone = Directory::new(Installation::standalone("http://localhost:5000", true));
-    standalone.clients(None, Delta::Apply(client("a", "one", json!({"clientId": "jdoe"}))));
+    standalone.clients(
+        None,
+        Delta::Apply(client("a", "one", json!({"clientId": "jdoe"}))),
+    );
     assert_eq!(names(&standalone.settle()), ["jdoe"]);
     standalone.users(Delta::Apply(user("jdoe")));
     let settled = standalone.settle();

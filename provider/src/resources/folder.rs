@@ -146,13 +146,22 @@ impl Standalone {
         match wake {
             Wake::Changed => true,
             Wake::Register(registration) => {
-                let made = self.registered.make(&registration.spec, &self.installation, &self.pepper, self.app.clock.now());
+                let made = self.registered.make(
+                    &registration.spec,
+                    &self.installation,
+                    &self.pepper,
+                    self.app.clock.now(),
+                );
                 let made = made.and_then(|(object, secret)| {
                     let uid = object.metadata.uid.clone();
                     let key = super::directory::key(&object.metadata);
                     self.directory.clients(None, Delta::Apply(object));
                     let settled = publish(&self.app, self.directory.settle());
-                    match settled.clients.iter().find(|client| Some(client.uid()) == uid.as_deref()) {
+                    match settled
+                        .clients
+                        .iter()
+                        .find(|client| Some(client.uid()) == uid.as_deref())
+                    {
                         Some(client) => Ok((client.clone(), secret)),
                         None => {
                             self.directory.clients(None, Delta::Delete(key.clone()));
@@ -191,7 +200,8 @@ impl Standalone {
 
         self.directory.users(Delta::Reset(self.objects.users.clone()));
         let clients = self.objects.clients.iter().chain(self.registered.objects());
-        self.directory.clients(None, Delta::Reset(clients.cloned().collect()));
+        self.directory
+            .clients(None, Delta::Reset(clients.cloned().collect()));
         let mut settled = self.directory.settle();
         let mut refusals = std::mem::take(&mut settled.refusals);
         let done = credentials::reconcile(credentials::Work {
@@ -259,7 +269,10 @@ pub fn watch(folder: PathBuf, wake: std::sync::mpsc::Sender<Wake>) -> Option<not
     });
     watcher
         .inspect_err(|error| {
-            warn!("changes of {} are noticed every {RESCAN:?} only: {error}", folder.display());
+            warn!(
+                "changes of {} are noticed every {RESCAN:?} only: {error}",
+                folder.display()
+            );
         })
         .ok()
 }

@@ -152,7 +152,9 @@ impl Held {
         if self.good.contains(&What::Installation) {
             let installation = self.app.installation.load();
             let prepared = Prepared::build(keys, &installation, self.app.registrar.is_some());
-            self.app.keys.publish(prepared.map_err(|error| error.to_string())?);
+            self.app
+                .keys
+                .publish(prepared.map_err(|error| error.to_string())?);
         }
         Ok(())
     }

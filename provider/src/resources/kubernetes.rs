@@ -145,7 +145,9 @@ impl Driver {
             self.listed.remove(&given_up);
             match &given_up {
                 Target::Clients(scope) => self.directory.forget_clients(scope.as_deref()),
-                Target::Namespaces => self.directory.namespaces(super::directory::Delta::Reset(Vec::new())),
+                Target::Namespaces => self
+                    .directory
+                    .namespaces(super::directory::Delta::Reset(Vec::new())),
                 Target::Users | Target::Own(..) => {}
             }
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedSender, unbounded};
 use http::{Request, Response};
 use jiff::Timestamp;
 use oidc_crds::jwk::PrivateJwk;
@@ -46,9 +46,10 @@ impl Api {
     }
 
     fn answer(&self, uri: &http::Uri) -> Response<Body> {
-        let query: BTreeMap<String, String> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
+        let query: BTreeMap<String, String> =
+            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
         let path = uri.path().to_owned();
         if query.get("watch").map(String::as_str) == Some("true") {
             let (sender, events) = unbounded();
@@ -63,7 +64,8 @@ impl Api {
                 .is_none_or(|selector| *selector == format!("metadata.name={name}"))
         };
         let items: Vec<_> = objects.get(&path).into_iter().flatten().filter(named).collect();
-        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
+        let list =
+            json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
         Response::new(Body::from(list.to_string()))
     }
 
@@ -80,7 +82,10 @@ impl Api {
     fn delete(&self, path: &str, name: &str) {
         let mut all = self.objects.lock().unwrap();
         let objects = all.get_mut(path).unwrap();
-        let at = objects.iter().position(|known| known["metadata"]["name"] == name).unwrap();
+        let at = objects
+            .iter()
+            .position(|known| known["metadata"]["name"] == name)
+            .unwrap();
         let object = objects.remove(at);
         drop(all);
         self.tell(path, "DELETED", &object);
@@ -122,7 +127,10 @@ fn clients(namespace: &str) -> String {
 }
 
 fn secret(name: &str, data: &Data) -> Value {
-    let data: BTreeMap<_, _> = data.iter().map(|(key, bytes)| (key, STANDARD.encode(bytes))).collect();
+    let data: BTreeMap<_, _> = data
+        .iter()
+        .map(|(key, bytes)| (key, STANDARD.encode(bytes)))
+        .collect();
     json!({"metadata": {"name": name, "namespace": "idp", "resourceVersion": "2"}, "data": data})
 }
 
@@ -181,7 +189,10 @@ fn certificate() -> Data {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     Data::from([
         ("tls.crt".to_owned(), made.cert.pem().into_bytes()),
-        ("tls.key".to_owned(), made.signing_key.serialize_pem().into_bytes()),
+        (
+            "tls.key".to_owned(),
+            made.signing_key.serialize_pem().into_bytes(),
+        ),
     ])
 }
 
@@ -191,8 +202,14 @@ fn start() -> (Arc<Api>, Arc<App>) {
     let (api, mut rng) = (Arc::new(Api::default()), SeededRng::new(1));
     api.put(CONFIG_MAPS, config_map("[a]"));
     api.put(SECRETS, secret("oidc-key-set", &key_set().to_data()));
-    api.put(SECRETS, secret("oidc-key-ring", &KeyRingData::generate(NOW, &mut rng).to_data()));
-    api.put(SECRETS, secret("oidc-pepper", &Pepper::generate(NOW, &mut rng).to_data()));
+    api.put(
+        SECRETS,
+        secret("oidc-key-ring", &KeyRingData::generate(NOW, &mut rng).to_data()),
+    );
+    api.put(
+        SECRETS,
+        secret("oidc-pepper", &Pepper::generate(NOW, &mut rng).to_data()),
+    );
     api.put(SECRETS, secret("somebody-elses", &Data::new()));
     api.put(&clients("a"), good("a", "one"));
     api.put(&clients("b"), good("b", "two"));
@@ -239,7 +256,10 @@ async fn i4_deleted_refused_and_unreadable_clients_are_gone() {
     until("all are served", || app.clients.len() == 5).await;
 
     api.delete(&clients("a"), "deleted");
-    api.put(&clients("a"), client("a", "refused", json!(["authorization_code"])));
+    api.put(
+        &clients("a"),
+        client("a", "refused", json!(["authorization_code"])),
+    );
     api.put(&clients("a"), client("a", "unreadable", json!(["nonsense"])));
     until("three are gone", || app.clients.len() == 2).await;
     assert!(served("one") && served("vanished"));
@@ -268,7 +288,10 @@ async fn a_deleted_or_broken_secret_leaves_the_last_good_one_in_force() {
     api.delete(CONFIG_MAPS, "oidc-installation");
     let held = |count: usize| {
         let text = app.metrics.encode(None);
-        text.lines().filter(|line| line.starts_with("oidc_last_good") && line.ends_with(" 1")).count() == count
+        text.lines()
+            .filter(|line| line.starts_with("oidc_last_good") && line.ends_with(" 1"))
+            .count()
+            == count
     };
     until("it is told", || held(5)).await;
     for name in ["key-set", "key-ring", "pepper"] {
@@ -302,5 +325,8 @@ async fn an_edited_installation_moves_the_watches_and_judges_everybody_again() {
     api.put(&clients("a"), good("a", "three"));
     api.put(&clients("b"), good("b", "four"));
     until("one more is served", || app.clients.get("b.four").is_some()).await;
-    assert!(app.clients.get("a.three").is_none(), "nobody looks there any more");
+    assert!(
+        app.clients.get("a.three").is_none(),
+        "nobody looks there any more"
+    );
 }

@@ -36,7 +36,11 @@ spec:
 fn credentials(manifest: &str) -> (String, String) {
     let value = |key: &str| {
         let line = manifest.lines().find(|line| line.trim_start().starts_with(key));
-        let text = line.unwrap_or_else(|| panic!("{key} is missing")).split_once(": ").unwrap().1;
+        let text = line
+            .unwrap_or_else(|| panic!("{key} is missing"))
+            .split_once(": ")
+            .unwrap()
+            .1;
         text.trim_matches(['"', '\'']).to_owned()
     };
     (value("CLIENT_ID:"), value("CLIENT_SECRET:"))
@@ -48,11 +52,22 @@ async fn the_documents_can_be_read() {
     let provider = world.start();
     let document = provider.get("/.well-known/openid-configuration").await;
     assert_eq!(document["issuer"], json!(provider.url));
-    assert_eq!(document["registration_endpoint"], json!(format!("{}/register", provider.url)));
-    assert_eq!(document, provider.get("/.well-known/oauth-authorization-server").await);
+    assert_eq!(
+        document["registration_endpoint"],
+        json!(format!("{}/register", provider.url))
+    );
+    assert_eq!(
+        document,
+        provider.get("/.well-known/oauth-authorization-server").await
+    );
     assert_eq!(provider.kids().await.len(), 1);
     assert_eq!(provider.get("/health").await["status"], "ok");
-    let metrics = provider.http.get(format!("{}/metrics", provider.url)).send().await.unwrap();
+    let metrics = provider
+        .http
+        .get(format!("{}/metrics", provider.url))
+        .send()
+        .await
+        .unwrap();
     assert!(metrics.text().await.unwrap().contains("# EOF"));
     assert!(provider.stop().success());
 }
@@ -68,7 +83,10 @@ async fn a_client_gets_a_token_for_itself_and_takes_it_back() {
 
     let form = [("token", access)];
     let (status, told) = provider.post("/introspect", demo, &form).await;
-    assert_eq!((status, &told["active"], &told["sub"]), (200, &json!(true), &json!("client123")));
+    assert_eq!(
+        (status, &told["active"], &told["sub"]),
+        (200, &json!(true), &json!("client123"))
+    );
     assert_eq!(provider.post("/revoke", demo, &form).await.0, 200);
     let (_, told) = provider.post("/introspect", demo, &form).await;
     assert_eq!(told, json!({"active": false}));
@@ -95,7 +113,10 @@ async fn a_person_signs_in_and_the_tokens_work() {
     ];
     let mut person = Person::new(&provider, "jdoe", "password");
     let answer = person.authorize(&parameters).await;
-    assert_eq!((answer["state"].as_str(), answer["iss"].as_str()), ("random123", provider.url.as_str()));
+    assert_eq!(
+        (answer["state"].as_str(), answer["iss"].as_str()),
+        ("random123", provider.url.as_str())
+    );
     assert_eq!(person.forms, 2, "sign-in and consent");
 
     let code = [
@@ -107,16 +128,29 @@ async fn a_person_signs_in_and_the_tokens_work() {
     let (status, tokens) = provider.post("/token", demo, &code).await;
     assert_eq!(status, 200, "{tokens}");
     let id = claims(&tokens["id_token"]);
-    assert_eq!((&id["sub"], &id["nonce"], &id["aud"]), (&json!("user-123"), &json!("n-0S6"), &json!("client123")));
+    assert_eq!(
+        (&id["sub"], &id["nonce"], &id["aud"]),
+        (&json!("user-123"), &json!("n-0S6"), &json!("client123"))
+    );
 
     let access = tokens["access_token"].as_str().unwrap();
-    let userinfo = provider.http.get(format!("{}/userinfo", provider.url)).bearer_auth(access);
+    let userinfo = provider
+        .http
+        .get(format!("{}/userinfo", provider.url))
+        .bearer_auth(access);
     let userinfo: Value = userinfo.send().await.unwrap().json().await.unwrap();
-    assert_eq!((&userinfo["sub"], &userinfo["email"]), (&json!("user-123"), &json!("jdoe@example.com")));
+    assert_eq!(
+        (&userinfo["sub"], &userinfo["email"]),
+        (&json!("user-123"), &json!("jdoe@example.com"))
+    );
 
     let refresh = tokens["refresh_token"].as_str().unwrap();
     let (status, fresh) = provider
-        .post("/token", demo, &[("grant_type", "refresh_token"), ("refresh_token", refresh)])
+        .post(
+            "/token",
+            demo,
+            &[("grant_type", "refresh_token"), ("refresh_token", refresh)],
+        )
         .await;
     assert_eq!(status, 200, "{fresh}");
     let fresh = fresh["refresh_token"].as_str().unwrap();
@@ -142,7 +176,10 @@ async fn a_client_registers_itself() {
     });
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let request = provider.http.post(format!("{}/register", provider.url)).json(&metadata);
+        let request = provider
+            .http
+            .post(format!("{}/register", provider.url))
+            .json(&metadata);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 201);
         let made: Value = response.json().await.unwrap();
@@ -150,7 +187,11 @@ async fn a_client_registers_itself() {
         ids.push(id.clone());
         let form = [("token", "unknown")];
         let (status, told) = provider
-            .post("/introspect", Some((id.as_str().unwrap(), secret.as_str().unwrap())), &form)
+            .post(
+                "/introspect",
+                Some((id.as_str().unwrap(), secret.as_str().unwrap())),
+                &form,
+            )
             .await;
         assert_eq!((status, told), (200, json!({"active": false})));
     }
@@ -168,11 +209,16 @@ async fn a_client_registers_itself() {
         ("code_challenge", CHALLENGE),
         ("code_challenge_method", "S256"),
     ];
-    let answer = Person::new(&provider, "jdoe", "password").authorize(&parameters).await;
+    let answer = Person::new(&provider, "jdoe", "password")
+        .authorize(&parameters)
+        .await;
     assert!(answer.contains_key("code"), "{answer:?}");
 
     let refused = json!({"redirect_uris": ["http://example.com/*"]});
-    let request = provider.http.post(format!("{}/register", provider.url)).json(&refused);
+    let request = provider
+        .http
+        .post(format!("{}/register", provider.url))
+        .json(&refused);
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 400);
     let error: Value = response.json().await.unwrap();
@@ -182,7 +228,9 @@ async fn a_client_registers_itself() {
 #[tokio::test]
 async fn an_edited_signing_key_takes_over_without_a_restart() {
     let world = World::of_examples();
-    let key = world.read("signing-key.yaml").replace("publishFor: 10s", "publishFor: 7s");
+    let key = world
+        .read("signing-key.yaml")
+        .replace("publishFor: 10s", "publishFor: 7s");
     world.write("signing-key.yaml", &key);
     let provider = world.start();
     let (_, token) = provider.token("client123", "secret456").await;
@@ -194,7 +242,11 @@ async fn an_edited_signing_key_takes_over_without_a_restart() {
     })
     .await;
     let (_, between) = provider.token("client123", "secret456").await;
-    assert_eq!(header(&between["access_token"])["kid"], old, "it does not sign before publishFor");
+    assert_eq!(
+        header(&between["access_token"])["kid"],
+        old,
+        "it does not sign before publishFor"
+    );
     let signing = eventually("the next key signs", async || {
         let (_, token) = provider.token("client123", "secret456").await;
         Some(header(&token["access_token"])["kid"].clone()).filter(|kid| *kid != old)
@@ -202,7 +254,9 @@ async fn an_edited_signing_key_takes_over_without_a_restart() {
     .await;
     assert!(kids.contains(&signing.as_str().unwrap().to_owned()));
     let form = [("token", between["access_token"].as_str().unwrap())];
-    let (_, told) = provider.post("/introspect", Some(("client123", "secret456")), &form).await;
+    let (_, told) = provider
+        .post("/introspect", Some(("client123", "secret456")), &form)
+        .await;
     assert_eq!(told["active"], true, "what the old key signed is still good");
 }
 
@@ -214,17 +268,26 @@ async fn a_dropped_in_client_is_served_and_its_credentials_are_told_once() {
     provider.stdout.wait_for("CLIENT_SECRET=");
     let path = world.state("secrets/default.machine-oidc.yaml");
     let manifest = content(&path).await;
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let (id, secret) = credentials(&manifest);
     assert_eq!(id, "default.machine");
     let token = async || provider.token(&id, &secret).await.0;
-    eventually("it is served", async || Some(token().await).filter(|status| *status == 200)).await;
+    eventually("it is served", async || {
+        Some(token().await).filter(|status| *status == 200)
+    })
+    .await;
     let said = provider.stdout.text();
     assert_eq!(said.matches(&secret).count(), 1, "told once");
     assert!(!provider.stderr.text().contains(&secret), "never in the log");
 
     std::fs::remove_file(world.manifest("machine.yaml")).unwrap();
-    eventually("it is refused", async || Some(token().await).filter(|status| *status == 401)).await;
+    eventually("it is refused", async || {
+        Some(token().await).filter(|status| *status == 401)
+    })
+    .await;
     eventually("its Secret is gone", async || (!path.exists()).then_some(())).await;
 
     // put back, it is another: it inherits nothing
@@ -239,14 +302,24 @@ async fn a_broken_manifest_names_its_line_and_the_last_good_version_is_served() 
     let world = World::of_examples();
     let provider = world.start();
     let good = world.read("client123.yaml");
-    let number = good.lines().position(|line| line.contains("displayName")).unwrap() + 1;
+    let number = good
+        .lines()
+        .position(|line| line.contains("displayName"))
+        .unwrap()
+        + 1;
 
     world.write("client123.yaml", &good.replace("displayName", "displayNames"));
     let log = provider.stderr.wait_for("spec.displayNames: unknown field");
-    assert!(log.contains(&format!("client123.yaml:{number}: spec.displayNames")), "{log}");
+    assert!(
+        log.contains(&format!("client123.yaml:{number}: spec.displayNames")),
+        "{log}"
+    );
     assert_eq!(provider.token("client123", "secret456").await.0, 200);
 
-    world.write("client123.yaml", &good.replace("scopes: [openid", "scopes: [[openid"));
+    world.write(
+        "client123.yaml",
+        &good.replace("scopes: [openid", "scopes: [[openid"),
+    );
     let log = provider.stderr.wait_for("this is no YAML");
     assert!(log.contains("client123.yaml:"), "{log}");
     assert_eq!(provider.token("client123", "secret456").await.0, 200);
@@ -275,12 +348,18 @@ async fn a_restart_inherits_everything_even_after_a_kill() {
     let provider = world.start();
     assert_eq!(provider.kids().await, kids);
     assert_eq!(provider.token(&id, &secret).await.0, 200);
-    assert!(!provider.stdout.text().contains("CLIENT_SECRET="), "not told again");
+    assert!(
+        !provider.stdout.text().contains("CLIENT_SECRET="),
+        "not told again"
+    );
     let records = std::fs::read_to_string(world.state("objects.json")).unwrap();
     assert!(provider.stop().success());
 
     let provider = world.start();
-    assert_eq!(std::fs::read_to_string(world.state("objects.json")).unwrap(), records);
+    assert_eq!(
+        std::fs::read_to_string(world.state("objects.json")).unwrap(),
+        records
+    );
     let mut person = Person::new(&provider, "jdoe", "password");
     let answer = person
         .authorize(&[

@@ -207,8 +207,12 @@ impl Provider {
 
     /// A token for the client itself; the answer's status and body.
     pub async fn token(&self, id: &str, secret: &str) -> (u16, Value) {
-        self.post("/token", Some((id, secret)), &[("grant_type", "client_credentials")])
-            .await
+        self.post(
+            "/token",
+            Some((id, secret)),
+            &[("grant_type", "client_credentials")],
+        )
+        .await
     }
 
     /// The kids that are published.
@@ -226,7 +230,10 @@ impl Provider {
 
     /// Asks it to end.
     pub fn stop(mut self) -> ExitStatus {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        let asked = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         assert!(asked.success());
         self.child.wait().unwrap()
     }
@@ -269,6 +276,8 @@ pub fn claims(token: &Value) -> Value {
 fn part(token: &str, index: usize) -> Value {
     use base64::Engine;
     let part = token.split('.').nth(index).unwrap();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(part)
+        .unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }

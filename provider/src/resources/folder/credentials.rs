@@ -64,7 +64,12 @@ pub struct Done {
 pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
     let (mut done, mut claimed) = (Done::default(), BTreeSet::new());
     // a client that is refused for now keeps its Secret
-    let mut kept: BTreeSet<_> = work.objects.clients.iter().map(|client| path(work.state, client)).collect();
+    let mut kept: BTreeSet<_> = work
+        .objects
+        .clients
+        .iter()
+        .map(|client| path(work.state, client))
+        .collect();
     let terms = Terms::of(work.installation);
     for client in work.clients {
         let name = format!("OidcClient/{}/{}", client.namespace(), client.name());
@@ -77,7 +82,8 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         let Some(object) = object else { continue };
         let path = work.state.secret_path(client.namespace(), client.secret_name());
         if !manifest::is_dns_name(client.secret_name(), true) {
-            done.problems.push(format!("{name}: spec.secret.name is no name of a Secret"));
+            done.problems
+                .push(format!("{name}: spec.secret.name is no name of a Secret"));
             continue;
         }
         if !claimed.insert(path.clone()) {
@@ -88,7 +94,11 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         }
         let written = written(work.state, client)?;
         let found = found(object, &work.objects.secrets, written.as_ref());
-        let Some(record) = work.state.records.get(&record_name("OidcClient", &object.metadata)) else {
+        let Some(record) = work
+            .state
+            .records
+            .get(&record_name("OidcClient", &object.metadata))
+        else {
             continue;
         };
         let decision = decide(
@@ -111,16 +121,22 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             .iter()
             .any(|reason| matches!(reason, Reason::SecretCreated | Reason::SecretUpdated));
         let (id, secret) = match (&decision.deliver, &found) {
-            (Some(delivery), _) => (
-                Some(delivery.credential_id.as_str()),
-                Some(&delivery.secret),
-            ),
-            (None, Found::Ours { credential_id, secret }) => (credential_id.as_deref(), secret.as_ref()),
+            (Some(delivery), _) => (Some(delivery.credential_id.as_str()), Some(&delivery.secret)),
+            (
+                None,
+                Found::Ours {
+                    credential_id,
+                    secret,
+                },
+            ) => (credential_id.as_deref(), secret.as_ref()),
             (None, Found::Given { secret, .. }) if decision.problem.is_none() => (None, secret.as_ref()),
             (None, _) => (None, None),
         };
         let output = render(client, id, &app::data(client, secret, work.installation, None));
-        let status_first = decision.deliver.as_ref().is_some_and(|delivery| delivery.status_first);
+        let status_first = decision
+            .deliver
+            .as_ref()
+            .is_some_and(|delivery| delivery.status_first);
         if changed {
             let credentials = decision.credentials.clone();
             if let Some(record) = work.state.records.get_mut(&name) {
@@ -136,7 +152,8 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             }
         }
         if written.as_ref().map(|written| &written.text) != Some(&output) {
-            work.state.save_secret(client.namespace(), client.secret_name(), &output)?;
+            work.state
+                .save_secret(client.namespace(), client.secret_name(), &output)?;
         }
         if let (true, Some(delivery)) = (minted, &decision.deliver) {
             work.state.save_records()?;
@@ -182,7 +199,9 @@ fn written(state: &State, client: &Client) -> Result<Option<Written>, String> {
     let Some(text) = state.secret(client.namespace(), client.secret_name())? else {
         return Ok(None);
     };
-    let object = manifest::read(&text).ok().and_then(|mut manifest| manifest.objects.pop());
+    let object = manifest::read(&text)
+        .ok()
+        .and_then(|mut manifest| manifest.objects.pop());
     let Some(Object::Secret(secret)) = object else {
         return Ok(None);
     };
@@ -197,11 +216,7 @@ fn written(state: &State, client: &Client) -> Result<Option<Written>, String> {
     }))
 }
 
-fn found(
-    object: &OidcClient,
-    secrets: &BTreeMap<Key, GivenSecret>,
-    written: Option<&Written>,
-) -> Found {
+fn found(object: &OidcClient, secrets: &BTreeMap<Key, GivenSecret>, written: Option<&Written>) -> Found {
     let Some(reference) = &object.spec.secret_ref else {
         return written.map_or(Found::Nothing, |written| Found::Ours {
             credential_id: written.credential_id.clone(),
@@ -213,7 +228,10 @@ fn found(
         return Found::GivenMissing;
     };
     let key = reference.key.as_deref().unwrap_or(app::CLIENT_SECRET);
-    let text = secret.data.get(key).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let text = secret
+        .data
+        .get(key)
+        .and_then(|bytes| std::str::from_utf8(bytes).ok());
     Found::Given {
         version: format!("{}/{}", secret.uid, secret.version),
         secret: text.map(|text| ClientSecret::new(text.to_owned())),

@@ -195,7 +195,8 @@ mod tests {
     use super::*;
     use crate::testing::TempDir;
 
-    const GOOD: &str = "apiVersion: oidc-operator.dev/v1alpha1\nkind: OidcUser\nmetadata: {name: a}\nspec: {}\n";
+    const GOOD: &str =
+        "apiVersion: oidc-operator.dev/v1alpha1\nkind: OidcUser\nmetadata: {name: a}\nspec: {}\n";
 
     fn names(files: &Files) -> Vec<String> {
         let names = files.objects().map(|found| found.object.head().1.name.clone());

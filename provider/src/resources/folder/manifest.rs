@@ -156,7 +156,9 @@ fn typed<T: DeserializeOwned + kube::Resource>(document: &Node) -> Result<T, Fau
     if let Value::Object(members) = &mut json {
         // the operator's word, of which a copied manifest knows nothing
         members.remove("status");
-        members.entry("spec").or_insert_with(|| Value::Object(Default::default()));
+        members
+            .entry("spec")
+            .or_insert_with(|| Value::Object(Default::default()));
     }
     let mut object: T = serde_json::from_value(json).map_err(|error| Fault {
         line: document.line,
@@ -208,7 +210,12 @@ pub fn is_dns_name(text: &str, dots: bool) -> bool {
                 .bytes()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
     };
-    text.len() <= 253 && if dots { text.split('.').all(label) } else { label(text) }
+    text.len() <= 253
+        && if dots {
+            text.split('.').all(label)
+        } else {
+            label(text)
+        }
 }
 
 fn secret(document: &Node) -> Result<Secret, Fault> {

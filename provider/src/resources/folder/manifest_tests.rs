@@ -123,7 +123,10 @@ fn names_that_would_leave_the_state_folder_are_refused() {
 fn broken_yaml_names_its_line_and_shows_nothing() {
     let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  a: canary\n  b: [\n";
     let faults = faults(text);
-    assert!(!faults[0].contains("canary") && faults[0].contains("no YAML"), "{faults:?}");
+    assert!(
+        !faults[0].contains("canary") && faults[0].contains("no YAML"),
+        "{faults:?}"
+    );
     let line: u64 = faults[0].split(':').next().unwrap().parse().unwrap();
     assert!((5..=7).contains(&line), "{faults:?}");
 }
@@ -136,7 +139,10 @@ fn values_of_secrets_are_never_in_a_fault() {
         ["4: data.a: must be base64; plain text goes under stringData"]
     );
     let number = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 4711}\n";
-    assert_eq!(faults(number), ["4: stringData.a: must be text: put it in quotes"]);
+    assert_eq!(
+        faults(number),
+        ["4: stringData.a: must be text: put it in quotes"]
+    );
 }
 
 #[test]
@@ -157,7 +163,10 @@ fn the_examples_are_good() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        count += read(&text).unwrap_or_else(|faults| panic!("{}: {faults:?}", path.display())).objects.len();
+        count += read(&text)
+            .unwrap_or_else(|faults| panic!("{}: {faults:?}", path.display()))
+            .objects
+            .len();
     }
     assert!(count >= 5, "{count}");
 }

@@ -30,7 +30,9 @@ pub fn seal(objects: &mut Objects, state: &mut State, ring: &KeyRing, weak: bool
         });
         match secret {
             None => record.password = None,
-            Some(None) => problems.push(format!("{name}: its passwordSecretRef names a Secret that is not there")),
+            Some(None) => problems.push(format!(
+                "{name}: its passwordSecretRef names a Secret that is not there"
+            )),
             Some(Some(secret)) => match password(secret, weak) {
                 // a password that is merely gone or odd is late: what was sealed stays
                 Err((stays, problem)) => {
@@ -71,7 +73,12 @@ fn password(secret: &GivenSecret, weak: bool) -> Result<&str, (bool, String)> {
         .get(PASSWORD)
         .and_then(|bytes| std::str::from_utf8(bytes).ok())
         .filter(|text| !text.is_empty())
-        .ok_or_else(|| (true, format!("its password Secret has no text under `{PASSWORD}`")))?;
+        .ok_or_else(|| {
+            (
+                true,
+                format!("its password Secret has no text under `{PASSWORD}`"),
+            )
+        })?;
     if !weak && text.chars().count() < LENGTH {
         let problem = format!(
             "its password is refused on a listener that is not loopback: {LENGTH} characters are needed"

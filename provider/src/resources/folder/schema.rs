@@ -49,7 +49,10 @@ pub fn check(node: &Node, schema: &JSONSchemaProps, field: &str, faults: &mut Ve
                 _ => None,
             };
             for required in schema.required.iter().flatten() {
-                if node.get(required).is_none_or(|node| node.content == Content::Null) {
+                if node
+                    .get(required)
+                    .is_none_or(|node| node.content == Content::Null)
+                {
                     wrong(node.line, &member(field, required), "is missing".to_owned());
                 }
             }
@@ -72,11 +75,16 @@ pub fn check(node: &Node, schema: &JSONSchemaProps, field: &str, faults: &mut Ve
             }
         }
         (Content::Text(text), Some("string")) => {
-            let choices = schema.enum_.iter().flatten().filter_map(|choice| choice.0.as_str());
+            let choices = schema
+                .enum_
+                .iter()
+                .flatten()
+                .filter_map(|choice| choice.0.as_str());
             let choices: Vec<_> = choices.collect();
             if !choices.is_empty() && !choices.contains(&text.as_str()) {
                 wrong(node.line, field, format!("must be one of {}", choices.join(", ")));
-            } else if schema.pattern.as_deref() == Some(Seconds::PATTERN) && text.parse::<Seconds>().is_err() {
+            } else if schema.pattern.as_deref() == Some(Seconds::PATTERN) && text.parse::<Seconds>().is_err()
+            {
                 wrong(
                     node.line,
                     field,
@@ -141,6 +149,10 @@ fn suggestion<'a>(
 
 /// Whether `short` is `long` without one letter.
 fn is_one_less(short: &str, long: &str) -> bool {
-    let same = short.bytes().zip(long.bytes()).take_while(|(a, b)| a == b).count();
+    let same = short
+        .bytes()
+        .zip(long.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
     short.as_bytes()[same..] == long.as_bytes()[same + 1..]
 }

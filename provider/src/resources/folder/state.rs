@@ -183,7 +183,10 @@ impl State {
     }
 
     fn odd(&self, name: &str, what: &str) -> String {
-        format!("{}: {what}; remove it to begin anew", self.folder.join(name).display())
+        format!(
+            "{}: {what}; remove it to begin anew",
+            self.folder.join(name).display()
+        )
     }
 
     fn load<T>(
@@ -313,7 +316,10 @@ mod tests {
         assert_eq!(state.records, records);
         assert!(state.key_ring(NOW, &mut rng).unwrap().data() == ring.data());
         assert_eq!(state.pepper(NOW, &mut rng).unwrap().current(), pepper.current());
-        assert_eq!(state.secret("default", "a-oidc").unwrap().as_deref(), Some("text"));
+        assert_eq!(
+            state.secret("default", "a-oidc").unwrap().as_deref(),
+            Some("text")
+        );
         assert_eq!((mode(&path), mode(&path.join("secrets"))), (0o700, 0o700));
         for name in [
             "key-ring.json",

@@ -75,8 +75,14 @@ mod tests {
     #[test]
     fn the_kind_is_the_last_part_of_the_path() {
         for (path, expected) in [
-            ("/apis/oidc-operator.dev/v1alpha1/namespaces/a/oidcclients", Some("oidcclients")),
-            ("/apis/oidc-operator.dev/v1alpha1/oidcclients", Some("oidcclients")),
+            (
+                "/apis/oidc-operator.dev/v1alpha1/namespaces/a/oidcclients",
+                Some("oidcclients"),
+            ),
+            (
+                "/apis/oidc-operator.dev/v1alpha1/oidcclients",
+                Some("oidcclients"),
+            ),
             ("/api/v1/namespaces/a/secrets", Some("secrets")),
             ("/api/v1/namespaces", Some("namespaces")),
             ("/api/v1/namespaces/a/pods", None),

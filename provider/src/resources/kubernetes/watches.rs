@@ -149,15 +149,23 @@ impl Watches {
             }
             Target::Own(What::Installation, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
-                deltas(Api::<DeserializeGuard<ConfigMap>>::namespaced(client, own), config, name.to_string())
-                    .map(|delta| Change::Own(present(delta).and_then(config_map)))
-                    .boxed()
+                deltas(
+                    Api::<DeserializeGuard<ConfigMap>>::namespaced(client, own),
+                    config,
+                    name.to_string(),
+                )
+                .map(|delta| Change::Own(present(delta).and_then(config_map)))
+                .boxed()
             }
             Target::Own(_, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
-                deltas(Api::<DeserializeGuard<Secret>>::namespaced(client, own), config, name.to_string())
-                    .map(|delta| Change::Own(present(delta).map(secret)))
-                    .boxed()
+                deltas(
+                    Api::<DeserializeGuard<Secret>>::namespaced(client, own),
+                    config,
+                    name.to_string(),
+                )
+                .map(|delta| Change::Own(present(delta).map(secret)))
+                .boxed()
             }
         };
         async move {
@@ -195,7 +203,11 @@ fn labels(namespace: PartialObjectMeta<Namespace>) -> (String, BTreeMap<String, 
 
 fn config_map(map: ConfigMap) -> Option<Data> {
     let data = map.data?;
-    Some(data.into_iter().map(|(key, text)| (key, text.into_bytes())).collect())
+    Some(
+        data.into_iter()
+            .map(|(key, text)| (key, text.into_bytes()))
+            .collect(),
+    )
 }
 
 fn secret(secret: Secret) -> Data {
@@ -219,7 +231,10 @@ where
         warned: None,
     };
     watcher::watcher(api, config)
-        .backoff(ResetTimerBackoff::new(Patience::default(), Duration::from_secs(60)))
+        .backoff(ResetTimerBackoff::new(
+            Patience::default(),
+            Duration::from_secs(60),
+        ))
         .filter_map(move |event| futures::future::ready(state.take(event)))
 }
 
@@ -274,9 +289,15 @@ where
     /// An outage would fill the log: one line a minute.
     fn failed(&mut self, error: &watcher::Error) {
         let now = Instant::now();
-        if self.warned.is_none_or(|at| now.duration_since(at) > Duration::from_secs(60)) {
+        if self
+            .warned
+            .is_none_or(|at| now.duration_since(at) > Duration::from_secs(60))
+        {
             self.warned = Some(now);
-            warn!(watch = self.name, "the API server does not answer, trying on: {error}");
+            warn!(
+                watch = self.name,
+                "the API server does not answer, trying on: {error}"
+            );
         }
     }
 }
