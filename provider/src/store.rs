@@ -227,6 +227,15 @@ pub trait Store: Send + Sync {
     /// session that it was bound to has ended.
     fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>>;
 
+    /// `{login}`: for introspection: what the family of a refresh token holds and when the token ends, if
+    /// this generation is the current one; `None`: it would not be taken any more. Changes nothing.
+    fn refresh_state(
+        &self,
+        family: FamilyId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Answer<'_, Option<(StoredGrant, Timestamp)>>;
+
     /// Whether a token that belongs to no login was revoked.
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool>;
 

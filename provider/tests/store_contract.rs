@@ -61,6 +61,7 @@ macro_rules! rules {
             i2_bound_family_survives_a_new_cookie_but_not_a_new_session
             i2_unbound_family_outlives_its_session
             i2_rotation_touches_the_session_of_a_bound_family_only
+            refresh_state_is_of_the_current_generation_alone
             family_lives_until_the_last_access_token_ends
             session_is_read_with_its_cookie_only
             session_ends_by_idle_and_by_absolute_time

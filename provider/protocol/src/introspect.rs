@@ -1,10 +1,13 @@
 //! Introspection (RFC 7662): who may ask about what, and the answer.
 
+use jiff::Timestamp;
 use oidc_crds::client::Client;
+use oidc_crds::user::User;
 use serde_json::Value;
 
 use crate::client_auth::AuthenticatedClient;
 use crate::jwt::{AccessToken, TOKEN_USE};
+use crate::records::GrantRecord;
 
 /// Whether the caller may know of this token (RFC 7662 §4): it proved who it is, and it is the token's
 /// client or the resource server of an audience of it. The issuer is everybody's audience, so nobody is
@@ -44,6 +47,27 @@ pub fn active(token: &AccessToken, client: &Client, username: Option<&str>) -> V
         answer.insert("username".to_owned(), username.into());
     }
     Value::Object(answer)
+}
+
+/// The answer for a good refresh token (RFC 7662 §2.2), which ends at `ends` if it is not used.
+#[must_use]
+pub fn active_refresh(
+    client: &Client,
+    user: &User,
+    grant: &GrantRecord,
+    issuer: &str,
+    ends: Timestamp,
+) -> Value {
+    serde_json::json!({
+        "active": true,
+        "client_id": client.client_id(),
+        "exp": ends.as_second(),
+        "iss": issuer,
+        "scope": grant.scope.join(" "),
+        "sub": user.subject(),
+        "token_type": "refresh_token",
+        "username": user.username(),
+    })
 }
 
 #[cfg(test)]

@@ -361,6 +361,23 @@ impl Store for MemoryStore {
         })
     }
 
+    fn refresh_state(
+        &self,
+        family: FamilyId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Answer<'_, Option<(StoredGrant, Timestamp)>> {
+        self.step(now, move |state, now| {
+            let session = state.session(family.tag, now).map(|s| s.epoch);
+            let family = state
+                .families
+                .get(&family)
+                .filter(|f| f.refresh_ends() > now && f.generation == generation)?;
+            let ends = Timestamp::from_millisecond(family.refresh_ends()).ok()?;
+            (family.bound_to.is_none() || family.bound_to == session).then(|| (family.stored(), ends))
+        })
+    }
+
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
         self.step(now, move |state, now| state.is_revoked(None, jti, now))
     }

@@ -119,27 +119,27 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn session_key(tag: LoginTag) -> String {
-    format!("s:{{{}}}", text(&tag.0))
+    format!("oidc:s:{{{}}}", text(&tag.0))
 }
 
 fn code_key(tag: LoginTag, code: Digest) -> String {
-    format!("c:{{{}}}:{}", text(&tag.0), text(&code.0))
+    format!("oidc:c:{{{}}}:{}", text(&tag.0), text(&code.0))
 }
 
 fn family_key(family: FamilyId) -> String {
-    format!("f:{{{}}}:{}", text(&family.tag.0), text(&family.seed))
+    format!("oidc:f:{{{}}}:{}", text(&family.tag.0), text(&family.seed))
 }
 
 fn token_key(tag: LoginTag, jti: Digest) -> String {
-    format!("j:{{{}}}:{}", text(&tag.0), text(&jti.0))
+    format!("oidc:j:{{{}}}:{}", text(&tag.0), text(&jti.0))
 }
 
 fn detached_key(jti: Digest) -> String {
-    format!("j:{{{}}}", text(&jti.0))
+    format!("oidc:j:{{{}}}", text(&jti.0))
 }
 
 fn user_key(kind: &str, user: &UserKey) -> String {
-    format!("{kind}:{{{}}}", text(user))
+    format!("oidc:{kind}:{{{}}}", text(user))
 }
 
 /// Marks a token as revoked until it ends; one that has ended needs no mark.
@@ -341,6 +341,19 @@ impl Store for RedisStore {
             script::TOKEN_STATE.on(keys).number(millis(now)),
             answer::state,
         ))
+    }
+
+    fn refresh_state(
+        &self,
+        family: FamilyId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Answer<'_, Option<(StoredGrant, Timestamp)>> {
+        let request = script::REFRESH_STATE
+            .on(vec![family_key(family), session_key(family.tag)])
+            .number(millis(now))
+            .number(generation);
+        Box::pin(self.ask("refresh_state", request, answer::refresh_state))
     }
 
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {

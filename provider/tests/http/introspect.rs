@@ -1,3 +1,4 @@
+use oidc_provider::app::Clock as _;
 use serde_json::json;
 
 use super::support::*;

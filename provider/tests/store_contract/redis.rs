@@ -100,7 +100,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
     let user: UserKey = random();
     let tag = use_all(&store, &user).await;
     let count = async {
-        while !admin.exists::<_, bool>("{sessions}").await.unwrap() {
+        while !admin.exists::<_, bool>("oidc:{sessions}").await.unwrap() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
@@ -112,23 +112,23 @@ async fn i8_every_key_is_a_digest_and_ends() {
     let (login, user) = (format!("{{{}}}", name(&tag.0)), format!("{{{}}}", name(&user)));
     let mut kinds: Vec<_> = keys
         .iter()
-        .map(|key| key.split_once(':').map_or("", |(kind, _)| kind))
+        .map(|key| key.split(':').nth(1).unwrap_or_default())
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, ["", "c", "f", "j", "s", "uc", "ue", "ui", "uo"]);
+    assert_eq!(kinds, ["c", "f", "j", "s", "uc", "ue", "ui", "uo", "{sessions}"]);
     for key in &keys {
         let milliseconds: i64 = admin.pttl(key).await.unwrap();
         assert!(milliseconds > 0, "{key} has no end");
         match key.split(':').collect::<Vec<_>>()[..] {
-            ["{sessions}"] => {}
-            ["s", slot] => assert_eq!(slot, login),
-            ["c", slot, digest] | ["j", slot, digest] => {
+            ["oidc", "{sessions}"] => {}
+            ["oidc", "s", slot] => assert_eq!(slot, login),
+            ["oidc", "c" | "j", slot, digest] => {
                 assert_eq!((slot, digest.len()), (login.as_str(), 43));
             }
-            ["f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
-            ["j", digest] => assert_eq!(digest.len(), 45),
-            ["uc" | "ui" | "ue" | "uo", slot] => assert_eq!(slot, user),
+            ["oidc", "f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
+            ["oidc", "j", digest] => assert_eq!(digest.len(), 45),
+            ["oidc", "uc" | "ui" | "ue" | "uo", slot] => assert_eq!(slot, user),
             _ => panic!("what is {key}?"),
         }
     }
@@ -173,9 +173,9 @@ async fn ends_are_those_of_what_is_kept() {
     let slot = name(&login.tag.0);
     let mut left = async |key: String| admin.pttl::<_, i64>(key).await.unwrap() / 1_000;
     // each with a minute to spare: idle ends, or the absolute end and the last access token
-    assert!((3_600..=3_660).contains(&left(format!("s:{{{slot}}}")).await));
-    assert!((1_000..=1_060).contains(&left(format!("f:{{{slot}}}:{}", name(&family.seed))).await));
-    let tombstone = left(format!("c:{{{slot}}}:{}", name(&login.code.0))).await;
+    assert!((3_600..=3_660).contains(&left(format!("oidc:s:{{{slot}}}")).await));
+    assert!((1_000..=1_060).contains(&left(format!("oidc:f:{{{slot}}}:{}", name(&family.seed))).await));
+    let tombstone = left(format!("oidc:c:{{{slot}}}:{}", name(&login.code.0))).await;
     assert!((10_298 - 30..=10_358).contains(&tombstone), "{tombstone}");
 }
 
@@ -209,6 +209,8 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     one("rotate_refresh");
     store.token_state(terms.family, digest(), at(1)).await.unwrap();
     one("token_state");
+    store.refresh_state(terms.family, 1, at(1)).await.unwrap();
+    one("refresh_state");
     store
         .revoke_token(terms.family, digest(), at(10), at(1))
         .await
@@ -256,13 +258,13 @@ async fn records_that_make_no_sense_are_errors_not_absent() {
         let (login, family) = family(&store).await;
         let (slot, user, jti) = (name(&login.tag.0), random(), digest());
         for key in [
-            format!("c:{{{slot}}}:{}", name(&login.code.0)),
-            format!("f:{{{slot}}}:{}", name(&family.seed)),
-            format!("j:{{{}}}", name(&jti.0)),
+            format!("oidc:c:{{{slot}}}:{}", name(&login.code.0)),
+            format!("oidc:f:{{{slot}}}:{}", name(&family.seed)),
+            format!("oidc:j:{{{}}}", name(&jti.0)),
         ] {
             admin.set_ex::<_, _, ()>(key, value, 60).await.unwrap();
         }
-        let key = format!("uc:{{{}}}", name(&user));
+        let key = format!("oidc:uc:{{{}}}", name(&user));
         admin
             .hset::<_, _, _, ()>(&key, &random::<32>()[..], &value[..value.len().min(8)])
             .await
@@ -288,7 +290,7 @@ async fn records_that_make_no_sense_are_errors_not_absent() {
     }
     // a wrong type, and a session without some of its fields
     let login = log_in(&store).await;
-    let key = format!("s:{{{}}}", name(&login.tag.0));
+    let key = format!("oidc:s:{{{}}}", name(&login.tag.0));
     for field in ["c", "r", "u", "i", "x", "e"] {
         let fields = ["c", "r", "u", "i", "x", "e"]
             .into_iter()
@@ -322,7 +324,7 @@ async fn live_sessions_are_counted() {
         return;
     };
     suite::live_sessions_are_counted(store).await;
-    let left: i64 = admin.pttl("{sessions}").await.unwrap();
+    let left: i64 = admin.pttl("oidc:{sessions}").await.unwrap();
     assert!(left > 0);
 }
 

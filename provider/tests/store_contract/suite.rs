@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use oidc_protocol::handle::{FamilyId, LoginTag};
 use oidc_provider::store::{NewCode, NewSession, Redeemed, Rotated, Rotation, Store, StoredSession, UserKey};
 
@@ -453,6 +454,45 @@ pub async fn i2_rotation_touches_the_session_of_a_bound_family_only(store: AnySt
             .unwrap();
         assert_eq!(read.is_some(), bound);
     }
+}
+
+pub async fn refresh_state_is_of_the_current_generation_alone(store: AnyStore) {
+    let (login, family) = family(&store).await;
+    let state = async |generation, now| store.refresh_state(family, generation, now).await.unwrap();
+    let terms = opening(login.tag);
+    let (absolute, idle) = terms.refresh.unwrap();
+    let ends = absolute.min(at(1) + SignedDuration::from_secs(i64::try_from(idle).unwrap()));
+    for _ in 0..2 {
+        assert!(
+            state(0, at(2)).await == Some((login.grant(), ends)),
+            "asking changes nothing"
+        );
+        assert!(state(1, at(2)).await.is_none(), "not made yet");
+    }
+    rotate(&store, family, 0, at(2)).await;
+    assert!(state(0, at(2)).await.is_none(), "its successor is current");
+    assert!(state(1, at(2)).await.is_some());
+    store.end_session(login.tag, at(3)).await.unwrap();
+    assert!(state(1, at(3)).await.is_none(), "it ended with its session");
+
+    let (_, revoked) = crate::support::family(&store).await;
+    store.revoke_family(revoked).await.unwrap();
+    assert!(store.refresh_state(revoked, 0, at(2)).await.unwrap().is_none());
+
+    let (_, old) = crate::support::family(&store).await;
+    assert!(
+        store.refresh_state(old, 0, ends).await.unwrap().is_none(),
+        "it has ended"
+    );
+
+    let login = log_in(&store).await;
+    let mut none = opening(login.tag);
+    none.refresh = None;
+    let family = login.open(&store, none).await;
+    assert!(
+        store.refresh_state(family, 0, at(2)).await.unwrap().is_none(),
+        "it has none"
+    );
 }
 
 pub async fn family_lives_until_the_last_access_token_ends(store: AnyStore) {

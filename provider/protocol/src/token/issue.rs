@@ -108,7 +108,7 @@ pub fn issue(
         expires_in: client.lifetimes().access_token.0,
         refresh_token: issuance.refresh_token.map(RefreshToken::expose),
         id_token,
-        scope: tell_scope.then_some(scope),
+        scope: (tell_scope && !scope.is_empty()).then_some(scope),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use redis::Value;
 
@@ -123,6 +124,17 @@ pub(super) fn state(value: Value) -> Option<Option<StoredGrant>> {
     let mut members = Members::of(value)?;
     let grant = members.family()?;
     members.end(Some(grant))
+}
+
+/// Of `refresh_state`.
+pub(super) fn refresh_state(value: Value) -> Option<Option<(StoredGrant, Timestamp)>> {
+    if value == Value::Nil {
+        return Some(None);
+    }
+    let mut members = Members::of(value)?;
+    let grant = members.family()?;
+    let ends = Timestamp::from_millisecond(members.number()?).ok()?;
+    members.end(Some((grant, ends)))
 }
 
 /// Of `consents`.

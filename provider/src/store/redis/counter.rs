@@ -15,7 +15,7 @@ use super::link::Link;
 use super::script::COUNT_SESSIONS;
 
 /// The key of the set, in a slot of its own.
-pub(super) const SESSIONS: &str = "{sessions}";
+pub(super) const SESSIONS: &str = "oidc:{sessions}";
 /// How long sightings are gathered.
 const GATHER: Duration = Duration::from_millis(500);
 /// Sightings of more logins than this between two sendings are dropped.

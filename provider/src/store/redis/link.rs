@@ -120,7 +120,7 @@ fn connect(client: Client) -> Connecting {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(RESPONSE));
-    async move {
+    let connecting = async move {
         let failed = |error| Failed {
             error,
             at: Instant::now(),
@@ -138,6 +138,15 @@ fn connect(client: Client) -> Connecting {
             // whoever may not load scripts may still send them whole
             Ok(()) | Err(_) => Ok(connection),
         }
+    };
+    // a task of its own: it must come to its end, in time, when those who wait for it have given up
+    async move {
+        tokio::spawn(connecting).await.unwrap_or_else(|error| {
+            Err(Failed {
+                error: std::io::Error::other(error).into(),
+                at: Instant::now(),
+            })
+        })
     }
     .boxed()
     .shared()

@@ -30,6 +30,7 @@ scripts! {
     REDEEM_CODE = "../scripts/redeem_code.lua";
     ROTATE_REFRESH = "../scripts/rotate_refresh.lua";
     TOKEN_STATE = "../scripts/token_state.lua";
+    REFRESH_STATE = "../scripts/refresh_state.lua";
     CONSENTS = "../scripts/consents.lua";
     REMEMBER_CONSENT = "../scripts/remember_consent.lua";
     INDEX_LOGIN = "../scripts/index_login.lua";
