@@ -61,7 +61,11 @@ async fn the_quick_start_signs_a_person_in() -> Result<()> {
     // the person's browser: the app's page, its redirect, our forms, and back to the app
     let app = Url::parse("http://demo-app.default.svc.cluster.local/login")?;
     let person = cluster.browser(&[])?;
-    let start = person.get(app.clone()).await?;
+    // the node's proxy learns of the new pod a moment after the Deployment does
+    let start = eventually("the app answers", Duration::from_secs(20), async || {
+        Ok(person.get(app.clone()).await.ok())
+    })
+    .await?;
     let mut page = person
         .get(start.location().context("the app redirects to the issuer")?)
         .await?;
