@@ -151,7 +151,7 @@ fn log(
                 endpoint = endpoint.name,
                 method = method.as_str(),
                 status = status.as_u16(),
-                ms = elapsed.as_secs_f64() * 1000.0,
+                ms = (elapsed.as_micros() as f64) / 1000.0,
                 client_id = call.client().map(|client| client.client_id()),
                 grant = call.grant(),
                 error = failure.map(|failure| failure.code().as_str()),

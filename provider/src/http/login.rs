@@ -7,13 +7,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use oidc_crds::password;
-use oidc_crds::rng::SystemRng;
-use oidc_crds::seal::KeyRing;
-use oidc_crds::user::User;
 use oidc_protocol::authorize::{Next, next};
 use oidc_protocol::error::{ErrorCode, OAuthError};
-use oidc_protocol::handle::{LoginTag, SessionHandle};
 use oidc_protocol::records::{Session, user_key};
 use zeroize::Zeroizing;
 
@@ -24,10 +19,9 @@ use super::extract::Form;
 use super::flow::{Flow, with_cookie};
 use super::moment::Moment;
 use crate::app::App;
-use crate::store::{ConsentKey, NewSession, StoreError, UserKey};
 
-/// At most as many consents travel into a session; the rest is asked again.
-const CONSENTS: usize = 64;
+mod begin;
+mod password;
 
 /// Answers the form.
 ///
@@ -51,7 +45,7 @@ pub async fn post(
     };
     let read = app.store.consents(&slot, *now).await;
     let consents = read.map_err(|error| flow.refuse(error))?;
-    let right = is_right(&app, ring, known.as_deref(), given).await;
+    let right = password::is_right(&app, ring, known.as_deref(), given).await;
     let Some(user) = known.filter(|_| right) else {
         app.metrics.login("wrong_credentials");
         let sealed = form.params.get("_request").unwrap_or_default();
@@ -75,7 +69,7 @@ pub async fn post(
         app.metrics.login("denied");
         flow.refuse(error)
     })?;
-    let begun = begin(&app, &flow, &headers, &slot, session, consents).await;
+    let begun = begin::begin(&app, &flow, &headers, &slot, session, consents).await;
     let handle = begun.map_err(|error| flow.refuse(error))?;
     app.metrics.login("success");
 
@@ -101,86 +95,4 @@ pub async fn post(
         response,
         cookie::session_cookie(&handle, flow.moment.issuer()),
     ))
-}
-
-/// Whether the password is right. Takes as long for an unknown user, or one without a password.
-async fn is_right(app: &App, ring: &KeyRing, user: Option<&User>, given: Zeroizing<String>) -> bool {
-    let digest = user.and_then(|user| {
-        let sealed = user.sealed_password()?;
-        password::unseal(ring, user.uid(), sealed)
-            .inspect_err(
-                |error| tracing::warn!(user_uid = user.uid(), %error, "the password's digest does not open"),
-            )
-            .ok()
-    });
-    let exists = digest.is_some();
-    let digest = Zeroizing::new(digest.unwrap_or_else(|| password::decoy().to_owned()));
-    let Ok(slot) = app.password_slots.clone().acquire_owned().await else {
-        return false;
-    };
-    let verify = tokio::task::spawn_blocking(move || {
-        let right = password::verify(&digest, &given);
-        drop(slot);
-        right
-    });
-    verify.await.unwrap_or(false) && exists
-}
-
-/// Begins a login, or goes on with that of the same person in this browser; the cookie's secret is new
-/// either way. Index first, so that signing out everywhere misses no session.
-async fn begin(
-    app: &App,
-    flow: &Flow,
-    headers: &HeaderMap,
-    slot: &UserKey,
-    mut session: Session,
-    mut consents: Vec<(ConsentKey, Vec<u8>)>,
-) -> Result<SessionHandle, StoreError> {
-    let Moment {
-        ring,
-        now,
-        installation,
-        ..
-    } = &flow.moment;
-    let lifetimes = &installation.lifetimes;
-    let mut tag = LoginTag::generate(&mut SystemRng);
-    let earlier = match cookie::session(headers, flow.moment.issuer()) {
-        None => None,
-        Some(handle) => {
-            let key = flow.consent_key();
-            let stored = app
-                .store
-                .authorize(handle.tag, handle.digest(), key, None, *now)
-                .await?;
-            stored.map(|stored| (handle.tag, Session::unseal(ring, handle.tag, &stored.record).ok()))
-        }
-    };
-    let mut ended = None;
-    match earlier {
-        Some((earlier, Some(old))) if old.user_uid == session.user_uid => {
-            tag = earlier;
-            session.created_at = old.created_at;
-        }
-        Some((earlier, _)) => ended = Some(earlier),
-        None => {}
-    }
-    let until = *now + lifetimes.session.span();
-    let evicted = app
-        .store
-        .index_login(slot, tag, until, lifetimes.sessions_per_user, *now)
-        .await?;
-    for tag in evicted.into_iter().chain(ended) {
-        app.store.end_session(tag, *now).await?;
-    }
-    let handle = SessionHandle::generate(tag, &mut SystemRng);
-    consents.truncate(CONSENTS);
-    let new = NewSession {
-        cookie: handle.digest(),
-        record: session.seal(ring, tag, &mut SystemRng),
-        consents,
-        until,
-        idle: lifetimes.session_idle.0,
-    };
-    app.store.put_session(tag, new, *now).await?;
-    Ok(handle)
 }

@@ -1,0 +1,82 @@
+//! `refresh_token`: one round trip compares and rotates (I2).
+
+use oidc_protocol::error::ErrorCode;
+use oidc_protocol::handle::RefreshToken;
+use oidc_protocol::token::TokenResponse;
+use oidc_protocol::token::issue::Who;
+use oidc_protocol::token::refresh_token::{RefreshRequest, check};
+
+use super::{bad, issued, person, revoked};
+use crate::app::App;
+use crate::http::error::Failure;
+use crate::http::extract::Caller;
+use crate::http::moment::Moment;
+use crate::store::{Rotated, Rotation};
+
+/// Rotates the token, checks that it may still be used, and signs.
+///
+/// # Errors
+/// `invalid_grant`; the family is revoked then. `invalid_scope`, which revokes nothing.
+pub(super) async fn answer(
+    app: &App,
+    caller: &Caller,
+    request: &RefreshRequest,
+) -> Result<TokenResponse, Failure> {
+    let Moment { ring, now, .. } = &caller.moment;
+    let client = caller.client.client();
+    let lifetimes = client.lifetimes();
+    // a wrong mac, or another client's token, costs no round trip and revokes nothing
+    let presented = RefreshToken::parse(&request.refresh_token, ring, client.uid())
+        .ok_or_else(|| bad_refresh("it is no refresh token of this client"))?;
+    let family = presented.family();
+    let rotation = Rotation {
+        family,
+        generation: presented.generation,
+        ring_version: ring.current(),
+        grace: lifetimes.refresh_grace.0,
+        tokens_until: *now + lifetimes.access_token.span(),
+    };
+    let (stored, version) = match app.store.rotate_refresh(rotation, *now).await? {
+        Rotated::Rotated(stored) => (stored, ring.current()),
+        Rotated::Repeated(stored, version) => (stored, version),
+        Rotated::Reused(_) => return Err(bad_refresh("it was used before; its family is revoked now")),
+        Rotated::Unknown => return Err(bad_refresh("its family or its session has ended")),
+    };
+    let checked = person(app, caller, presented.tag, &stored).and_then(|(grant, session, user)| {
+        let scope = check(&grant, &session, user.as_deref(), request, &caller.client)?;
+        let user = user.ok_or_else(|| bad_refresh("the person is gone"))?;
+        Ok((grant, session, user, scope))
+    });
+    let (grant, session, user, scope) = match checked {
+        Ok(all) => all,
+        Err(failure) if failure.code() == ErrorCode::InvalidGrant => {
+            return Err(revoked(app, family, failure).await);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let successor = presented
+        .successor(ring, version, client.uid())
+        .ok_or_else(|| bad_refresh("the ring version of its successor is gone"))?;
+    let who = Who::Person {
+        user: &user,
+        session: &session,
+        grant: &grant,
+        family,
+        first: false,
+    };
+    issued(
+        caller,
+        who,
+        &scope,
+        &grant.audience,
+        Some(&successor),
+        scope != grant.scope,
+    )
+}
+
+fn bad_refresh(cause: &'static str) -> Failure {
+    bad(
+        "The refresh token is not good: the person must sign in again.",
+        cause,
+    )
+}
