@@ -132,6 +132,7 @@ fn objects(
     let (context, scope, shared) = (context.clone(), scope.clone(), shared.clone());
     watcher(api, watches::config())
         .default_backoff()
+        .modify(|object| object.meta_mut().managed_fields = None) // never read, and larger than all else
         .reflect(writer)
         .inspect_err({
             let (context, scope) = (context.clone(), scope.clone());

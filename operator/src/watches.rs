@@ -53,9 +53,10 @@ impl Scope {
     }
 }
 
-/// Settings of all watches: one that died is noticed within 30 s.
+/// Settings of all watches: one that died is noticed within 30 s, and lists come in pages that need little
+/// memory.
 pub(crate) fn config() -> watcher::Config {
-    watcher::Config::default().timeout(24)
+    watcher::Config::default().timeout(24).page_size(100)
 }
 
 /// The metadata of Secrets that are made, changed or deleted; never their data. `relisted` is woken
