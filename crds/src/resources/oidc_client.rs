@@ -87,7 +87,8 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub tos_uri: Option<String>,
-    /// Where codes may be sent; compared exactly (RFC 9700 §2.1).
+    /// Where people are sent back to with their codes; compared exactly (RFC 9700 §2.1). https, http on
+    /// loopback, or a custom scheme with a dot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::LIST), inner(length(max = limits::REDIRECT_URI), pattern(patterns::URI)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
@@ -105,44 +106,50 @@ pub struct OidcClientSpec {
     #[schemars(length(max = limits::LIST), inner(length(max = limits::ORIGIN), pattern(patterns::ORIGIN)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_origins: Vec<String>,
-    /// Grants that it may use; default `[authorization_code]`.
+    /// Grants that it may use: `authorization_code`, `refresh_token`, `client_credentials`; default
+    /// `[authorization_code]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub grant_types: Option<Vec<GrantType>>,
-    /// Response types that it may ask for; default `[code]`.
+    /// Response types that it may ask for; default, and all there is, `[code]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub response_types: Option<Vec<ResponseType>>,
-    /// Scopes that it may ask for; default `[openid, profile, email]`.
+    /// Scopes that it may ask for; default `[openid, profile, email]`. Beside these, `address`, `phone` and
+    /// `groups` are for everybody; the installation must grant others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::LIST), inner(length(min = 1, max = limits::SCOPE), pattern(patterns::SCOPE)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub scopes: Option<Vec<String>>,
-    /// Audiences that it may request beside the issuer; the installation must grant them.
+    /// Audiences that its access tokens may have beside the issuer, as URIs; the installation must grant them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::LIST), inner(length(max = limits::URI), pattern(patterns::URI)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub audiences: Vec<String>,
-    /// The audiences that it is: it may introspect tokens for them; the installation must grant them.
+    /// The audiences that this application itself is (an API): it may introspect access tokens for them. The
+    /// installation must grant them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::LIST), inner(length(max = limits::URI), pattern(patterns::URI)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub resource_server_for: Vec<String>,
-    /// What kind of application it is; default `web`, or `native` if all redirect URIs are loopback or custom schemes.
+    /// What kind of application it is: `web` runs on a server or in a browser, `native` on a person's device
+    /// (loopback redirects with any port, custom schemes), `service` is a machine without people. Default
+    /// `web`, or `native` if all redirect URIs are loopback or custom schemes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_type: Option<ApplicationType>,
     /// How it authenticates; default: a generated secret, by Basic or in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Authentication>,
-    /// Whether PKCE is demanded; default `required`.
+    /// Whether PKCE (`S256`) is demanded; default `required`. Only a client with a secret may have `optional`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pkce: Option<Pkce>,
-    /// When people are asked to consent; default `remember`.
+    /// When people are asked to consent: `remember` once per set of scopes, `required` each time. Default
+    /// `remember`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
-    /// Its tokens.
+    /// How its tokens are signed and typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
     /// Only people in one of these groups may use it; none listed: everybody.
@@ -153,7 +160,8 @@ pub struct OidcClientSpec {
     /// The Secret that the operator writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOutput>,
-    /// A Secret of yours that holds the client's secret instead of a generated one; never written.
+    /// A Secret of yours, in the same namespace, that holds the client's secret instead of a generated one.
+    /// It is never written; label it `oidc-operator.dev/watch: "true"` and its edits are noticed at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
 }

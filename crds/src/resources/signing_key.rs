@@ -20,10 +20,11 @@ use crate::names::{Algorithm, Seconds};
     status = "SigningKeyStatus",
     shortname = "sk",
     category = "oidc",
-    printcolumn = r#"{"name": "Algorithm", "type": "string", "jsonPath": ".spec.algorithm"}"#,
+    printcolumn = r#"{"name": "Algorithm", "type": "string", "jsonPath": ".status.keys[0].algorithm"}"#,
     printcolumn = r#"{"name": "Default", "type": "boolean", "jsonPath": ".spec.default"}"#,
     printcolumn = r#"{"name": "Active", "type": "string", "jsonPath": ".status.activeKid"}"#,
     printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name": "Next", "type": "string", "jsonPath": ".status.nextStep"}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
@@ -32,10 +33,10 @@ use crate::names::{Algorithm, Seconds};
     "!has(self.rsaBits) || !has(self.algorithm) || self.algorithm in ['RS256', 'PS256']"
 ).message("only RSA keys (RS256, PS256) have rsaBits").field_path(".rsaBits"))]
 pub struct SigningKeySpec {
-    /// The algorithm; default RS256.
+    /// The algorithm: RS256 (default), PS256, ES256, ES384 or EdDSA. An edit mints the next key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
-    /// Size of an RSA key in bits: 2048 (default), 3072 or 4096.
+    /// Size of an RSA key in bits: 2048 (default), 3072 or 4096. An edit mints the next key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "int32"))]
     #[x_kube(validation = Rule::new("self in [2048, 3072, 4096]").message("2048, 3072 or 4096 bits"))]
@@ -46,8 +47,8 @@ pub struct SigningKeySpec {
     /// When the next key is minted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
-    /// How long a new key is published before it may sign; default `10m`. At least 1.2 × the JWKS's
-    /// max-age + 1 s.
+    /// How long a new key is published before it may sign, like `10m` (the default) or `1h30m`. At least
+    /// 1.2 × the JWKS's max-age + 1 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish_for: Option<Seconds>,
 }
@@ -76,10 +77,10 @@ impl SigningKeySpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
-    /// How old a key gets before the next is minted; none: only by edits.
+    /// How old a key gets before the next is minted, like `90d`; none: only by edits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Seconds>,
-    /// Any new value mints the next key.
+    /// A number of your choice: any other value mints the next key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "int64"))]
     pub revision: Option<u64>,

@@ -20,7 +20,8 @@ pub fn status_of(keys: &[KeyState], owner: &Owner) -> Vec<KeyStatus> {
             phase: key.phase,
             created_at: stored(key.created_at),
             published_at: key.published_at.map(stored),
-            signs_from: key.signs_from.map(stored),
+            // the first key's is 0 in the set
+            signs_from: key.signs_from.map(|from| stored(from.max(key.created_at))),
             retires_at: key.retires_at.map(stored),
             removable_at: key.removable_at.map(stored),
         })

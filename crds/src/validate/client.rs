@@ -399,6 +399,16 @@ fn secrets(spec: &OidcClientSpec, name: &str, installation: &Installation, v: &m
                 format!("{} cannot be the name of a Secret", text::quoted(&reference.name)),
             );
         }
+        if installation.own_secrets().contains(&reference.name) {
+            // its content would be copied into a Secret of the application
+            v.invalid(
+                "spec.secretRef.name",
+                format!(
+                    "{} is a Secret of the installation itself: choose another",
+                    text::quoted(&reference.name)
+                ),
+            );
+        }
         if reference.name == secret_name {
             v.invalid(
                 "spec.secretRef.name",
@@ -730,6 +740,13 @@ mod tests {
         assert_eq!(
             fields(with(json!({"secret": {"name": "oidc-pepper"}}))),
             ["spec.secret.name"]
+        );
+        // nobody reads the signing keys out of an application's Secret
+        assert_eq!(
+            fields(with(
+                json!({"secretRef": {"name": "oidc-key-set", "key": "key-set.json"}})
+            )),
+            ["spec.secretRef.name"]
         );
         assert_eq!(
             judge(with(json!({"secret": {"name": "mine"}})))
