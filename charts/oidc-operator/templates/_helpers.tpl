@@ -1,6 +1,7 @@
 {{/* The issuer's host is named after the release, so the release's name is the name of everything. */}}
 {{- define "oidc.name" -}}
 {{- if gt (len .Release.Name) 40 -}}{{- fail "the release name may have 40 characters at most: it names the issuer's host" -}}{{- end -}}
+{{- if contains "." .Release.Name -}}{{- fail "the release name may have no dot: it names the issuer's host" -}}{{- end -}}
 {{- .Release.Name -}}
 {{- end -}}
 
