@@ -8,6 +8,7 @@ use crate::client_auth::AuthenticatedClient;
 use crate::error::{ErrorCode, OAuthError};
 use crate::handle::Code;
 use crate::params::Params;
+use crate::records::GrantRecord;
 
 pub mod authorization_code;
 pub mod client_credentials;
@@ -78,6 +79,23 @@ impl TokenRequest {
             Self::ClientCredentials(_) => "client_credentials",
         }
     }
+}
+
+/// Scopes and audiences of a grant that the client may still have: what its registration has lost since
+/// the person agreed is left out.
+///
+/// # Errors
+/// `invalid_scope` or `invalid_target` when nothing is left of what was granted.
+pub fn still_granted(
+    grant: &GrantRecord,
+    client: &AuthenticatedClient,
+    issuer: &str,
+) -> Result<(Vec<String>, Vec<String>), OAuthError> {
+    let client = client.client();
+    Ok((
+        scope::still(&grant.scope, client)?,
+        audience::still(&grant.audience, client, issuer)?,
+    ))
 }
 
 /// A good answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). No `Debug`: it holds tokens.

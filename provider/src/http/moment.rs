@@ -30,7 +30,7 @@ impl Moment {
     /// Loads them.
     ///
     /// # Errors
-    /// `temporarily_unavailable` while something has not arrived yet.
+    /// `temporarily_unavailable` until everything was read once.
     pub fn load(app: &App) -> Result<Self, Failure> {
         let missing = |what: &'static str| {
             OAuthError::new(
@@ -39,6 +39,10 @@ impl Moment {
             )
             .because(format!("no {what} is known yet"))
         };
+        // a client that is not known yet is not unknown
+        if !app.readiness.is_synced() {
+            return Err(missing("full list of clients and users").into());
+        }
         Ok(Self {
             installation: app.installation.load_full(),
             ring: app.ring.load_full().ok_or_else(|| missing("key ring"))?,

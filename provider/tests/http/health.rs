@@ -85,3 +85,26 @@ async fn metrics_have_the_names_that_people_know() {
     let answer = tower::ServiceExt::oneshot(standalone, request).await.unwrap();
     assert_eq!(answer.status(), 200);
 }
+
+#[tokio::test]
+async fn i7_before_everything_was_read_nobody_is_called_unknown() {
+    let app = TestApp::with(Setup {
+        synced: false,
+        ..Setup::default()
+    });
+    let form = [("grant_type", "client_credentials")];
+    let early = app
+        .send(Ask::post("/token").basic_as("default.late", "secret").form(&form))
+        .await;
+    early.is_error(503, "temporarily_unavailable");
+    assert!(early.header("retry-after").is_some());
+    let early = app.send(Ask::get("/authorize?client_id=default.late")).await;
+    early.is_own_page(503);
+    assert_eq!(app.send(Ask::get("/health/ready")).await.status, 404);
+    assert_eq!(app.send_internal(Ask::get("/health/ready")).await.status, 503);
+    app.app.readiness.synced();
+    let then = app
+        .send(Ask::post("/token").basic_as("default.late", "secret").form(&form))
+        .await;
+    then.is_error(401, "invalid_client");
+}

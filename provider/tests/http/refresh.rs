@@ -210,3 +210,59 @@ async fn tok_10a_the_person_is_as_they_are_now() {
         .await
         .is_error(400, "invalid_grant");
 }
+
+/// A grant for an API, and then a client that may have neither that audience nor the scope `email` any more.
+fn narrowed(app: &mut TestApp, audiences: &[&str]) {
+    app.set_client(
+        "web",
+        json!({"redirectUris": [REDIRECT], "grantTypes": ["authorization_code", "refresh_token"],
+        "scopes": ["openid", "api"], "audiences": audiences}),
+    );
+}
+
+const FOR_TWO: [(&str, &str); 3] = [
+    ("scope", "openid email api"),
+    ("resource", "https://api.example.com"),
+    ("audience", ISSUER),
+];
+
+#[tokio::test]
+async fn tok_05_an_audience_taken_from_the_client_is_not_refreshed() {
+    let mut app = TestApp::new();
+    let code = Browser::new(&app).code("web", &FOR_TWO).await;
+    let both = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(
+        decode(&both.access).1["aud"],
+        json!(["https://api.example.com", ISSUER])
+    );
+    let code = Browser::new(&app).code("web", &FOR_TWO[..2]).await;
+    let one = Tokens::of(&app.redeem("web", &code).await);
+
+    narrowed(&mut app, &[]);
+    let left = Tokens::of(&app.refresh("web", &both.refresh).await);
+    assert_eq!(decode(&left.access).1["aud"], ISSUER);
+    // never the issuer instead of what was asked for
+    app.refresh("web", &one.refresh)
+        .await
+        .is_error(400, "invalid_target");
+    // it revoked nothing: the grant is given back
+    narrowed(&mut app, &["https://api.example.com"]);
+    let again = Tokens::of(&app.refresh("web", &one.refresh).await);
+    assert_eq!(decode(&again.access).1["aud"], "https://api.example.com");
+}
+
+#[tokio::test]
+async fn tok_02_hard_15_a_code_gives_only_what_the_client_may_still_have() {
+    let mut app = TestApp::new();
+    let both = Browser::new(&app).code("web", &FOR_TWO).await;
+    let one = Browser::new(&app).code("web", &FOR_TWO[..2]).await;
+    narrowed(&mut app, &[]);
+    let left = Tokens::of(&app.redeem("web", &both).await);
+    let (_, claims) = decode(&left.access);
+    assert_eq!(
+        (&claims["aud"], &claims["scope"]),
+        (&json!(ISSUER), &json!("openid api"))
+    );
+    assert_eq!(left.all["scope"], "openid api", "the change is told");
+    app.redeem("web", &one).await.is_error(400, "invalid_target");
+}

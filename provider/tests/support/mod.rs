@@ -77,6 +77,8 @@ pub struct TestApp {
 pub struct Setup {
     pub issuer: &'static str,
     pub registration: bool,
+    /// Whether everything was read once.
+    pub synced: bool,
 }
 
 impl Default for Setup {
@@ -84,6 +86,7 @@ impl Default for Setup {
         Self {
             issuer: ISSUER,
             registration: false,
+            synced: true,
         }
     }
 }
@@ -125,7 +128,9 @@ impl TestApp {
         });
         let prepared = Prepared::build(&key_set(now), &app.installation.load(), setup.registration);
         app.keys.publish(prepared.unwrap());
-        app.readiness.synced();
+        if setup.synced {
+            app.readiness.synced();
+        }
         let mut test = Self {
             router: router::router(app.clone()),
             internal: router::internal(app.clone()),

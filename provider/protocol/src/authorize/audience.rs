@@ -23,15 +23,38 @@ pub(crate) fn requested(params: &Params) -> Vec<String> {
 pub(crate) fn check(audiences: &[String], client: &Client, issuer: &str) -> Result<(), OAuthError> {
     // "If the client … is not authorized to … access the resource … the server uses invalid_target"
     // (RFC 8707 §2).
-    let allowed = |audience: &String| audience == issuer || client.audiences().contains(audience);
-    if audiences.iter().all(allowed) {
+    if audiences
+        .iter()
+        .all(|audience| may_have(client, issuer, audience))
+    {
         Ok(())
     } else {
-        Err(OAuthError::new(
-            ErrorCode::InvalidTarget,
-            "The client may not request one of these audiences.",
-        ))
+        Err(refused())
     }
+}
+
+/// Those of granted audiences that the client may still have: its registration may have become narrower.
+///
+/// # Errors
+/// `invalid_target` when none is left: none at all would mean the issuer, which nobody asked for.
+pub(crate) fn still(granted: &[String], client: &Client, issuer: &str) -> Result<Vec<String>, OAuthError> {
+    let mut left = granted.to_vec();
+    left.retain(|audience| may_have(client, issuer, audience));
+    if left.is_empty() && !granted.is_empty() {
+        return Err(refused());
+    }
+    Ok(left)
+}
+
+fn may_have(client: &Client, issuer: &str, audience: &String) -> bool {
+    audience == issuer || client.audiences().contains(audience)
+}
+
+fn refused() -> OAuthError {
+    OAuthError::new(
+        ErrorCode::InvalidTarget,
+        "The client may not request one of these audiences.",
+    )
 }
 
 #[cfg(test)]

@@ -52,6 +52,19 @@ pub(super) fn requested(params: &Params, client: &Client) -> Result<(Vec<String>
     Ok((scopes, changed))
 }
 
+/// Those of granted scopes that the client may still have: its registration may have become narrower.
+///
+/// # Errors
+/// `invalid_scope` when none is left.
+pub(crate) fn still(granted: &[String], client: &Client) -> Result<Vec<String>, OAuthError> {
+    let mut left = granted.to_vec();
+    left.retain(|scope| client.scopes().contains(scope));
+    if left.is_empty() {
+        return Err(invalid("The client may have none of the scopes asked for."));
+    }
+    Ok(left)
+}
+
 /// `invalid_scope`.
 pub(crate) fn invalid(description: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidScope, description)

@@ -51,18 +51,7 @@ pub fn check(
             "A refresh cannot add scopes: ask the person again.",
         ));
     }
-    // The client's registration may have become narrower since.
-    let scope: Vec<String> = asked
-        .iter()
-        .filter(|scope| client.scopes().contains(scope))
-        .cloned()
-        .collect();
-    if scope.is_empty() {
-        return Err(scope::invalid(
-            "The client may have none of the scopes asked for.",
-        ));
-    }
-    Ok(scope)
+    scope::still(asked, client)
 }
 
 #[cfg(test)]

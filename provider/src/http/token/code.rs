@@ -4,9 +4,9 @@
 use oidc_crds::names::GrantType;
 use oidc_crds::rng::SystemRng;
 use oidc_protocol::handle::{RefreshToken, family_of};
-use oidc_protocol::token::TokenResponse;
 use oidc_protocol::token::authorization_code::{CodeRequest, redeem};
 use oidc_protocol::token::issue::Who;
+use oidc_protocol::token::{TokenResponse, still_granted};
 use rand_core::Rng;
 
 use super::{bad, issued, person, revoked};
@@ -58,12 +58,13 @@ pub(super) async fn answer(
     // the code is gone whatever is found now: one attempt (tok_04)
     let checked = person(app, caller, tag, &stored).and_then(|(grant, session, user)| {
         redeem(&grant, request, &caller.client, *now)?;
+        let may = still_granted(&grant, &caller.client, caller.moment.issuer())?;
         let user = user
             .filter(|user| !user.disabled() && user.is_in_one_of(client.allowed_groups()))
             .ok_or_else(|| bad_code("the person is gone, disabled or outside the client's groups"))?;
-        Ok((grant, session, user))
+        Ok((grant, session, user, may))
     });
-    let (grant, session, user) = match checked {
+    let (grant, session, user, (scope, audience)) = match checked {
         Ok(all) => all,
         Err(failure) => return Err(revoked(app, family, failure).await),
     };
@@ -80,8 +81,8 @@ pub(super) async fn answer(
     issued(
         caller,
         who,
-        &grant.scope,
-        &grant.audience,
+        &scope,
+        &audience,
         first.as_ref(),
         grant.scope_changed,
     )

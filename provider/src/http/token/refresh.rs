@@ -2,9 +2,9 @@
 
 use oidc_protocol::error::ErrorCode;
 use oidc_protocol::handle::RefreshToken;
-use oidc_protocol::token::TokenResponse;
 use oidc_protocol::token::issue::Who;
 use oidc_protocol::token::refresh_token::{RefreshRequest, check};
+use oidc_protocol::token::{TokenResponse, still_granted};
 
 use super::{bad, issued, person, revoked};
 use crate::app::App;
@@ -16,7 +16,7 @@ use crate::store::{Rotated, Rotation};
 /// Rotates the token, checks that it may still be used, and signs.
 ///
 /// # Errors
-/// `invalid_grant`; the family is revoked then. `invalid_scope`, which revokes nothing.
+/// `invalid_grant`; the family is revoked then. `invalid_scope` and `invalid_target`, which revoke nothing.
 pub(super) async fn answer(
     app: &App,
     caller: &Caller,
@@ -44,10 +44,11 @@ pub(super) async fn answer(
     };
     let checked = person(app, caller, presented.tag, &stored).and_then(|(grant, session, user)| {
         let scope = check(&grant, &session, user.as_deref(), request, &caller.client)?;
+        let (_, audience) = still_granted(&grant, &caller.client, caller.moment.issuer())?;
         let user = user.ok_or_else(|| bad_refresh("the person is gone"))?;
-        Ok((grant, session, user, scope))
+        Ok((grant, session, user, scope, audience))
     });
-    let (grant, session, user, scope) = match checked {
+    let (grant, session, user, scope, audience) = match checked {
         Ok(all) => all,
         Err(failure) if failure.code() == ErrorCode::InvalidGrant => {
             return Err(revoked(app, family, failure).await);
@@ -68,7 +69,7 @@ pub(super) async fn answer(
         caller,
         who,
         &scope,
-        &grant.audience,
+        &audience,
         Some(&successor),
         scope != grant.scope,
     )
