@@ -54,11 +54,23 @@ pub fn is_ours(client: &OidcClient, installation: &Installation) -> bool {
 
 /// The broken rules so far.
 #[derive(Debug, Default)]
-struct Violations(Vec<Violation>);
+struct Violations {
+    broken: Vec<Violation>,
+    /// Whether values are personal: messages end up in logs and Events, which must not hold them.
+    personal: bool,
+}
 
 impl Violations {
+    /// Of an object that speaks of a person.
+    fn personal() -> Self {
+        Self {
+            personal: true,
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, reason: Reason, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Violation {
+        self.broken.push(Violation {
             field: field.into(),
             reason,
             message: message.into(),
@@ -72,7 +84,14 @@ impl Violations {
     /// Takes the good value, or notes that `value` of `field` is not good.
     fn check<T>(&mut self, field: impl Into<String>, value: &str, result: Result<T, String>) -> Option<T> {
         result
-            .map_err(|wrong| self.invalid(field, format!("{} {wrong}", text::quoted(value))))
+            .map_err(|wrong| {
+                let message = if self.personal {
+                    wrong
+                } else {
+                    format!("{} {wrong}", text::quoted(value))
+                };
+                self.invalid(field, message);
+            })
             .ok()
     }
 
@@ -101,7 +120,11 @@ impl Violations {
     }
 
     fn or<T>(self, good: T) -> Result<T, Vec<Violation>> {
-        if self.0.is_empty() { Ok(good) } else { Err(self.0) }
+        if self.broken.is_empty() {
+            Ok(good)
+        } else {
+            Err(self.broken)
+        }
     }
 }
 

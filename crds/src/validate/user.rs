@@ -13,7 +13,7 @@ use crate::user::User;
 /// # Errors
 /// All violations, never an empty list.
 pub fn validate_user(user: &OidcUser) -> Result<User, Vec<Violation>> {
-    let mut violations = Violations::default();
+    let mut violations = Violations::personal();
     let identity = identity(&user.metadata, &mut violations);
     let spec = &user.spec;
 
@@ -85,7 +85,10 @@ fn claim_rules(spec: &OidcUserSpec, violations: &mut Violations) {
         ("picture", &spec.picture),
         ("website", &spec.website),
     ] {
-        violations.check_optional(&format!("spec.{field}"), value.as_ref(), uri::claim);
+        violations.check_optional(&format!("spec.{field}"), value.as_ref(), |value| {
+            // what exactly is wrong would repeat a part of it
+            uri::claim(value).map_err(|_| "is no URL: write it like https://example.com/me".to_owned())
+        });
     }
     violations.check_optional("spec.birthdate", spec.birthdate.as_ref(), birthdate);
     violations.check_optional("spec.zoneinfo", spec.zoneinfo.as_ref(), zoneinfo);
@@ -336,6 +339,22 @@ mod tests {
                             "region": "R", "postal_code": "1234", "country": "CH"},
             })
         );
+    }
+
+    #[test]
+    fn i9_what_is_wrong_is_told_without_personal_values() {
+        let spec = json!({
+            "subject": "canary canary", "username": " canary", "groups": ["canary\n"], "name": "canary\n",
+            "picture": "canary:canary", "website": "https://CANARY.example/canary", "birthdate": "canary",
+            "zoneinfo": "canary//", "locale": "canary canary", "email": "canary", "phoneNumber": "canary",
+            "passwordSecretRef": {"name": "pw"}, "address": {"country": "canary\u{1b}"},
+        });
+        let violations = validate_user(&user(spec)).unwrap_err();
+        assert_eq!(violations.len(), 12, "{violations:?}");
+        for violation in violations {
+            let told = violation.to_string().to_ascii_lowercase();
+            assert!(!told.contains("canary"), "{told}");
+        }
     }
 
     #[test]
