@@ -108,6 +108,8 @@ impl Files {
             Err(error) => {
                 error!("{}: {error}{}", path.display(), consequence(file));
                 (file.stamp, file.broken) = (stamp, true);
+                // whatever comes next is another version, even if it is the last good one
+                file.digest.clear();
                 return false;
             }
         };
@@ -226,6 +228,22 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(files.scan());
         assert!(names(&files).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_can_be_read_again_is_good_again() {
+        let folder = TempDir::new();
+        let path = folder.path().join("a.yaml");
+        let mut files = Files::new(folder.path());
+        fs::write(&path, GOOD).unwrap();
+        assert!(files.scan() && files.all_read());
+        fs::write(&path, [0xff; 3]).unwrap();
+        assert!(!files.scan() && !files.all_read());
+        assert_eq!(names(&files), ["a"]);
+        fs::write(&path, GOOD).unwrap();
+        files.scan();
+        assert!(files.all_read(), "what is gone from now on is really gone");
+        assert_eq!(names(&files), ["a"]);
     }
 
     #[test]
