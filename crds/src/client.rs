@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::names::{AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, SecretMethod};
+use crate::names::{AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, Seconds, SecretMethod};
 use crate::resources::oidc_client::Credential;
 use crate::secrets::installation::Lifetimes;
 
@@ -189,6 +189,11 @@ impl Client {
     #[must_use]
     pub fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
+    }
+    /// How long the longest-lived of its signed tokens lives.
+    #[must_use]
+    pub fn longest_token(&self) -> Seconds {
+        self.lifetimes.access_token.max(self.lifetimes.id_token)
     }
     /// Digests of its secrets, from status.
     #[must_use]

@@ -211,7 +211,7 @@ pub enum AccessTokenType {
 }
 
 /// A length of time in whole seconds, written like `15m`, `1h30m` or `90d`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seconds(pub u64);
 
 impl Seconds {

@@ -16,11 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::client::Client;
 use crate::jwk::{KeyError, PrivateJwk};
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::SigningKeySpec;
 use crate::resources::signing_key::Phase;
+use crate::secrets::installation::Lifetimes;
 use crate::secrets::key_set::{KeySet, KeyState, Owner};
 
 mod ends;
@@ -68,6 +70,37 @@ pub struct Terms {
     pub refused: BTreeSet<String>,
     /// Whether this is the very first start: no key set, no key in any status, no pod with a revision.
     pub first: bool,
+}
+
+/// What the accepted clients ask of the keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Algorithms that they name.
+    pub algorithms: BTreeSet<Algorithm>,
+    /// The longest lifetime of their tokens.
+    pub longest_token: Seconds,
+}
+
+impl Demand {
+    /// Of these clients.
+    #[must_use]
+    pub fn of<'a>(clients: impl IntoIterator<Item = &'a Client>) -> Self {
+        let mut demand = Self::default();
+        for client in clients {
+            let named = [client.id_token_alg(), client.access_token_alg()];
+            demand.algorithms.extend(named.into_iter().flatten());
+            demand.longest_token = demand.longest_token.max(client.longest_token());
+        }
+        demand
+    }
+
+    /// The longest lifetime of anything signed: what clients choose, and what the next one gets.
+    #[must_use]
+    pub fn longest_token(&self, lifetimes: &Lifetimes) -> Seconds {
+        self.longest_token
+            .max(lifetimes.access_token)
+            .max(lifetimes.id_token)
+    }
 }
 
 /// What to do.

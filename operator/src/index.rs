@@ -2,7 +2,7 @@
 //! and the labels of namespaces. `apply`, `delete` and `reset` follow the watches; whoever's verdict
 //! changes through somebody else's change is woken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::core::DeserializeGuard;
@@ -11,8 +11,8 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
-use oidc_crds::names::Algorithm;
 use oidc_crds::resources::{OidcClient, OidcUser};
+use oidc_crds::schedule::Demand;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
@@ -52,7 +52,7 @@ struct State {
     wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
     /// Who loses against whom, by UID.
     lost: HashMap<String, Vec<Violation>>,
-    algorithms: BTreeSet<Algorithm>,
+    demand: Demand,
 }
 
 struct ScopeState {
@@ -248,9 +248,9 @@ impl Index {
         }
     }
 
-    /// Algorithms that accepted clients name.
-    pub(crate) fn algorithms(&self) -> BTreeSet<Algorithm> {
-        self.lock().algorithms.clone()
+    /// What accepted clients ask of the signing keys.
+    pub(crate) fn demand(&self) -> Demand {
+        self.lock().demand.clone()
     }
 
     /// Judges between all objects and wakes those whose verdict changed.
@@ -263,15 +263,13 @@ impl Index {
         for (key, _) in state.users.iter().filter(|(_, user)| changed(user.uid())) {
             state.wake_user(key);
         }
-        let algorithms = state
+        let accepted = state
             .clients
             .values()
-            .filter(|client| !lost.contains_key(client.uid()))
-            .flat_map(|client| [client.id_token_alg(), client.access_token_alg()])
-            .flatten()
-            .collect();
-        if state.algorithms != algorithms {
-            state.algorithms = algorithms;
+            .filter(|client| !lost.contains_key(client.uid()));
+        let demand = Demand::of(accepted);
+        if state.demand != demand {
+            state.demand = demand;
             self.wake_signing_keys.notify_one();
         }
         state.lost = lost;
@@ -387,7 +385,10 @@ fn key<K: Resource>(object: &K) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use kube_runtime::reflector;
+    use oidc_crds::names::{Algorithm, Seconds};
     use oidc_crds::resources::Reason;
     use serde_json::{Value, json};
 
@@ -401,7 +402,7 @@ mod tests {
         namespaces: {clusterWide: {selector: {matchLabels: {sso: \"yes\"}}}}
         jwksMaxAge: 300s
         grants:
-          - {namespaces: ['*'], clientIds: ['*']}
+          - {namespaces: ['*'], clientIds: ['*'], lifetimes: {idToken: 1h}}
         ";
 
     struct Fixture {
@@ -570,15 +571,17 @@ mod tests {
     }
 
     #[test]
-    fn algorithms_of_accepted_clients_are_known() {
+    fn what_accepted_clients_ask_of_the_keys_is_known() {
         let mut fixture = Fixture::new();
         fixture.synced();
-        let spec = json!({"tokens": {"idTokenSignedResponseAlg": "ES256"}});
+        let spec = json!({"tokens": {"idTokenSignedResponseAlg": "ES256", "idTokenTtl": "1h"}});
         let named = client("app", "team-a", 1, spec);
         fixture.clients(Event::Apply(named.clone()));
-        assert_eq!(fixture.index.algorithms(), BTreeSet::from([Algorithm::ES256]));
+        let demand = fixture.index.demand();
+        assert_eq!(demand.algorithms, BTreeSet::from([Algorithm::ES256]));
+        assert_eq!(demand.longest_token, Seconds(3600));
         fixture.clients(Event::Delete(named));
-        assert!(fixture.index.algorithms().is_empty());
+        assert_eq!(fixture.index.demand(), Demand::default());
     }
 
     #[test]

@@ -101,12 +101,7 @@ impl Keys {
             })?),
             None => None,
         };
-        let input = plan::input(
-            &objects,
-            former.as_ref(),
-            &installation,
-            context.index.algorithms(),
-        );
+        let input = plan::input(&objects, former.as_ref(), &installation, context.index.demand());
         let decided = schedule(
             &input.wanted,
             former.as_ref(),

@@ -12,6 +12,7 @@
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use oidc_crds::seal::SealError;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 
 pub mod memory;
@@ -21,6 +22,15 @@ pub mod redis;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the store failed: {0}")]
 pub struct StoreError(pub String);
+
+impl StoreError {
+    /// A record that does not open: never taken for one that is not there, since a token that the store
+    /// does know must not pass for revoked, nor a session for ended.
+    #[must_use]
+    pub fn senseless(record: &str, error: SealError) -> Self {
+        Self(format!("its {record} record makes no sense: {error}"))
+    }
+}
 
 /// The name of a user's slot: an HMAC of the UID.
 pub type UserKey = [u8; 32];

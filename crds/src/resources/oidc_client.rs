@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::limits;
 use crate::names::{
-    AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, Pkce, ResponseType, SecretMethod,
-    patterns,
+    AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, Pkce, ResponseType, Seconds,
+    SecretMethod, patterns,
 };
 
 /// An application that signs people in with OpenID Connect, or asks for tokens for itself. Its
@@ -202,6 +202,18 @@ pub struct Tokens {
     /// Algorithm of access tokens; default: that of the default SigningKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_signing_alg: Option<Algorithm>,
+    /// How long access tokens live, like `15m`; default, and longest unless granted: the installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_ttl: Option<Seconds>,
+    /// How long ID tokens live; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_ttl: Option<Seconds>,
+    /// How long refresh tokens live since the login; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_ttl: Option<Seconds>,
+    /// How long refresh tokens live unused; likewise, and never longer than `refreshTokenTtl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle_ttl: Option<Seconds>,
     /// The `typ` of access tokens; default `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_type: Option<AccessTokenType>,

@@ -85,6 +85,13 @@ pub struct Lifetimes {
     pub secret_overlap: Seconds,
 }
 
+impl Lifetimes {
+    /// No access or ID token may live longer.
+    pub const LONGEST_TOKEN: Seconds = Seconds(30 * 86400);
+    /// No refresh token may live longer.
+    pub const LONGEST_REFRESH: Seconds = Seconds(3660 * 86400);
+}
+
 impl Default for Lifetimes {
     fn default() -> Self {
         Self {
@@ -117,6 +124,33 @@ pub struct NamespaceGrant {
     pub resource_server_for: Vec<String>,
     /// Patterns (`*` matches any run of characters) of custom client ids.
     pub client_ids: Vec<String>,
+    /// Longer lifetimes than the installation's own.
+    #[serde(skip_serializing_if = "LifetimeMaxima::is_empty")]
+    pub lifetimes: LifetimeMaxima,
+}
+
+/// How long the lifetimes may be that clients choose; absent: as long as the installation's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LifetimeMaxima {
+    /// Access tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<Seconds>,
+    /// ID tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<Seconds>,
+    /// Refresh tokens, since the login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<Seconds>,
+    /// Refresh tokens, since their last use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle: Option<Seconds>,
+}
+
+impl LifetimeMaxima {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A Secret with `tls.crt`, `tls.key` and `ca.crt`.
@@ -214,6 +248,32 @@ impl Installation {
         self.grants.iter().position(|grant| {
             grant.covers(namespace) && grant.client_ids.iter().any(|pattern| wildcard(pattern, id))
         })
+    }
+
+    /// The longest lifetimes that clients of a namespace may choose: the installation's own, unless a grant
+    /// allows longer ones.
+    #[must_use]
+    pub fn longest_lifetimes(&self, namespace: &str) -> Lifetimes {
+        let mut longest = self.lifetimes.clone();
+        let everything = LifetimeMaxima {
+            access_token: Some(Lifetimes::LONGEST_TOKEN),
+            id_token: Some(Lifetimes::LONGEST_TOKEN),
+            refresh_token: Some(Lifetimes::LONGEST_REFRESH),
+            refresh_token_idle: Some(Lifetimes::LONGEST_REFRESH),
+        };
+        let granted = self.grants.iter().filter(|grant| grant.covers(namespace));
+        let maxima = granted.map(|grant| grant.lifetimes);
+        for maxima in maxima.chain(self.grants_all.then_some(everything)) {
+            for (most, granted) in [
+                (&mut longest.access_token, maxima.access_token),
+                (&mut longest.id_token, maxima.id_token),
+                (&mut longest.refresh_token, maxima.refresh_token),
+                (&mut longest.refresh_token_idle, maxima.refresh_token_idle),
+            ] {
+                *most = granted.map_or(*most, |granted| granted.max(*most));
+            }
+        }
+        longest
     }
 
     fn grants(&self, namespace: &str, list: impl Fn(&NamespaceGrant) -> &Vec<String>, wanted: &str) -> bool {
@@ -406,6 +466,21 @@ tls:
                 "grants[0].audiences",
             ),
             ("team-a-*", "team.a", "grants[0].clientIds"),
+            (
+                "    clientIds:",
+                "    lifetimes: {idToken: 31d}\n    clientIds:",
+                "grants[0].lifetimes.idToken",
+            ),
+            (
+                "    clientIds:",
+                "    lifetimes: {refreshToken: 0s}\n    clientIds:",
+                "grants[0].lifetimes.refreshToken",
+            ),
+            (
+                "    clientIds:",
+                "    lifetimes: {session: 1d}\n    clientIds:",
+                "session",
+            ),
             ("secretName: my-tls", "secretName: My", "tls.secretName"),
         ] {
             let told = replace(from, to).unwrap_err().to_string();
@@ -428,6 +503,28 @@ tls:
         assert_eq!(installation.grants_client_id("team-a", "team-a-shop"), Some(0));
         assert_eq!(installation.grants_client_id("team-a", "shop"), None);
         assert_eq!(installation.grants_client_id("identity", "team-a-shop"), None);
+    }
+
+    #[test]
+    fn jwt_05_a_grant_raises_the_longest_lifetimes() {
+        let granted = replace(
+            "    clientIds:",
+            "    lifetimes: {accessToken: 1h, refreshTokenIdle: 1d}\n    clientIds:",
+        )
+        .unwrap();
+        let longest = granted.longest_lifetimes("team-a");
+        assert_eq!(longest.access_token, Seconds(3600));
+        // a grant never takes away
+        assert_eq!(longest.refresh_token_idle, Seconds(14 * 86400));
+        assert_eq!(longest.id_token, Seconds(900));
+        assert_eq!(granted.longest_lifetimes("team-b"), granted.lifetimes);
+        let text = serde_yaml::to_string(&granted).unwrap();
+        assert_eq!(Installation::parse(&text).unwrap(), granted);
+        let standalone = Installation::standalone("http://localhost:5000", true);
+        assert_eq!(
+            standalone.longest_lifetimes("default").access_token,
+            Lifetimes::LONGEST_TOKEN
+        );
     }
 
     #[test]

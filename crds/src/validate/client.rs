@@ -10,6 +10,8 @@ use crate::resources::oidc_client::{OidcClient, OidcClientSpec};
 use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 
+mod lifetimes;
+
 /// Judges a client; reports every violation at once. `namespace_labels` are those of the object's
 /// namespace, needed only where the installation selects namespaces by label (`None`: not known yet).
 ///
@@ -45,6 +47,7 @@ pub fn validate(
     let secret_name = secrets(spec, &identity.name, installation, v);
 
     let tokens = spec.tokens.clone().unwrap_or_default();
+    let lifetimes = lifetimes::effective(&tokens, &identity.namespace, installation, v);
     let good = Client {
         uid: identity.uid,
         namespace: identity.namespace,
@@ -71,7 +74,7 @@ pub fn validate(
         access_token_type: tokens.access_token_type.unwrap_or(AccessTokenType::AtJwt),
         allowed_groups: spec.allowed_groups.clone(),
         secret_name,
-        lifetimes: installation.lifetimes.clone(),
+        lifetimes,
         credentials: client
             .status
             .as_ref()
@@ -463,12 +466,13 @@ mod tests {
                 audiences: [https://orders.example.com]
                 resourceServerFor: [https://orders.example.com]
                 clientIds: [shop-*]
+                lifetimes: {accessToken: 10m}
             ",
         )
         .unwrap()
     }
 
-    fn judge(spec: Value) -> Result<Client, Vec<Violation>> {
+    pub(super) fn judge(spec: Value) -> Result<Client, Vec<Violation>> {
         validate(&object(spec), &installation(), None)
     }
 
@@ -478,7 +482,7 @@ mod tests {
     }
 
     /// `members` beside a good redirect URI.
-    fn with(members: Value) -> Value {
+    pub(super) fn with(members: Value) -> Value {
         let mut spec = json!({"redirectUris": ["https://shop.example.com/callback"]});
         for (key, value) in members.as_object().unwrap() {
             spec[key] = value.clone();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use oidc_crds::names::{Algorithm, Seconds};
+use oidc_crds::names::Seconds;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{Claim, ConditionType, Reason, SigningKey, SigningKeyStatus};
-use oidc_crds::schedule::{Terms, Wanted, status_of};
+use oidc_crds::schedule::{Demand, Terms, Wanted, status_of};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::validate::{Violation, validate_signing_key};
@@ -47,7 +47,7 @@ pub(crate) fn input(
     objects: &[Arc<GuardedKey>],
     set: Option<&KeySet>,
     installation: &Installation,
-    in_use: BTreeSet<Algorithm>,
+    demand: Demand,
 ) -> Input {
     let mut wanted = Vec::new();
     let mut violations = HashMap::new();
@@ -80,10 +80,10 @@ pub(crate) fn input(
     Input {
         wanted,
         terms: Terms {
-            longest_token: lifetimes.access_token.max(lifetimes.id_token),
+            longest_token: demand.longest_token(lifetimes),
             session: lifetimes.session,
             publish_for: PUBLISH_FOR,
-            in_use,
+            in_use: demand.algorithms,
             refused,
             first: set.is_none() && !has_keys,
         },
@@ -271,7 +271,7 @@ mod tests {
     /// One reconcile without an API server.
     fn step(key: &mut SigningKey, set: &mut Option<KeySet>, now: i64) -> Outcome {
         let objects = [Arc::new(DeserializeGuard(Ok(key.clone())))];
-        let input = input(&objects, set.as_ref(), &installation(), BTreeSet::new());
+        let input = input(&objects, set.as_ref(), &installation(), Demand::default());
         let decided = schedule(
             &input.wanted,
             set.as_ref(),

@@ -54,15 +54,17 @@ impl Access {
     /// Asks the store: one round trip.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the store is away, or what it holds makes no sense.
     pub async fn state(&self, app: &App, moment: &Moment) -> Result<State, StoreError> {
         let Moment { ring, now, .. } = moment;
         match self.id {
             TokenId::Family(family) => {
-                let stored = app.store.token_state(family, self.jti, *now).await?;
-                let session =
-                    stored.and_then(|stored| Session::unseal(ring, family.tag, &stored.session).ok());
-                Ok(session.map_or(State::Revoked, State::Login))
+                let Some(stored) = app.store.token_state(family, self.jti, *now).await? else {
+                    return Ok(State::Revoked);
+                };
+                Session::unseal(ring, family.tag, &stored.session)
+                    .map(State::Login)
+                    .map_err(|error| StoreError::senseless("session", error))
             }
             TokenId::Detached => {
                 let revoked = app.store.detached_revoked(self.jti, *now).await?;

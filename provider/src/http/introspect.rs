@@ -71,16 +71,10 @@ async fn look_at_refresh(app: &App, caller: &Caller, token: &str) -> Result<Opti
     let Some((stored, ends)) = state.await? else {
         return Ok(None);
     };
-    let opened =
-        GrantRecord::unseal(&moment.ring, refresh.tag, &stored.code, &stored.grant).and_then(|grant| {
-            Ok((
-                grant,
-                Session::unseal(&moment.ring, refresh.tag, &stored.session)?,
-            ))
-        });
-    let Ok((grant, session)) = opened else {
-        return Ok(None);
-    };
+    let grant = GrantRecord::unseal(&moment.ring, refresh.tag, &stored.code, &stored.grant)
+        .map_err(|error| StoreError::senseless("grant", error))?;
+    let session = Session::unseal(&moment.ring, refresh.tag, &stored.session)
+        .map_err(|error| StoreError::senseless("session", error))?;
     let user = app.users.by_uid(&session.user_uid);
     Ok(user
         .filter(|user| may_use(user, client))

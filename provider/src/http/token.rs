@@ -19,7 +19,7 @@ use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract::Caller;
 use crate::app::App;
-use crate::store::StoredGrant;
+use crate::store::{StoreError, StoredGrant};
 
 mod code;
 mod refresh;
@@ -88,14 +88,10 @@ fn person(
     stored: &StoredGrant,
 ) -> Result<(GrantRecord, Session, Option<Arc<User>>), Failure> {
     let ring = &caller.moment.ring;
-    let sealed = |_| {
-        bad(
-            "What this was made from cannot be read.",
-            "its record does not open",
-        )
-    };
-    let grant = GrantRecord::unseal(ring, tag, &stored.code, &stored.grant).map_err(sealed)?;
-    let session = Session::unseal(ring, tag, &stored.session).map_err(sealed)?;
+    let grant = GrantRecord::unseal(ring, tag, &stored.code, &stored.grant)
+        .map_err(|error| StoreError::senseless("grant", error))?;
+    let session = Session::unseal(ring, tag, &stored.session)
+        .map_err(|error| StoreError::senseless("session", error))?;
     let user = app.users.by_uid(&session.user_uid);
     Ok((grant, session, user))
 }

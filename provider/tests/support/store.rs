@@ -15,6 +15,7 @@ pub struct Counting {
     inner: MemoryStore,
     trips: AtomicU64,
     away: AtomicBool,
+    senseless: AtomicBool,
 }
 
 impl Counting {
@@ -23,6 +24,7 @@ impl Counting {
             inner,
             trips: AtomicU64::new(0),
             away: AtomicBool::new(false),
+            senseless: AtomicBool::new(false),
         }
     }
 
@@ -32,6 +34,18 @@ impl Counting {
 
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// From now on sessions come back with one bit changed.
+    pub fn set_senseless(&self) {
+        self.senseless.store(true, Ordering::Relaxed);
+    }
+
+    fn garbled(&self, mut stored: StoredGrant) -> StoredGrant {
+        if self.senseless.load(Ordering::Relaxed) {
+            stored.session[20] ^= 1;
+        }
+        stored
     }
 
     fn counted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
@@ -111,7 +125,14 @@ impl Store for Counting {
     }
 
     fn rotate_refresh(&self, rotation: Rotation, now: Timestamp) -> Answer<'_, Rotated> {
-        self.counted(self.inner.rotate_refresh(rotation, now))
+        let answer = self.counted(self.inner.rotate_refresh(rotation, now));
+        async move {
+            Ok(match answer.await? {
+                Rotated::Rotated(stored) => Rotated::Rotated(self.garbled(stored)),
+                other => other,
+            })
+        }
+        .boxed()
     }
 
     fn revoke_family(&self, family: FamilyId) -> Answer<'_, ()> {
@@ -133,7 +154,8 @@ impl Store for Counting {
     }
 
     fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>> {
-        self.counted(self.inner.token_state(family, jti, now))
+        let answer = self.counted(self.inner.token_state(family, jti, now));
+        async move { Ok(answer.await?.map(|stored| self.garbled(stored))) }.boxed()
     }
 
     fn refresh_state(
@@ -142,7 +164,8 @@ impl Store for Counting {
         generation: u32,
         now: Timestamp,
     ) -> Answer<'_, Option<(StoredGrant, Timestamp)>> {
-        self.counted(self.inner.refresh_state(family, generation, now))
+        let answer = self.counted(self.inner.refresh_state(family, generation, now));
+        async move { Ok(answer.await?.map(|(stored, ends)| (self.garbled(stored), ends))) }.boxed()
     }
 
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {

@@ -87,9 +87,9 @@ impl Lifetimes {
         let year = 366 * day;
         for (member, value, least, most) in [
             ("code", self.code, 1, 10 * minute),
-            ("accessToken", self.access_token, 1, 30 * day),
-            ("idToken", self.id_token, 1, 30 * day),
-            ("refreshToken", self.refresh_token, 1, 10 * year),
+            ("accessToken", self.access_token, 1, Self::LONGEST_TOKEN.0),
+            ("idToken", self.id_token, 1, Self::LONGEST_TOKEN.0),
+            ("refreshToken", self.refresh_token, 1, Self::LONGEST_REFRESH.0),
             (
                 "refreshTokenIdle",
                 self.refresh_token_idle,
@@ -147,6 +147,24 @@ impl NamespaceGrant {
                 if let Err(why) = uri::audience(audience) {
                     refuse(member, audience, &why);
                 }
+            }
+        }
+        let maxima = self.lifetimes;
+        for (member, value, most) in [
+            ("accessToken", maxima.access_token, Lifetimes::LONGEST_TOKEN),
+            ("idToken", maxima.id_token, Lifetimes::LONGEST_TOKEN),
+            ("refreshToken", maxima.refresh_token, Lifetimes::LONGEST_REFRESH),
+            (
+                "refreshTokenIdle",
+                maxima.refresh_token_idle,
+                Lifetimes::LONGEST_REFRESH,
+            ),
+        ] {
+            if let Some(value) = value
+                && !(Seconds(1)..=most).contains(&value)
+            {
+                let why = format!("is not within 1s and {most}");
+                refuse(&format!("lifetimes.{member}"), &value.to_string(), &why);
             }
         }
         for pattern in &self.client_ids {

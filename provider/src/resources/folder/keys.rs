@@ -8,7 +8,7 @@ use oidc_crds::client::Client;
 use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::names::Seconds;
 use oidc_crds::resources::SigningKeySpec;
-use oidc_crds::schedule::{Acknowledgements, Terms, Wanted, schedule};
+use oidc_crds::schedule::{Acknowledgements, Demand, Terms, Wanted, schedule};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, Owner};
 use oidc_crds::validate::validate_signing_key;
@@ -102,15 +102,12 @@ impl SigningKeys {
             wanted.push(implicit(work.objects, work.state, work.now));
         }
         let lifetimes = &work.installation.lifetimes;
-        let named = work
-            .clients
-            .iter()
-            .flat_map(|client| [client.id_token_alg(), client.access_token_alg()]);
+        let demand = Demand::of(work.clients.iter().map(AsRef::as_ref));
         let terms = Terms {
-            longest_token: lifetimes.access_token.max(lifetimes.id_token),
+            longest_token: demand.longest_token(lifetimes),
             session: lifetimes.session,
             publish_for: PUBLISH_FOR,
-            in_use: named.flatten().collect(),
+            in_use: demand.algorithms,
             refused,
             first: self.set.is_none(),
         };
