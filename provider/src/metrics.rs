@@ -25,6 +25,7 @@ pub struct Metrics {
     logins: Family<One, Counter>,
     response_time: Family<One, Histogram, fn() -> Histogram>,
     responses: Family<OfResponse, Counter>,
+    rate_limited: Family<One, Counter>,
     store_errors: Counter,
     active_sessions: Gauge,
     watch_contact: Family<One, Gauge>,
@@ -40,6 +41,7 @@ impl Default for Metrics {
             logins: Family::default(),
             response_time: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             responses: Family::default(),
+            rate_limited: Family::default(),
             store_errors: Counter::default(),
             active_sessions: Gauge::default(),
             watch_contact: Family::default(),
@@ -71,6 +73,11 @@ impl Default for Metrics {
             "oidc_responses",
             "Answers by endpoint and status",
             metrics.responses.clone(),
+        );
+        registry.register(
+            "oidc_rate_limited",
+            "Requests that were told to come later, by limit",
+            metrics.rate_limited.clone(),
         );
         registry.register(
             "oidc_store_errors",
@@ -107,7 +114,8 @@ impl Metrics {
         self.auth_requests.get_or_create(&[("outcome", outcome)]).inc();
     }
 
-    /// `oidc_logins_total{outcome}`: a login form was answered (`success`, `wrong_credentials`, `denied`).
+    /// `oidc_logins_total{outcome}`: a login form was answered (`success`, `wrong_credentials`, `denied`,
+    /// `limited`).
     pub fn login(&self, outcome: &'static str) {
         self.logins.get_or_create(&[("outcome", outcome)]).inc();
     }
@@ -119,6 +127,11 @@ impl Metrics {
             .observe(seconds);
         let labels = ([("endpoint", endpoint)], [("status", status)]);
         self.responses.get_or_create(&labels).inc();
+    }
+
+    /// `oidc_rate_limited_total{limit}`: a request was told to come later (`login_per_account`).
+    pub fn rate_limited(&self, limit: &'static str) {
+        self.rate_limited.get_or_create(&[("limit", limit)]).inc();
     }
 
     /// `oidc_store_errors_total`: a request failed since the store was away.
@@ -163,6 +176,7 @@ mod tests {
         metrics.auth_request("code");
         metrics.login("success");
         metrics.response("/token", 200, 0.002);
+        metrics.rate_limited("login_per_account");
         metrics.store_error();
         let text = metrics.encode(Some(3));
         for line in [
@@ -172,6 +186,7 @@ mod tests {
             r#"oidc_response_time_seconds_count{endpoint="/token"} 1"#,
             r#"oidc_response_time_seconds_bucket{le="0.0025",endpoint="/token"} 1"#,
             r#"oidc_responses_total{endpoint="/token",status="200"} 1"#,
+            r#"oidc_rate_limited_total{limit="login_per_account"} 1"#,
             "oidc_store_errors_total 1",
             "oidc_active_sessions 3",
             "# EOF",

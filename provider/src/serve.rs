@@ -112,6 +112,7 @@ fn nobody(release: &str) -> Installation {
         namespaces: Namespaces::Watch(Vec::new()),
         jwks_max_age: Seconds(0),
         lifetimes: Default::default(),
+        limits: Default::default(),
         grants: Vec::new(),
         tls: None,
         grants_all: false,

@@ -54,6 +54,53 @@ fn seconds(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX).min(10_000_000_000) * 1_000
 }
 
+/// Whose attempts at a password an attempt counts among.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// A user's: in `{user}`.
+    Known(UserKey),
+    /// A name that nobody has, by its HMAC: in `{limit}`, one of 4 096 records. A record is of one name; the
+    /// next name takes its place, so that names which share one do not slow each other down.
+    Unknown([u8; 32]),
+}
+
+/// Records for the attempts at names that nobody has.
+const UNKNOWN_NAMES: u16 = 4_096;
+
+impl Account {
+    /// The record of an unknown name.
+    fn bucket(name: &[u8; 32]) -> u16 {
+        u16::from_be_bytes([name[0], name[1]]) % UNKNOWN_NAMES
+    }
+}
+
+/// An attempt at a password.
+#[derive(Clone, Copy)]
+pub struct NewAttempt {
+    /// Whose.
+    pub account: Account,
+    /// Digest of the browser's cookie: a browser in which this user signed in before has its own attempts.
+    pub browser: Digest,
+    /// Random for each request: the store's own retry after a lost reply is the same attempt.
+    pub attempt: [u8; 16],
+    /// How many attempts are let through without a pause.
+    pub free: u32,
+}
+
+/// Outcome of asking for an attempt.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// It is taken; the consents remembered.
+    Taken(Vec<(ConsentKey, Vec<u8>)>),
+    /// There were too many: the next one is let through after this many milliseconds. Nothing was counted.
+    Wait(i64),
+}
+
+/// How long a browser in which a user signed in has attempts of its own, in milliseconds: 90 days.
+const BROWSER_KNOWN: i64 = 90 * 86_400_000;
+/// How many such browsers are remembered for a user; the longest unused is forgotten.
+const MOST_BROWSERS: usize = 20;
+
 /// A session to write.
 #[derive(Clone)]
 pub struct NewSession {
@@ -157,17 +204,23 @@ pub struct Rotation {
 
 /// The shared state.
 pub trait Store: Send + Sync {
-    /// `{user}`, before a login: the consents remembered.
+    /// `{user}` (or `{limit}` for a name that nobody has), before a password is looked at: takes one attempt
+    /// by the rule of [`limits`](oidc_protocol::limits), and reads the consents.
+    fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt>;
+
+    /// `{user}`: the consents remembered.
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>>;
 
     /// `{user}`: enters a login into the user's index until `until`. Returns the oldest logins beyond
-    /// `limit`, which the caller ends; they are out of the index.
+    /// `limit`, which the caller ends; they are out of the index. The attempts that `browser` (as in
+    /// [`NewAttempt`]) was counted among are forgotten, and it is known from now on.
     fn index_login<'a>(
         &'a self,
         user: &'a UserKey,
         tag: LoginTag,
         until: Timestamp,
         limit: u32,
+        browser: Digest,
         now: Timestamp,
     ) -> Answer<'a, Vec<LoginTag>>;
 

@@ -75,6 +75,11 @@ macro_rules! rules {
             index_returns_the_oldest_beyond_the_limit
             index_counts_a_login_once_and_forgets_ended_ones
             index_never_returns_the_login_that_enters
+            ses_05_attempts_are_counted_per_account
+            ses_05_an_attempt_whose_reply_is_lost_is_counted_once
+            ses_05_of_many_attempts_at_once_the_free_ones_are_taken
+            ses_05_a_known_browser_has_attempts_of_its_own
+            an_attempt_reads_the_consents
             revoked_token_is_inactive_and_its_siblings_live
             revoked_token_of_no_login
             records_may_be_empty_or_binary

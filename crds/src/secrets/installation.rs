@@ -31,6 +31,9 @@ pub struct Installation {
     /// Lifetimes.
     #[serde(default)]
     pub lifetimes: Lifetimes,
+    /// How often things may be tried.
+    #[serde(default)]
+    pub limits: Limits,
     /// Grants beyond the standard scopes.
     #[serde(default)]
     pub grants: Vec<NamespaceGrant>,
@@ -105,6 +108,23 @@ impl Default for Lifetimes {
             sessions_per_user: 10,
             refresh_grace: Seconds(10),
             secret_overlap: Seconds(86400),
+        }
+    }
+}
+
+/// How often things may be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Attempts at the password of one account that are let through without a pause; then one each growing
+    /// interval, until a quarter of an hour passes without any. A success forgets them.
+    pub login_per_account: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            login_per_account: 10,
         }
     }
 }
@@ -200,6 +220,7 @@ impl Installation {
             namespaces: Namespaces::ClusterWide { selector: None },
             jwks_max_age: Seconds(5),
             lifetimes: Lifetimes::default(),
+            limits: Limits::default(),
             grants: Vec::new(),
             tls: None,
             grants_all: true,
@@ -345,6 +366,8 @@ namespaces:
 jwksMaxAge: 300s
 lifetimes:
   accessToken: 5m
+limits:
+  loginPerAccount: 5
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]
@@ -367,6 +390,7 @@ tls:
         assert_eq!(installation.jwks_max_age, Seconds(300));
         assert_eq!(installation.lifetimes.access_token, Seconds(300));
         assert_eq!(installation.lifetimes.id_token, Seconds(900));
+        assert_eq!(installation.limits.login_per_account, 5);
         assert_eq!(installation.tls_secret(), "my-tls");
         assert!(!installation.grants_all && !installation.weak_secrets);
         assert_eq!(installation.serves("team-a", None), Some(true));
@@ -451,6 +475,11 @@ tls:
                 "accessToken: 5m",
                 "sessionsPerUser: 1001",
                 "lifetimes.sessionsPerUser",
+            ),
+            (
+                "loginPerAccount: 5",
+                "loginPerAccount: 2",
+                "limits.loginPerAccount",
             ),
             ("namespaces: [team-a]", "namespaces: []", "grants[0].namespaces"),
             (

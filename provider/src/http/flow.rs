@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::header::SET_COOKIE;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oidc_crds::client::Client;
 use oidc_crds::rng::SystemRng;
@@ -158,22 +158,43 @@ impl Flow {
         };
         let sealed = pending.seal(&self.moment.ring, &self.browser.digest(), &mut SystemRng);
         let username = self.request.login_hint.as_deref().unwrap_or_default();
-        self.login_form(StatusCode::OK, &sealed, username, false)
+        self.login_form(StatusCode::OK, &sealed, username, "")
     }
 
     /// The login form once more, since the credentials were wrong; the request keeps its age.
     #[must_use]
     pub fn ask_again(&self, sealed: &str, username: &str) -> Response {
-        self.login_form(StatusCode::BAD_REQUEST, sealed, username, true)
+        let problem = "The user name or the password is wrong.";
+        self.login_form(StatusCode::BAD_REQUEST, sealed, username, problem)
     }
 
-    fn login_form(&self, status: StatusCode, sealed: &str, username: &str, wrong: bool) -> Response {
+    /// The login form once more, since there were too many attempts (RFC 6585 §4): whether the password is
+    /// right was not looked at.
+    #[must_use]
+    pub fn ask_later(&self, sealed: &str, username: &str, milliseconds: i64) -> Response {
+        let seconds = milliseconds.max(1).saturating_add(999) / 1_000;
+        let problem = match seconds {
+            1 => "Too many attempts. Wait a second, then try again.".to_owned(),
+            2..=90 => format!("Too many attempts. Wait {seconds} seconds, then try again."),
+            _ => format!(
+                "Too many attempts. Wait {} minutes, then try again.",
+                (seconds + 59) / 60
+            ),
+        };
+        let mut response = self.login_form(StatusCode::TOO_MANY_REQUESTS, sealed, username, &problem);
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
+    }
+
+    fn login_form(&self, status: StatusCode, sealed: &str, username: &str, problem: &str) -> Response {
         let csrf = csrf_token(&self.moment.ring, &self.browser.digest());
         let template = pages::Login {
             form: self.form("/login", &csrf, sealed),
             client: self.client.display_name(),
             username,
-            wrong,
+            problem,
         };
         self.with_browser(pages::page(status, &template))
     }

@@ -1,15 +1,17 @@
-//! POST `/login`: the answered login form. Three round trips: the consents (before the password is hashed,
-//! and for unknown names too), the user's index, the session; and those of the code, or of an earlier session
-//! of this browser.
+//! POST `/login`: the answered login form. Three round trips: an attempt is taken and the consents are read
+//! (before the password is hashed, and for unknown names too), the user's index, the session; and those of
+//! the code, or of an earlier session of this browser.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
+use oidc_crds::rng::SystemRng;
 use oidc_protocol::authorize::{Next, next};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::records::{Session, user_key};
+use rand_core::Rng;
 use zeroize::Zeroizing;
 
 use super::call::Calling;
@@ -19,6 +21,7 @@ use super::extract::Form;
 use super::flow::{Flow, with_cookie};
 use super::moment::Moment;
 use crate::app::App;
+use crate::store::{Account, Attempt, NewAttempt};
 
 mod begin;
 mod password;
@@ -43,8 +46,28 @@ pub async fn post(
         Some(user) => user_key(ring, user.uid()),
         None => user_key(ring, &format!("unknown#{username}")),
     };
-    let read = app.store.consents(&slot, *now).await;
-    let consents = read.map_err(|error| flow.refuse(error))?;
+    let mut attempt = [0; 16];
+    SystemRng.fill_bytes(&mut attempt);
+    let attempt = NewAttempt {
+        account: if known.is_some() {
+            Account::Known(slot)
+        } else {
+            Account::Unknown(slot)
+        },
+        browser: flow.browser.digest(),
+        attempt,
+        free: flow.moment.installation.limits.login_per_account,
+    };
+    let taken = app.store.begin_login(attempt, *now).await;
+    let consents = match taken.map_err(|error| flow.refuse(error))? {
+        Attempt::Taken(consents) => consents,
+        Attempt::Wait(milliseconds) => {
+            app.metrics.login("limited");
+            app.metrics.rate_limited("login_per_account");
+            let sealed = form.params.get("_request").unwrap_or_default();
+            return Ok(flow.ask_later(sealed, username, milliseconds));
+        }
+    };
     let right = password::is_right(&app, ring, known.as_deref(), given).await;
     let Some(user) = known.filter(|_| right) else {
         app.metrics.login("wrong_credentials");

@@ -31,8 +31,8 @@ pub struct Login<'a> {
     pub client: &'a str,
     /// Fills the field.
     pub username: &'a str,
-    /// Whether the credentials were wrong.
-    pub wrong: bool,
+    /// Why the form is shown again; empty the first time.
+    pub problem: &'a str,
 }
 
 /// The consent form.

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+use oidc_protocol::limits::FORGET;
 
-use self::state::{Code, Family, Item, Refresh, Session, State};
+use self::state::{Code, Counted, Family, Item, Refresh, Session, State};
 use super::{
-    Answer, ConsentKey, MOST_CONSENTS, NewCode, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated,
-    Rotation, Store, StoredGrant, StoredSession, UserKey, millis, seconds,
+    Account, Answer, Attempt, ConsentKey, MOST_CONSENTS, NewAttempt, NewCode, NewSession, Opening,
+    RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoredGrant, StoredSession, UserKey, millis, seconds,
 };
 
 mod state;
@@ -216,15 +217,50 @@ fn index(state: &mut State, now: i64, user: UserKey, tag: LoginTag, stop: i64, l
     taken
 }
 
+fn begin(state: &mut State, now: i64, new: NewAttempt) -> Attempt {
+    let (record, consents) = match new.account {
+        Account::Unknown(name) => {
+            let (owner, record) = state.unknown.entry(Account::bucket(&name)).or_default();
+            if *owner != name {
+                (*owner, *record) = (name, Counted::default());
+            }
+            (record, None)
+        }
+        Account::Known(key) => {
+            state.due.insert((now + FORGET, Item::User(key)));
+            let user = state.users.entry(key).or_default();
+            let bucket = user.bucket(new.browser, now);
+            (user.attempts.entry(bucket).or_default(), Some(&user.consents))
+        }
+    };
+    if record.attempt != Some(new.attempt) {
+        match record.attempts.take(new.free, now) {
+            Err(wait) => return Attempt::Wait(wait),
+            Ok(attempts) => {
+                *record = Counted {
+                    attempts,
+                    attempt: Some(new.attempt),
+                }
+            }
+        }
+    }
+    Attempt::Taken(consents.map(|all| live(all, now)).unwrap_or_default())
+}
+
+fn live(consents: &HashMap<ConsentKey, (Vec<u8>, i64)>, now: i64) -> Vec<(ConsentKey, Vec<u8>)> {
+    let live = consents.iter().filter(|(_, (_, stop))| *stop > now);
+    live.map(|(key, (record, _))| (*key, record.clone())).collect()
+}
+
 impl Store for MemoryStore {
+    fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt> {
+        self.step(now, move |state, now| begin(state, now, attempt))
+    }
+
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
         self.step(now, |state, now| {
-            let consents = state.users.get(user).map(|user| &user.consents);
-            let live = consents
-                .into_iter()
-                .flatten()
-                .filter(|(_, (_, stop))| *stop > now);
-            live.map(|(key, (record, _))| (*key, record.clone())).collect()
+            let user = state.users.get(user);
+            user.map(|user| live(&user.consents, now)).unwrap_or_default()
         })
     }
 
@@ -234,9 +270,14 @@ impl Store for MemoryStore {
         tag: LoginTag,
         until: Timestamp,
         limit: u32,
+        browser: Digest,
         now: Timestamp,
     ) -> Answer<'a, Vec<LoginTag>> {
         self.step(now, move |state, now| {
+            let entry = state.users.entry(*user).or_default();
+            let bucket = entry.bucket(browser, now);
+            entry.attempts.remove(&bucket);
+            entry.know(browser, now);
             index(state, now, *user, tag, millis(until), limit)
         })
     }

@@ -8,6 +8,9 @@
 //! | `j:{<tag>}:<digest>` | packed | a revoked access token |
 //! | `uc:{<user>}` | hash | the consents of a user |
 //! | `ui:{<user>}`, `ue:{<user>}`, `uo:{<user>}` | sorted sets, string | the logins of a user by end and by entry; the last ones taken out |
+//! | `ua:{<user>}`, `ua:{<user>}:<browser>` | packed | attempts at a user's password: from anywhere, from a known browser |
+//! | `ub:{<user>}` | sorted set | browsers in which the user signed in, by when they are forgotten |
+//! | `un:{limit}:<0…4095>` | packed | attempts at names that nobody has |
 //! | `j:{<digest>}` | packed | a revoked access token of no login |
 //! | `{sessions}` | sorted set | live sessions by end, to count them |
 //!
@@ -29,8 +32,9 @@ use self::counter::{Counter, SESSIONS};
 use self::link::Link;
 use self::script::Request;
 use super::{
-    Answer, ConsentKey, MOST_CONSENTS, NewCode, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated,
-    Rotation, Store, StoreError, StoredGrant, StoredSession, UserKey, millis, seconds,
+    Account, Answer, Attempt, BROWSER_KNOWN, ConsentKey, MOST_BROWSERS, MOST_CONSENTS, NewAttempt, NewCode,
+    NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant,
+    StoredSession, UserKey, millis, seconds,
 };
 
 mod answer;
@@ -159,7 +163,41 @@ fn done(value: Value) -> Option<()> {
     (value == Value::Int(1)).then_some(())
 }
 
+/// The keys of attempts: from anywhere, from this browser, the known browsers, and the consents. Those of a
+/// name that nobody has lie in one slot, and only the first of them is ever written.
+fn attempt_keys(account: Account, browser: Digest) -> Vec<String> {
+    let browser = text(&browser.0);
+    match account {
+        Account::Known(user) => {
+            let attempts = user_key("ua", &user);
+            let own = format!("{attempts}:{browser}");
+            vec![attempts, own, user_key("ub", &user), user_key("uc", &user)]
+        }
+        Account::Unknown(name) => {
+            let attempts = format!("oidc:un:{{limit}}:{}", Account::bucket(&name));
+            let [own, known, consents] =
+                ["own", "known", "consents"].map(|what| format!("{attempts}:{what}"));
+            vec![attempts, own, known, consents]
+        }
+    }
+}
+
 impl Store for RedisStore {
+    fn begin_login(&self, new: NewAttempt, now: Timestamp) -> Answer<'_, Attempt> {
+        let name = match new.account {
+            Account::Known(_) => Vec::new(),
+            Account::Unknown(name) => name.to_vec(),
+        };
+        let request = script::BEGIN_LOGIN
+            .on(attempt_keys(new.account, new.browser))
+            .number(millis(now))
+            .number(new.free)
+            .bytes(new.attempt)
+            .bytes(new.browser.0)
+            .bytes(name);
+        Box::pin(self.ask("begin_login", request, answer::attempt))
+    }
+
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
         let request = script::CONSENTS
             .on(vec![user_key("uc", user)])
@@ -173,15 +211,20 @@ impl Store for RedisStore {
         tag: LoginTag,
         until: Timestamp,
         limit: u32,
+        browser: Digest,
         now: Timestamp,
     ) -> Answer<'a, Vec<LoginTag>> {
-        let keys = ["ui", "ue", "uo"].map(|kind| user_key(kind, user)).to_vec();
+        let mut keys = ["ui", "ue", "uo"].map(|kind| user_key(kind, user)).to_vec();
+        keys.extend(attempt_keys(Account::Known(*user), browser).into_iter().take(3));
         let request = script::INDEX_LOGIN
             .on(keys)
             .number(millis(now))
             .bytes(tag.0)
             .number(millis(until))
-            .number(limit);
+            .number(limit)
+            .bytes(browser.0)
+            .number(BROWSER_KNOWN)
+            .number(MOST_BROWSERS as i64);
         Box::pin(self.ask("index_login", request, answer::tags))
     }
 

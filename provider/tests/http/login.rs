@@ -274,6 +274,73 @@ async fn ses_05_wrong_user_and_wrong_password_look_alike() {
 }
 
 #[tokio::test]
+async fn ses_05_attempts_are_limited_alike_for_users_and_unknown_names() {
+    let app = TestApp::new();
+    let mut pages = Vec::new();
+    for username in ["jdoe", "nobody"] {
+        let mut browser = Browser::new(&app);
+        let mut page = browser.authorize("web", &[]).await;
+        for _ in 0..10 {
+            page = browser.sign_in(&page, username, "wrong").await;
+            assert_eq!(page.status, 400);
+        }
+        // the right one is not looked at either
+        let (limited, trips) = app.trips(browser.sign_in(&page, username, PASSWORD)).await;
+        limited.is_own_page(429);
+        assert_eq!(trips, 1);
+        assert_eq!(limited.header("retry-after"), Some("1"));
+        assert!(
+            limited
+                .text
+                .contains("Too many attempts. Wait a second, then try again.")
+        );
+        let form = Form::of(&limited);
+        assert_eq!((form.get("username"), form.get("password")), (username, ""));
+        let text = limited
+            .text
+            .replace(form.get("_request"), "")
+            .replace(form.get("_csrf"), "");
+        pages.push(text.replace(username, ""));
+        app.clock.advance(1);
+        assert_eq!(browser.sign_in(&limited, username, "wrong").await.status, 400);
+        let limited = browser.sign_in(&limited, username, "wrong").await;
+        assert_eq!(
+            (limited.status.as_u16(), limited.header("retry-after")),
+            (429, Some("2"))
+        );
+    }
+    assert_eq!(pages[0], pages[1]);
+    let metrics = app.send_internal(Ask::get("/metrics")).await.text;
+    assert!(metrics.contains(r#"oidc_rate_limited_total{limit="login_per_account"} 4"#));
+    assert!(metrics.contains(r#"oidc_logins_total{outcome="limited"} 4"#));
+}
+
+#[tokio::test]
+async fn ses_05_no_stranger_locks_an_account() {
+    let app = TestApp::new();
+    let mut home = Browser::new(&app);
+    home.code("web", &[]).await;
+    let mut stranger = Browser::new(&app);
+    let page = stranger.authorize("web", &[]).await;
+    for _ in 0..10 {
+        assert_eq!(stranger.sign_in(&page, "jdoe", "wrong").await.status, 400);
+    }
+    assert_eq!(stranger.sign_in(&page, "jdoe", "wrong").await.status, 429);
+    // where the owner signed in before, nothing is felt of it
+    let page = home.authorize("web", &[("prompt", "login")]).await;
+    home.sign_in(&page, "jdoe", PASSWORD).await.code();
+    // and elsewhere a short wait is all; a success frees the way
+    let mut elsewhere = Browser::new(&app);
+    let page = elsewhere.authorize("web", &[]).await;
+    assert_eq!(elsewhere.sign_in(&page, "jdoe", PASSWORD).await.status, 429);
+    app.clock.advance(1);
+    elsewhere.sign_in(&page, "jdoe", PASSWORD).await.code();
+    let mut another = Browser::new(&app);
+    let page = another.authorize("web", &[]).await;
+    another.sign_in(&page, "jdoe", PASSWORD).await.code();
+}
+
+#[tokio::test]
 async fn a_second_try_works() {
     let app = TestApp::new();
     let mut browser = Browser::new(&app);

@@ -84,10 +84,17 @@ async fn login_whose_reply_is_lost_still_names_the_logins_to_end() {
         return;
     };
     let (user, first, second) = (random(), LoginTag(random()), LoginTag(random()));
-    store.index_login(&user, first, at(100), 1, at(1)).await.unwrap();
+    let browser = digest();
+    store
+        .index_login(&user, first, at(100), 1, digest(), at(1))
+        .await
+        .unwrap();
     proxy.lose_a_reply();
     assert_eq!(
-        store.index_login(&user, second, at(100), 1, at(2)).await.unwrap(),
+        store
+            .index_login(&user, second, at(100), 1, browser, at(2))
+            .await
+            .unwrap(),
         [first]
     );
 }

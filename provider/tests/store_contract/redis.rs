@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures::StreamExt as _;
 use oidc_protocol::handle::LoginTag;
 use oidc_provider::store::redis::RedisStore;
-use oidc_provider::store::{NewSession, Redeemed, Store, UserKey};
+use oidc_provider::store::{Account, Attempt, NewAttempt, NewSession, Redeemed, Store, UserKey};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 
@@ -55,13 +56,31 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         .await
         .unwrap();
     store
-        .index_login(user, login.tag, at(300), 1, at(2))
+        .index_login(user, login.tag, at(300), 1, digest(), at(2))
         .await
         .unwrap();
     store
-        .index_login(user, LoginTag(random()), at(300), 1, at(2))
+        .index_login(user, LoginTag(random()), at(300), 1, digest(), at(2))
         .await
         .unwrap();
+    let home = digest();
+    store
+        .index_login(user, login.tag, at(300), 1, home, at(2))
+        .await
+        .unwrap();
+    let attempt = |account, browser| NewAttempt {
+        account,
+        browser,
+        attempt: random(),
+        free: 3,
+    };
+    for attempt in [
+        attempt(Account::Known(*user), home),
+        attempt(Account::Known(*user), digest()),
+        attempt(Account::Unknown(random()), home),
+    ] {
+        store.begin_login(attempt, at(2)).await.unwrap();
+    }
     login.tag
 }
 
@@ -93,6 +112,35 @@ async fn i5_who_proves_nothing_stores_nothing() {
 }
 
 #[tokio::test]
+async fn i5_attempts_at_unknown_names_are_counted_in_bounds() {
+    let Some((store, mut admin)) = alone(14).await else {
+        return;
+    };
+    let tries = (0..20_000).map(|_| {
+        let attempt = NewAttempt {
+            account: Account::Unknown(random()),
+            browser: digest(),
+            attempt: random(),
+            free: 3,
+        };
+        store.begin_login(attempt, at(1))
+    });
+    let mut taken = futures::stream::iter(tries).buffer_unordered(100);
+    while let Some(taken) = taken.next().await {
+        assert!(
+            matches!(taken.unwrap(), Attempt::Taken(_)),
+            "each name has its own count"
+        );
+    }
+    let keys: Vec<String> = admin.keys("*").await.unwrap();
+    assert!((3_900..=4_096).contains(&keys.len()), "{}", keys.len());
+    for key in &keys {
+        let milliseconds: i64 = admin.pttl(key).await.unwrap();
+        assert!((1..=900_000).contains(&milliseconds), "{key}: {milliseconds}");
+    }
+}
+
+#[tokio::test]
 async fn i8_every_key_is_a_digest_and_ends() {
     let Some((store, mut admin)) = alone(10).await else {
         return;
@@ -116,7 +164,23 @@ async fn i8_every_key_is_a_digest_and_ends() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, ["c", "f", "j", "s", "uc", "ue", "ui", "uo", "{sessions}"]);
+    assert_eq!(
+        kinds,
+        [
+            "c",
+            "f",
+            "j",
+            "s",
+            "ua",
+            "ub",
+            "uc",
+            "ue",
+            "ui",
+            "un",
+            "uo",
+            "{sessions}"
+        ]
+    );
     for key in &keys {
         let milliseconds: i64 = admin.pttl(key).await.unwrap();
         assert!(milliseconds > 0, "{key} has no end");
@@ -128,7 +192,9 @@ async fn i8_every_key_is_a_digest_and_ends() {
             }
             ["oidc", "f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
             ["oidc", "j", digest] => assert_eq!(digest.len(), 45),
-            ["oidc", "uc" | "ui" | "ue" | "uo", slot] => assert_eq!(slot, user),
+            ["oidc", "uc" | "ui" | "ue" | "uo" | "ua" | "ub", slot] => assert_eq!(slot, user),
+            ["oidc", "ua", slot, browser] => assert_eq!((slot, browser.len()), (user.as_str(), 43)),
+            ["oidc", "un", "{limit}", bucket] => assert!(bucket.parse::<u16>().unwrap() < 4_096),
             _ => panic!("what is {key}?"),
         }
     }
@@ -224,12 +290,23 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     one("detached_revoked");
     store.consents(&user, at(1)).await.unwrap();
     one("consents");
+    let attempt = NewAttempt {
+        account: Account::Known(user),
+        browser: digest(),
+        attempt: random(),
+        free: 3,
+    };
+    store.begin_login(attempt, at(1)).await.unwrap();
+    one("begin_login");
     store
         .remember_consent(&user, random(), vec![], at(10), at(1))
         .await
         .unwrap();
     one("remember_consent");
-    store.index_login(&user, tag, at(10), 1, at(1)).await.unwrap();
+    store
+        .index_login(&user, tag, at(10), 1, digest(), at(1))
+        .await
+        .unwrap();
     one("index_login");
     store.end_session(tag, at(1)).await.unwrap();
     one("end_session");

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use oidc_protocol::handle::{FamilyId, LoginTag};
-use oidc_provider::store::{NewCode, NewSession, Redeemed, Rotated, Rotation, Store, StoredSession, UserKey};
+use oidc_provider::store::{
+    Account, Attempt, NewAttempt, NewCode, NewSession, Redeemed, Rotated, Rotation, Store, StoredSession,
+    UserKey,
+};
 
 use crate::support::*;
 
@@ -738,12 +741,13 @@ pub async fn consents_are_remembered_per_user_until_they_end(store: AnyStore) {
 pub async fn index_returns_the_oldest_beyond_the_limit(store: AnyStore) {
     let (user, other): (UserKey, UserKey) = (random(), random());
     let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
-    let enter = |n: usize, limit, now| store.index_login(&user, tags[n], at(1_000 - now), limit, at(now));
+    let enter =
+        |n: usize, limit, now| store.index_login(&user, tags[n], at(1_000 - now), limit, digest(), at(now));
     assert!(enter(0, 2, 1).await.unwrap().is_empty());
     assert!(enter(1, 2, 2).await.unwrap().is_empty());
     assert!(
         store
-            .index_login(&other, tags[3], at(1_000), 2, at(2))
+            .index_login(&other, tags[3], at(1_000), 2, digest(), at(2))
             .await
             .unwrap()
             .is_empty()
@@ -760,7 +764,7 @@ pub async fn index_returns_the_oldest_beyond_the_limit(store: AnyStore) {
 pub async fn index_counts_a_login_once_and_forgets_ended_ones(store: AnyStore) {
     let user: UserKey = random();
     let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
-    let enter = |n: usize, until, now| store.index_login(&user, tags[n], at(until), 2, at(now));
+    let enter = |n: usize, until, now| store.index_login(&user, tags[n], at(until), 2, digest(), at(now));
     assert!(enter(0, 1_000, 1).await.unwrap().is_empty());
     assert!(enter(1, 100, 2).await.unwrap().is_empty());
     // signing in again: still two, and now the younger one; its end is never brought forward
@@ -777,7 +781,7 @@ pub async fn index_never_returns_the_login_that_enters(store: AnyStore) {
     let (first, second) = (LoginTag(random()), LoginTag(random()));
     assert!(
         store
-            .index_login(&user, first, at(1_000), 1, at(10))
+            .index_login(&user, first, at(1_000), 1, digest(), at(10))
             .await
             .unwrap()
             .is_empty()
@@ -785,18 +789,156 @@ pub async fn index_never_returns_the_login_that_enters(store: AnyStore) {
     // a pod whose clock is behind
     assert_eq!(
         store
-            .index_login(&user, second, at(1_000), 1, at(5))
+            .index_login(&user, second, at(1_000), 1, digest(), at(5))
             .await
             .unwrap(),
         [first]
     );
     assert_eq!(
         store
-            .index_login(&user, first, at(1_000), 0, at(5))
+            .index_login(&user, first, at(1_000), 0, digest(), at(5))
             .await
             .unwrap(),
         [second]
     );
+}
+
+fn attempt(account: Account, browser: oidc_protocol::handle::Digest) -> NewAttempt {
+    NewAttempt {
+        account,
+        browser,
+        attempt: random(),
+        free: 3,
+    }
+}
+
+/// Milliseconds to wait; 0: the attempt is taken.
+async fn wait(store: &AnyStore, new: NewAttempt, now: jiff::Timestamp) -> i64 {
+    match store.begin_login(new, now).await.unwrap() {
+        Attempt::Taken(_) => 0,
+        Attempt::Wait(wait) => wait,
+    }
+}
+
+pub async fn ses_05_attempts_are_counted_per_account(store: AnyStore) {
+    let (shared, mut same_record): ([u8; 32], [u8; 32]) = (random(), random());
+    same_record[..2].copy_from_slice(&shared[..2]);
+    for (mine, other) in [
+        (Account::Known(random()), Account::Known(random())),
+        (Account::Unknown(random()), Account::Unknown(random())),
+        // one record, two names: the next one takes its place
+        (Account::Unknown(shared), Account::Unknown(same_record)),
+    ] {
+        let from_anywhere = || attempt(mine, digest());
+        for _ in 0..3 {
+            assert_eq!(wait(&store, from_anywhere(), at(1)).await, 0);
+        }
+        assert_eq!(wait(&store, from_anywhere(), at(1)).await, 1_000);
+        // what is refused is not counted, and lengthens nothing
+        assert_eq!(wait(&store, from_anywhere(), ms(1_999)).await, 1);
+        assert_eq!(wait(&store, from_anywhere(), at(2)).await, 0);
+        assert_eq!(wait(&store, from_anywhere(), at(3)).await, 1_000);
+        assert_eq!(wait(&store, from_anywhere(), at(4)).await, 0);
+        // forgotten after a quarter of an hour without any
+        for _ in 0..3 {
+            assert_eq!(wait(&store, from_anywhere(), at(904)).await, 0);
+        }
+        assert_eq!(wait(&store, from_anywhere(), at(904)).await, 1_000);
+        assert_eq!(wait(&store, attempt(other, digest()), at(5)).await, 0);
+    }
+}
+
+pub async fn ses_05_an_attempt_whose_reply_is_lost_is_counted_once(store: AnyStore) {
+    for account in [Account::Known(random()), Account::Unknown(random())] {
+        let new = attempt(account, digest());
+        for _ in 0..9 {
+            assert_eq!(wait(&store, new, at(1)).await, 0);
+        }
+        for _ in 0..2 {
+            assert_eq!(wait(&store, attempt(account, digest()), at(1)).await, 0);
+        }
+        assert_eq!(wait(&store, attempt(account, digest()), at(1)).await, 1_000);
+    }
+}
+
+pub async fn ses_05_of_many_attempts_at_once_the_free_ones_are_taken(store: AnyStore) {
+    let account = Account::Known(random());
+    let tasks = (0..100).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { wait(&store, attempt(account, digest()), at(1)).await })
+    });
+    let mut taken = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        taken += usize::from(task.await.unwrap() == 0);
+    }
+    assert_eq!(taken, 3);
+}
+
+pub async fn ses_05_a_known_browser_has_attempts_of_its_own(store: AnyStore) {
+    let user: UserKey = random();
+    let account = Account::Known(user);
+    let (home, stranger) = (digest(), digest());
+    let log_in = |browser, now| store.index_login(&user, LoginTag(random()), at(10_000_000), 9, browser, now);
+    log_in(home, at(0)).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(wait(&store, attempt(account, stranger), at(1)).await, 0);
+    }
+    assert_eq!(wait(&store, attempt(account, stranger), at(1)).await, 1_000);
+    // the owner's browser is let through, and its success frees no guesses for strangers
+    for _ in 0..3 {
+        assert_eq!(wait(&store, attempt(account, home), at(1)).await, 0);
+    }
+    assert_eq!(wait(&store, attempt(account, home), at(1)).await, 1_000);
+    log_in(home, at(1)).await.unwrap();
+    assert_eq!(wait(&store, attempt(account, home), at(1)).await, 0);
+    assert_eq!(wait(&store, attempt(account, stranger), at(1)).await, 1_000);
+    // a success from anywhere else forgets the attempts from anywhere else
+    log_in(stranger, at(1)).await.unwrap();
+    assert_eq!(wait(&store, attempt(account, digest()), at(1)).await, 0);
+    // known for 90 days, and 20 of them
+    let days = 90 * 86_400;
+    let later = at(days);
+    for _ in 0..3 {
+        assert_eq!(wait(&store, attempt(account, digest()), later).await, 0);
+    }
+    assert_eq!(wait(&store, attempt(account, stranger), later).await, 0);
+    assert_eq!(wait(&store, attempt(account, stranger), at(days + 1)).await, 0);
+    assert_eq!(
+        wait(&store, attempt(account, stranger), at(days + 1)).await,
+        2_000
+    );
+    let first = digest();
+    log_in(first, at(days + 2)).await.unwrap();
+    for n in 0..19 {
+        log_in(digest(), at(days + 3 + n)).await.unwrap();
+    }
+    let now = at(days + 30);
+    for _ in 0..4 {
+        wait(&store, attempt(account, digest()), now).await;
+    }
+    assert_eq!(wait(&store, attempt(account, first), now).await, 0);
+    log_in(digest(), now).await.unwrap();
+    for _ in 0..4 {
+        wait(&store, attempt(account, digest()), now).await;
+    }
+    assert_eq!(wait(&store, attempt(account, first), now).await, 1_000);
+}
+
+pub async fn an_attempt_reads_the_consents(store: AnyStore) {
+    let (user, consent) = (random(), random());
+    store
+        .remember_consent(&user, consent, b"one".to_vec(), at(100), at(0))
+        .await
+        .unwrap();
+    let taken = store
+        .begin_login(attempt(Account::Known(user), digest()), at(1))
+        .await
+        .unwrap();
+    assert!(taken == Attempt::Taken(vec![(consent, b"one".to_vec())]));
+    for none in [Account::Known(random()), Account::Unknown(random())] {
+        let taken = store.begin_login(attempt(none, digest()), at(1)).await.unwrap();
+        assert!(taken == Attempt::Taken(vec![]));
+    }
 }
 
 pub async fn revoked_token_is_inactive_and_its_siblings_live(store: AnyStore) {

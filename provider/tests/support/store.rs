@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
-    Answer, ConsentKey, NewCode, NewSession, Opening, Redeemed, Rotated, Rotation, Store, StoreError,
-    StoredGrant, StoredSession, UserKey,
+    Answer, Attempt, ConsentKey, NewAttempt, NewCode, NewSession, Opening, Redeemed, Rotated, Rotation,
+    Store, StoreError, StoredGrant, StoredSession, UserKey,
 };
 
 pub struct Counting {
@@ -58,6 +58,10 @@ impl Counting {
 }
 
 impl Store for Counting {
+    fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt> {
+        self.counted(self.inner.begin_login(attempt, now))
+    }
+
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
         self.counted(self.inner.consents(user, now))
     }
@@ -68,9 +72,10 @@ impl Store for Counting {
         tag: LoginTag,
         until: Timestamp,
         limit: u32,
+        browser: Digest,
         now: Timestamp,
     ) -> Answer<'a, Vec<LoginTag>> {
-        self.counted(self.inner.index_login(user, tag, until, limit, now))
+        self.counted(self.inner.index_login(user, tag, until, limit, browser, now))
     }
 
     fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::{Installation, Lifetimes, NamespaceGrant, Namespaces};
+use super::{Installation, Lifetimes, Limits, NamespaceGrant, Namespaces};
 use crate::names::Seconds;
 use crate::validate::{text, uri};
 
@@ -30,6 +30,7 @@ impl Installation {
             ));
         }
         self.lifetimes.check(wrong);
+        self.limits.check(wrong);
         for (index, grant) in self.grants.iter().enumerate() {
             grant.check(index, wrong);
         }
@@ -113,6 +114,17 @@ impl Lifetimes {
             wrong.push(format!(
                 "lifetimes.sessionsPerUser: {} is not within 1 and 1000",
                 self.sessions_per_user
+            ));
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self, wrong: &mut Vec<String>) {
+        if !(3..=1000).contains(&self.login_per_account) {
+            wrong.push(format!(
+                "limits.loginPerAccount: {} is not within 3 and 1000",
+                self.login_per_account
             ));
         }
     }

@@ -58,7 +58,14 @@ pub(super) async fn begin(
     let until = *now + lifetimes.session.span();
     let evicted = app
         .store
-        .index_login(slot, tag, until, lifetimes.sessions_per_user, *now)
+        .index_login(
+            slot,
+            tag,
+            until,
+            lifetimes.sessions_per_user,
+            flow.browser.digest(),
+            *now,
+        )
         .await?;
     for tag in evicted.into_iter().chain(ended) {
         app.store.end_session(tag, *now).await?;

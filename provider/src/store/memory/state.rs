@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+use oidc_protocol::limits::Attempts;
 
-use crate::store::{ConsentKey, StoredGrant, UserKey};
+use crate::store::{BROWSER_KNOWN, ConsentKey, MOST_BROWSERS, StoredGrant, UserKey};
 
 pub(super) struct Session {
     pub cookie: Digest,
@@ -84,12 +85,44 @@ impl Family {
     }
 }
 
+/// Attempts at a password, and the last of them.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub attempts: Attempts,
+    pub attempt: Option<[u8; 16]>,
+}
+
 #[derive(Default)]
 pub(super) struct User {
+    /// Of each known browser, and (`None`) of all others.
+    pub attempts: HashMap<Option<Digest>, Counted>,
+    /// Browsers in which the user signed in, and until when they are known.
+    pub browsers: HashMap<Digest, i64>,
     /// The record, and when it ends.
     pub consents: HashMap<ConsentKey, (Vec<u8>, i64)>,
     /// When the login was entered, and when it ends.
     pub logins: HashMap<LoginTag, (i64, i64)>,
+}
+
+impl User {
+    /// Among which attempts those from a browser count.
+    pub fn bucket(&self, browser: Digest, now: i64) -> Option<Digest> {
+        let until = self.browsers.get(&browser);
+        until.is_some_and(|until| *until > now).then_some(browser)
+    }
+
+    /// Remembers a browser in which the user signed in.
+    pub fn know(&mut self, browser: Digest, now: i64) {
+        self.browsers.insert(browser, now + BROWSER_KNOWN);
+        if self.browsers.len() > MOST_BROWSERS {
+            let oldest = self.browsers.iter().filter(|(other, _)| **other != browser);
+            let oldest = oldest.min_by_key(|(other, until)| (**until, other.0));
+            if let Some(oldest) = oldest.map(|(oldest, _)| *oldest) {
+                self.browsers.remove(&oldest);
+                self.attempts.remove(&Some(oldest));
+            }
+        }
+    }
 }
 
 /// The name of a record that ends.
@@ -110,6 +143,8 @@ pub(super) struct State {
     /// Until when access tokens are revoked.
     pub revoked: HashMap<(Option<LoginTag>, Digest), i64>,
     pub users: HashMap<UserKey, User>,
+    /// Attempts at names that nobody has: the name's HMAC, and its attempts.
+    pub unknown: HashMap<u16, ([u8; 32], Counted)>,
     /// When to look whether a record has ended; one that lives longer by then is entered again.
     pub due: BTreeSet<(i64, Item)>,
 }
@@ -155,8 +190,13 @@ impl State {
                 let user = self.users.get_mut(&key)?;
                 user.consents.retain(|_, (_, stop)| *stop > now);
                 user.logins.retain(|_, (_, stop)| *stop > now);
+                user.attempts.retain(|_, counted| counted.attempts.ends() > now);
+                user.browsers.retain(|_, until| *until > now);
                 let consents = user.consents.values().map(|(_, stop)| *stop);
-                consents.chain(user.logins.values().map(|(_, stop)| *stop)).min()
+                let logins = user.logins.values().map(|(_, stop)| *stop);
+                let attempts = user.attempts.values().map(|counted| counted.attempts.ends());
+                let browsers = user.browsers.values().copied();
+                consents.chain(logins).chain(attempts).chain(browsers).min()
             }
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use redis::Value;
 
-use crate::store::{ConsentKey, Redeemed, Rotated, StoredGrant, StoredSession};
+use crate::store::{Attempt, ConsentKey, Redeemed, Rotated, StoredGrant, StoredSession};
 
 /// The members of an array, one after another.
 struct Members(std::vec::IntoIter<Value>);
@@ -137,6 +137,21 @@ pub(super) fn refresh_state(value: Value) -> Option<Option<(StoredGrant, Timesta
     members.end(Some((grant, ends)))
 }
 
+/// Of `begin_login`: how long to wait, or 0 and the consents.
+pub(super) fn attempt(value: Value) -> Option<Attempt> {
+    let Value::Array(mut members) = value else {
+        return None;
+    };
+    if members.is_empty() {
+        return None;
+    }
+    let rest = members.split_off(1);
+    match number(members.pop()?)? {
+        0 => consents(Value::Array(rest)).map(Attempt::Taken),
+        wait => (wait > 0 && rest.is_empty()).then_some(Attempt::Wait(wait)),
+    }
+}
+
 /// Of `consents`.
 pub(super) fn consents(value: Value) -> Option<Vec<(ConsentKey, Vec<u8>)>> {
     let mut members = Members::of(value)?;
@@ -245,6 +260,15 @@ mod tests {
         assert!(consents(Value::Array(vec![bulk(&[0; 32])])).is_none());
         assert!(revoked_until(bulk(b"")).is_none());
         assert!(revoked_until(bulk(&[2; 9])).is_none());
+        for value in [
+            Value::Nil,
+            Value::Array(vec![]),
+            Value::Array(vec![Value::Int(-1)]),
+            Value::Array(vec![Value::Int(5), bulk(&[0; 32])]),
+            Value::Array(vec![Value::Int(0), bulk(&[0; 32])]),
+        ] {
+            assert!(attempt(value).is_none());
+        }
         assert!(visit(Value::Array(vec![bulk(b"r"), Value::Int(1), Value::Int(1)])).is_none());
     }
 }

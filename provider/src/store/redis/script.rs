@@ -31,6 +31,7 @@ scripts! {
     ROTATE_REFRESH = "../scripts/rotate_refresh.lua";
     TOKEN_STATE = "../scripts/token_state.lua";
     REFRESH_STATE = "../scripts/refresh_state.lua";
+    BEGIN_LOGIN = "../scripts/begin_login.lua";
     CONSENTS = "../scripts/consents.lua";
     REMEMBER_CONSENT = "../scripts/remember_consent.lua";
     INDEX_LOGIN = "../scripts/index_login.lua";

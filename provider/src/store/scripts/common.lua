@@ -93,3 +93,27 @@ local function put_family(key, f, now)
   )
   redis.call('SET', key, raw, 'PX', ttl(math.max(f.tokens, refresh_ends(f)), now))
 end
+
+-- The consents at `key` that have not ended: name, record, … Drops those that have.
+local function get_consents(key, now)
+  local all, live = redis.call('HGETALL', key), {}
+  for i = 1, #all, 2 do
+    local version, stop = struct.unpack('>BI8', all[i + 1])
+    if version ~= VERSION then
+      error('a consent makes no sense')
+    end
+    if stop > now then
+      live[#live + 1] = all[i]
+      live[#live + 1] = all[i + 1]:sub(10)
+    else
+      redis.call('HDEL', key, all[i])
+    end
+  end
+  return live
+end
+
+-- Whether a user signed in in a browser: until when is its score in the set at `key`.
+local function is_known(key, browser, now)
+  local until_when = tonumber(redis.call('ZSCORE', key, browser) or 0)
+  return until_when > now
+end
