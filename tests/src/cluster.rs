@@ -111,6 +111,17 @@ impl Cluster {
         ];
         run(Command::new("ctr").args(task), None).map(drop)
     }
+
+    /// Replaces the API server's `AuthenticationConfiguration`, which it reads again by itself.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn authentication(&self, configuration: &str) -> Result<()> {
+        let file = format!("{}/authentication.yaml", self.state);
+        let next = format!("{file}.next"); // a rename is never seen half-written
+        std::fs::write(&next, configuration)?;
+        Ok(std::fs::rename(next, file)?)
+    }
 }
 
 /// The ready pods of a component (`provider`, `operator`, `redis`).
