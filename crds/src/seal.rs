@@ -22,6 +22,8 @@ pub enum Purpose {
     Session,
     /// A grant (code or family) in the store.
     Grant,
+    /// A login in its user's index in the store.
+    Login,
     /// A consent in the store.
     Consent,
     /// The `jti` of an access token.
@@ -36,12 +38,13 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Password,
         Self::Request,
         Self::Csrf,
         Self::Session,
         Self::Grant,
+        Self::Login,
         Self::Consent,
         Self::TokenId,
         Self::Refresh,
@@ -58,6 +61,7 @@ impl Purpose {
             Self::Csrf => "csrf/v1",
             Self::Session => "session/v1",
             Self::Grant => "grant/v1",
+            Self::Login => "login/v1",
             Self::Consent => "consent/v1",
             Self::TokenId => "token-id/v1",
             Self::Refresh => "refresh/v1",

@@ -41,6 +41,9 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// How long the same attempt at a code gets the same answer, in milliseconds.
 const RETRY_WINDOW: i64 = 10_000;
+/// How long a login that was ended by its tag gets no session, in milliseconds: far longer than there is
+/// between a login's two steps.
+const BARRED: i64 = 60_000;
 /// How many consents are copied into a session.
 const MOST_CONSENTS: usize = 64;
 
@@ -100,6 +103,48 @@ pub enum Attempt {
 const BROWSER_KNOWN: i64 = 90 * 86_400_000;
 /// How many such browsers are remembered for a user; the longest unused is forgotten.
 const MOST_BROWSERS: usize = 20;
+
+/// A login to enter into its user's index.
+#[derive(Clone)]
+pub struct NewLogin {
+    /// Its tag.
+    pub tag: LoginTag,
+    /// How it began, sealed.
+    pub record: Vec<u8>,
+    /// When it ends whatever happens.
+    pub until: Timestamp,
+    /// Its browser, as in [`NewAttempt`].
+    pub browser: Digest,
+}
+
+/// How many logins of one user may be in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginLimit {
+    /// So many.
+    pub most: u32,
+    /// Whether one more is refused, instead of ending the oldest.
+    pub refuse: bool,
+}
+
+/// Outcome of entering a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Indexed {
+    /// It is in. These, the oldest beyond the limit, are out; the caller ends them.
+    Entered(Vec<LoginTag>),
+    /// It is not: there are as many as may be.
+    Full,
+}
+
+/// A login in the index of its user. Its session may have ended by idle time.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredLogin {
+    /// Its tag.
+    pub tag: LoginTag,
+    /// How it began, sealed.
+    pub record: Vec<u8>,
+    /// When it was entered, or entered again by the same person in the same browser.
+    pub entered_at: Timestamp,
+}
 
 /// A session to write.
 #[derive(Clone)]
@@ -211,22 +256,36 @@ pub trait Store: Send + Sync {
     /// `{user}`: the consents remembered.
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>>;
 
-    /// `{user}`: enters a login into the user's index until `until`. Returns the oldest logins beyond
-    /// `limit`, which the caller ends; they are out of the index. The attempts that `browser` (as in
-    /// [`NewAttempt`]) was counted among are forgotten, and it is known from now on.
+    /// `{user}`: enters a login into the user's index until it ends. One that is in already counts once. The
+    /// attempts that its browser was counted among are forgotten, and it is known from now on.
     fn index_login<'a>(
         &'a self,
         user: &'a UserKey,
-        tag: LoginTag,
-        until: Timestamp,
-        limit: u32,
-        browser: Digest,
+        login: NewLogin,
+        limit: LoginLimit,
         now: Timestamp,
-    ) -> Answer<'a, Vec<LoginTag>>;
+    ) -> Answer<'a, Indexed>;
+
+    /// `{user}`: the logins in the user's index, oldest entry first.
+    fn logins<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<StoredLogin>>;
+
+    /// `{user}`: takes logins out of the user's index; the caller has ended them, so that a lost step
+    /// leaves an entry without a session and never a session without an entry.
+    fn forget_logins<'a>(&'a self, user: &'a UserKey, tags: &'a [LoginTag]) -> Answer<'a, ()>;
 
     /// `{login}`: writes the session; one of the same tag is replaced (same person, new cookie), its
-    /// families live on.
-    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()>;
+    /// families live on. Whether that was done: a login that was ended less than a minute ago gets none.
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, bool>;
+
+    /// `{login}`: reads and touches the session if the cookie is its own.
+    fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>>;
+
+    /// `{login}`: when the session was used last; `None`: it has ended. Changes nothing.
+    fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>>;
+
+    /// `{login}`: as `end_session`, for a login out of a user's index: one that is just beginning, so that
+    /// its session is yet to be written, ends as well. Whether there was a session.
+    fn end_login(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool>;
 
     /// `{login}`: ends the session, and with it the families bound to it. Whether there was one.
     fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool>;

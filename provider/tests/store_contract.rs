@@ -80,6 +80,13 @@ macro_rules! rules {
             ses_05_of_many_attempts_at_once_the_free_ones_are_taken
             ses_05_a_known_browser_has_attempts_of_its_own
             an_attempt_reads_the_consents
+            index_lists_the_logins_of_its_user
+            index_forgets_the_logins_of_its_user_only
+            index_refuses_beyond_the_limit_where_it_must
+            index_of_many_logins_at_once_keeps_its_limit
+            session_tells_when_it_was_used_last
+            ended_login_gets_no_session
+            logins_that_begin_while_all_are_ended_are_ended_or_listed
             revoked_token_is_inactive_and_its_siblings_live
             revoked_token_of_no_login
             records_may_be_empty_or_binary

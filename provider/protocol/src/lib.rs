@@ -9,6 +9,7 @@
 //! | RFC 6749 §4.1.2.1, §5.2: errors | [`error`]: code → status in one table | `err_01`, `err_03` |
 //! | bearer values and their digests: codes, session cookies, refresh tokens, token ids | [`handle`] | `i2`, `tok_05`, `jwt_06` |
 //! | what the store keeps sealed | [`records`] | `i8`, `tok_02`, `az_18` |
+//! | a short name of a device for the list of sessions | [`device`] | `ses_04` |
 //! | the request on its way through our forms, sealed in the browser | [`pending`] | `ses_01`, `ses_03` |
 //! | RFC 6749 §4.1.1, Core §3.1.2: the authorization endpoint | [`authorize`], one file a check | `err_02`, `par_02`, `az_04`–`az_12` |
 //! | RFC 9700 §2.1, RFC 8252 §7.3: redirect URIs | `authorize/redirect_uri.rs` | `az_02`, `az_03`, `hard_03` |
@@ -31,6 +32,7 @@
 pub mod authorize;
 pub mod claims;
 pub mod client_auth;
+pub mod device;
 pub mod discovery;
 pub mod error;
 pub mod handle;

@@ -30,6 +30,17 @@ pub struct Session {
     pub created_at: Timestamp,
 }
 
+/// How a login began: for the list that its user sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginRecord {
+    /// A short name of the device ([`device`](crate::device::device)).
+    pub device: String,
+    /// The address of the client, where the installation knows it.
+    pub address: Option<String>,
+    /// When the person first signed in.
+    pub signed_in_at: Timestamp,
+}
+
 /// Everything that is bound to a code, in one record; the family that the code opens keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantRecord {
@@ -76,6 +87,21 @@ impl Session {
     /// When it was not made for this login, or is malformed.
     pub fn unseal(ring: &KeyRing, tag: LoginTag, sealed: &[u8]) -> Result<Self, SealError> {
         unseal(ring, Purpose::Session, &[&tag.0], sealed)
+    }
+}
+
+impl LoginRecord {
+    /// Seals it for the login's entry in the index of its user.
+    pub fn seal(&self, ring: &KeyRing, user_uid: &str, tag: LoginTag, rng: &mut impl CryptoRng) -> Vec<u8> {
+        seal(ring, Purpose::Login, &[user_uid.as_bytes(), &tag.0], self, rng)
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When it was not made for this user and login, or is malformed.
+    pub fn unseal(ring: &KeyRing, user_uid: &str, tag: LoginTag, sealed: &[u8]) -> Result<Self, SealError> {
+        unseal(ring, Purpose::Login, &[user_uid.as_bytes(), &tag.0], sealed)
     }
 }
 
@@ -204,6 +230,26 @@ mod tests {
         assert!(GrantRecord::unseal(&ring(), TAG, &Digest([0; 32]), &sealed).is_err());
         let subject = session().subject;
         assert!(!sealed.windows(subject.len()).any(|w| w == subject.as_bytes()));
+    }
+
+    #[test]
+    fn i8_a_login_opens_for_its_user_and_tag_only() {
+        let record = LoginRecord {
+            device: "Firefox on Linux".to_owned(),
+            address: Some("192.0.2.7".to_owned()),
+            signed_in_at: NOW,
+        };
+        let sealed = record.seal(&ring(), "user", TAG, &mut SeededRng::new(1));
+        assert_eq!(LoginRecord::unseal(&ring(), "user", TAG, &sealed), Ok(record));
+        assert_eq!(
+            LoginRecord::unseal(&ring(), "other", TAG, &sealed),
+            Err(SealError)
+        );
+        assert_eq!(
+            LoginRecord::unseal(&ring(), "user", OTHER, &sealed),
+            Err(SealError)
+        );
+        assert!(!sealed.windows(7).any(|w| w == b"Firefox"));
     }
 
     #[test]

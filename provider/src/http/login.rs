@@ -22,6 +22,7 @@ use super::flow::{Flow, with_cookie};
 use super::moment::Moment;
 use crate::app::App;
 use crate::store::{Account, Attempt, NewAttempt};
+use begin::Begun;
 
 mod begin;
 mod password;
@@ -93,7 +94,10 @@ pub async fn post(
         flow.refuse(error)
     })?;
     let begun = begin::begin(&app, &flow, &headers, &slot, session, consents).await;
-    let handle = begun.map_err(|error| flow.refuse(error))?;
+    let handle = match begun.map_err(|error| flow.refuse(error))? {
+        Begun::Signed(handle) => handle,
+        Begun::Full | Begun::Ended => return Ok(flow.ask_to_sign_in()),
+    };
     app.metrics.login("success");
 
     let response = match decision {

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_protocol::limits::FORGET;
 
-use self::state::{Code, Counted, Family, Item, Refresh, Session, State};
+use self::state::{Code, Counted, Family, Item, Login, Refresh, Session, State};
 use super::{
-    Account, Answer, Attempt, ConsentKey, MOST_CONSENTS, NewAttempt, NewCode, NewSession, Opening,
-    RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoredGrant, StoredSession, UserKey, millis, seconds,
+    Account, Answer, Attempt, BARRED, ConsentKey, Indexed, LoginLimit, MOST_CONSENTS, NewAttempt, NewCode,
+    NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoredGrant,
+    StoredLogin, StoredSession, UserKey, millis, seconds,
 };
 
 mod state;
@@ -198,23 +199,49 @@ fn rotate(state: &mut State, now: i64, rotation: Rotation) -> Rotated {
     Rotated::Reused(id)
 }
 
-fn index(state: &mut State, now: i64, user: UserKey, tag: LoginTag, stop: i64, limit: u32) -> Vec<LoginTag> {
+fn index(state: &mut State, now: i64, user: UserKey, new: NewLogin, limit: LoginLimit) -> Indexed {
+    let most = limit.most as usize;
     let logins = &mut state.users.entry(user).or_default().logins;
-    logins.retain(|_, (_, stop)| *stop > now);
-    let stop = logins.get(&tag).map_or(stop, |(_, old)| stop.max(*old));
-    logins.insert(tag, (now, stop));
+    logins.retain(|_, login| login.stop > now);
+    let old = logins.get(&new.tag);
+    if limit.refuse && old.is_none() && logins.len() >= most {
+        return Indexed::Full;
+    }
+    let tag = new.tag;
+    let stop = old.map_or(0, |old| old.stop).max(millis(new.until));
+    let login = Login {
+        entered: now,
+        stop,
+        record: new.record,
+    };
+    logins.insert(tag, login);
     state.due.insert((stop, Item::User(user)));
-    let over = logins.len().saturating_sub(limit as usize);
+    if limit.refuse {
+        return Indexed::Entered(Vec::new());
+    }
+    let over = logins.len().saturating_sub(most);
     let by_age: BTreeSet<_> = logins
         .iter()
         .filter(|(other, _)| **other != tag)
-        .map(|(tag, (entered, _))| (*entered, *tag))
+        .map(|(tag, login)| (login.entered, *tag))
         .collect();
     let taken: Vec<_> = by_age.into_iter().take(over).map(|(_, tag)| tag).collect();
     for tag in &taken {
         logins.remove(tag);
     }
-    taken
+    Indexed::Entered(taken)
+}
+
+fn list(state: &State, now: i64, user: &UserKey) -> Vec<StoredLogin> {
+    let logins = state.users.get(user).into_iter().flat_map(|user| &user.logins);
+    let mut live: Vec<_> = logins.filter(|(_, login)| login.stop > now).collect();
+    live.sort_by_key(|(tag, login)| (login.entered, **tag));
+    let stored = live.into_iter().map(|(tag, login)| StoredLogin {
+        tag: *tag,
+        record: login.record.clone(),
+        entered_at: Timestamp::from_millisecond(login.entered).unwrap_or_default(),
+    });
+    stored.collect()
 }
 
 fn begin(state: &mut State, now: i64, new: NewAttempt) -> Attempt {
@@ -267,23 +294,36 @@ impl Store for MemoryStore {
     fn index_login<'a>(
         &'a self,
         user: &'a UserKey,
-        tag: LoginTag,
-        until: Timestamp,
-        limit: u32,
-        browser: Digest,
+        login: NewLogin,
+        limit: LoginLimit,
         now: Timestamp,
-    ) -> Answer<'a, Vec<LoginTag>> {
+    ) -> Answer<'a, Indexed> {
         self.step(now, move |state, now| {
             let entry = state.users.entry(*user).or_default();
-            let bucket = entry.bucket(browser, now);
+            let bucket = entry.bucket(login.browser, now);
             entry.attempts.remove(&bucket);
-            entry.know(browser, now);
-            index(state, now, *user, tag, millis(until), limit)
+            entry.know(login.browser, now);
+            index(state, now, *user, login, limit)
         })
     }
 
-    fn put_session(&self, tag: LoginTag, new: NewSession, now: Timestamp) -> Answer<'_, ()> {
+    fn logins<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<StoredLogin>> {
+        self.step(now, |state, now| list(state, now, user))
+    }
+
+    fn forget_logins<'a>(&'a self, user: &'a UserKey, tags: &'a [LoginTag]) -> Answer<'a, ()> {
+        self.step(Timestamp::UNIX_EPOCH, move |state, _| {
+            if let Some(user) = state.users.get_mut(user) {
+                user.logins.retain(|tag, _| !tags.contains(tag));
+            }
+        })
+    }
+
+    fn put_session(&self, tag: LoginTag, new: NewSession, now: Timestamp) -> Answer<'_, bool> {
         self.step(now, move |state, now| {
+            if state.barred.get(&tag).is_some_and(|until| *until > now) {
+                return false;
+            }
             let (stop, idle) = (millis(new.until), seconds(new.idle));
             let ends = stop.min(now + idle);
             let epoch = state.session(tag, now).map_or(new.cookie, |old| old.epoch);
@@ -295,10 +335,30 @@ impl Store for MemoryStore {
                 stop,
                 idle,
                 ends,
+                seen: now,
                 epoch,
             };
             state.sessions.insert(tag, session);
             state.due.insert((ends, Item::Session(tag)));
+            true
+        })
+    }
+
+    fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
+        self.step(now, move |state, now| visit(state, now, tag, cookie, None, None))
+    }
+
+    fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        self.step(now, move |state, now| {
+            Timestamp::from_millisecond(state.session(tag, now)?.seen).ok()
+        })
+    }
+
+    fn end_login(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        self.step(now, move |state, now| {
+            state.barred.insert(tag, now + BARRED);
+            state.due.insert((now + BARRED, Item::Barred(tag)));
+            state.sessions.remove(&tag).is_some_and(|s| s.ends > now)
         })
     }
 

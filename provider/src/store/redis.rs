@@ -2,12 +2,13 @@
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `s:{<tag>}` | hash | the session: cookie, record, ends, consents |
+//! | `s:{<tag>}` | hash | the session: cookie, record, ends, last use, consents |
+//! | `e:{<tag>}` | string | a login that was ended a moment ago: it gets no session |
 //! | `c:{<tag>}:<digest>` | packed | a code, then its tombstone |
 //! | `f:{<tag>}:<seed>` | packed | a family |
 //! | `j:{<tag>}:<digest>` | packed | a revoked access token |
 //! | `uc:{<user>}` | hash | the consents of a user |
-//! | `ui:{<user>}`, `ue:{<user>}`, `uo:{<user>}` | sorted sets, string | the logins of a user by end and by entry; the last ones taken out |
+//! | `ui:{<user>}`, `ue:{<user>}`, `ur:{<user>}`, `uo:{<user>}` | sorted sets, hash, string | the logins of a user by end and by entry, their records; the last ones taken out |
 //! | `ua:{<user>}`, `ua:{<user>}:<browser>` | packed | attempts at a user's password: from anywhere, from a known browser |
 //! | `ub:{<user>}` | sorted set | browsers in which the user signed in, by when they are forgotten |
 //! | `un:{limit}:<0…4095>` | packed | attempts at names that nobody has |
@@ -32,9 +33,9 @@ use self::counter::{Counter, SESSIONS};
 use self::link::Link;
 use self::script::Request;
 use super::{
-    Account, Answer, Attempt, BROWSER_KNOWN, ConsentKey, MOST_BROWSERS, MOST_CONSENTS, NewAttempt, NewCode,
-    NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant,
-    StoredSession, UserKey, millis, seconds,
+    Account, Answer, Attempt, BARRED, BROWSER_KNOWN, ConsentKey, Indexed, LoginLimit, MOST_BROWSERS,
+    MOST_CONSENTS, NewAttempt, NewCode, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated,
+    Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession, UserKey, millis, seconds,
 };
 
 mod answer;
@@ -126,6 +127,10 @@ fn session_key(tag: LoginTag) -> String {
     format!("oidc:s:{{{}}}", text(&tag.0))
 }
 
+fn barred_key(tag: LoginTag) -> String {
+    format!("oidc:e:{{{}}}", text(&tag.0))
+}
+
 fn code_key(tag: LoginTag, code: Digest) -> String {
     format!("oidc:c:{{{}}}:{}", text(&tag.0), text(&code.0))
 }
@@ -208,30 +213,47 @@ impl Store for RedisStore {
     fn index_login<'a>(
         &'a self,
         user: &'a UserKey,
-        tag: LoginTag,
-        until: Timestamp,
-        limit: u32,
-        browser: Digest,
+        login: NewLogin,
+        limit: LoginLimit,
         now: Timestamp,
-    ) -> Answer<'a, Vec<LoginTag>> {
-        let mut keys = ["ui", "ue", "uo"].map(|kind| user_key(kind, user)).to_vec();
-        keys.extend(attempt_keys(Account::Known(*user), browser).into_iter().take(3));
+    ) -> Answer<'a, Indexed> {
+        let mut keys = ["ui", "ue", "ur", "uo"].map(|kind| user_key(kind, user)).to_vec();
+        keys.extend(
+            attempt_keys(Account::Known(*user), login.browser)
+                .into_iter()
+                .take(3),
+        );
         let request = script::INDEX_LOGIN
             .on(keys)
             .number(millis(now))
-            .bytes(tag.0)
-            .number(millis(until))
-            .number(limit)
-            .bytes(browser.0)
+            .bytes(login.tag.0)
+            .number(millis(login.until))
+            .number(limit.most)
+            .bytes(if limit.refuse { "1" } else { "0" })
+            .bytes(login.record)
+            .bytes(login.browser.0)
             .number(BROWSER_KNOWN)
             .number(MOST_BROWSERS as i64);
-        Box::pin(self.ask("index_login", request, answer::tags))
+        Box::pin(self.ask("index_login", request, answer::indexed))
     }
 
-    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()> {
+    fn logins<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<StoredLogin>> {
+        let keys = ["ui", "ue", "ur"].map(|kind| user_key(kind, user));
+        let request = script::LOGINS.on(keys.to_vec()).number(millis(now));
+        Box::pin(self.ask("logins", request, answer::logins))
+    }
+
+    fn forget_logins<'a>(&'a self, user: &'a UserKey, tags: &'a [LoginTag]) -> Answer<'a, ()> {
+        let keys = ["ui", "ue", "ur"].map(|kind| user_key(kind, user));
+        let request = script::FORGET_LOGINS.on(keys.to_vec());
+        let request = tags.iter().fold(request, |request, tag| request.bytes(tag.0));
+        Box::pin(self.ask("forget_logins", request, done))
+    }
+
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, bool> {
         let (now, until, idle) = (millis(now), millis(session.until), seconds(session.idle));
         let mut request = script::PUT_SESSION
-            .on(vec![session_key(tag)])
+            .on(vec![session_key(tag), barred_key(tag)])
             .number(now)
             .bytes(session.cookie.0)
             .bytes(session.record)
@@ -243,9 +265,33 @@ impl Store for RedisStore {
             request = request.bytes(key).bytes(record);
         }
         Box::pin(async move {
-            self.ask("put_session", request, done).await?;
-            self.sessions.saw(tag, Some(until.min(now + idle)), now);
-            Ok(())
+            let put = self.ask("put_session", request, answer::yes).await?;
+            if put {
+                self.sessions.saw(tag, Some(until.min(now + idle)), now);
+            }
+            Ok(put)
+        })
+    }
+
+    fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
+        Box::pin(self.visit(tag, cookie, None, None, now))
+    }
+
+    fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        let request = script::LAST_SEEN.on(vec![session_key(tag)]).number(millis(now));
+        Box::pin(self.ask("last_seen", request, answer::last_seen))
+    }
+
+    fn end_login(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        let now = millis(now);
+        let request = script::END_LOGIN
+            .on(vec![session_key(tag), barred_key(tag)])
+            .number(now)
+            .number(BARRED);
+        Box::pin(async move {
+            let ended = self.ask("end_login", request, answer::yes).await?;
+            self.sessions.saw(tag, None, now);
+            Ok(ended)
         })
     }
 

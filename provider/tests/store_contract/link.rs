@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oidc_protocol::handle::LoginTag;
 use oidc_provider::store::redis::RedisStore;
-use oidc_provider::store::{Redeemed, Rotated, Store};
+use oidc_provider::store::{Indexed, LoginLimit, Redeemed, Rotated, Store};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
@@ -84,19 +84,23 @@ async fn login_whose_reply_is_lost_still_names_the_logins_to_end() {
         return;
     };
     let (user, first, second) = (random(), LoginTag(random()), LoginTag(random()));
-    let browser = digest();
-    store
-        .index_login(&user, first, at(100), 1, digest(), at(1))
-        .await
-        .unwrap();
+    enter_login(&store, &user, first, at(100), 1, at(1)).await;
     proxy.lose_a_reply();
-    assert_eq!(
-        store
-            .index_login(&user, second, at(100), 1, browser, at(2))
-            .await
-            .unwrap(),
-        [first]
+    let evicted = enter_login(&store, &user, second, at(100), 1, at(2)).await;
+    assert_eq!(evicted, [first]);
+    // and one that is in is not refused for being in
+    proxy.lose_a_reply();
+    let (user, refuse) = (
+        random(),
+        LoginLimit {
+            most: 1,
+            refuse: true,
+        },
     );
+    let entered = store
+        .index_login(&user, login(first, at(100)), refuse, at(3))
+        .await;
+    assert_eq!(entered.unwrap(), Indexed::Entered(vec![]));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::StreamExt as _;
 use oidc_protocol::handle::LoginTag;
 use oidc_provider::store::redis::RedisStore;
-use oidc_provider::store::{Account, Attempt, NewAttempt, NewSession, Redeemed, Store, UserKey};
+use oidc_provider::store::{Account, Attempt, NewAttempt, NewLogin, NewSession, Redeemed, Store, UserKey};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 
@@ -55,19 +55,15 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         .remember_consent(user, random(), b"sealed".to_vec(), at(300), at(2))
         .await
         .unwrap();
-    store
-        .index_login(user, login.tag, at(300), 1, digest(), at(2))
-        .await
-        .unwrap();
-    store
-        .index_login(user, LoginTag(random()), at(300), 1, digest(), at(2))
-        .await
-        .unwrap();
+    enter_login(store, user, login.tag, at(300), 1, at(2)).await;
+    enter_login(store, user, LoginTag(random()), at(300), 1, at(2)).await;
+    store.end_login(LoginTag(random()), at(2)).await.unwrap();
     let home = digest();
-    store
-        .index_login(user, login.tag, at(300), 1, home, at(2))
-        .await
-        .unwrap();
+    let again = NewLogin {
+        browser: home,
+        ..crate::support::login(login.tag, at(300))
+    };
+    store.index_login(user, again, limit(1), at(2)).await.unwrap();
     let attempt = |account, browser| NewAttempt {
         account,
         browser,
@@ -168,6 +164,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
         kinds,
         [
             "c",
+            "e",
             "f",
             "j",
             "s",
@@ -178,6 +175,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "ui",
             "un",
             "uo",
+            "ur",
             "{sessions}"
         ]
     );
@@ -186,13 +184,14 @@ async fn i8_every_key_is_a_digest_and_ends() {
         assert!(milliseconds > 0, "{key} has no end");
         match key.split(':').collect::<Vec<_>>()[..] {
             ["oidc", "{sessions}"] => {}
+            ["oidc", "e", slot] => assert_eq!(slot.len(), 24),
             ["oidc", "s", slot] => assert_eq!(slot, login),
             ["oidc", "c" | "j", slot, digest] => {
                 assert_eq!((slot, digest.len()), (login.as_str(), 43));
             }
             ["oidc", "f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
             ["oidc", "j", digest] => assert_eq!(digest.len(), 45),
-            ["oidc", "uc" | "ui" | "ue" | "uo" | "ua" | "ub", slot] => assert_eq!(slot, user),
+            ["oidc", "uc" | "ui" | "ue" | "uo" | "ur" | "ua" | "ub", slot] => assert_eq!(slot, user),
             ["oidc", "ua", slot, browser] => assert_eq!((slot, browser.len()), (user.as_str(), 43)),
             ["oidc", "un", "{limit}", bucket] => assert!(bucket.parse::<u16>().unwrap() < 4_096),
             _ => panic!("what is {key}?"),
@@ -208,7 +207,7 @@ async fn i8_nothing_but_sealed_values_digests_and_numbers_is_kept() {
     use_all(&store, &random()).await;
     let keys: Vec<String> = admin.keys("*").await.unwrap();
     // a run of letters beside those would be something said in the clear
-    let mut known = vec!["sealed grant", "sealed session", "sealed"];
+    let mut known = vec!["sealed grant", "sealed session", "sealed login", "sealed"];
     known.extend(keys.iter().filter_map(|key| key.rsplit(':').next()));
     for key in &keys {
         let mut values: Vec<Vec<u8>> = Vec::new();
@@ -303,11 +302,18 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
         .await
         .unwrap();
     one("remember_consent");
-    store
-        .index_login(&user, tag, at(10), 1, digest(), at(1))
-        .await
-        .unwrap();
+    enter_login(&store, &user, tag, at(10), 1, at(1)).await;
     one("index_login");
+    store.logins(&user, at(1)).await.unwrap();
+    one("logins");
+    store.forget_logins(&user, &[tag]).await.unwrap();
+    one("forget_logins");
+    store.session(tag, cookie, at(1)).await.unwrap();
+    one("session");
+    store.last_seen(tag, at(1)).await.unwrap();
+    one("last_seen");
+    store.end_login(LoginTag(random()), at(1)).await.unwrap();
+    one("end_login");
     store.end_session(tag, at(1)).await.unwrap();
     one("end_session");
     store.active_sessions(at(1)).await.unwrap();
@@ -368,8 +374,8 @@ async fn records_that_make_no_sense_are_errors_not_absent() {
     // a wrong type, and a session without some of its fields
     let login = log_in(&store).await;
     let key = format!("oidc:s:{{{}}}", name(&login.tag.0));
-    for field in ["c", "r", "u", "i", "x", "e"] {
-        let fields = ["c", "r", "u", "i", "x", "e"]
+    for field in ["c", "r", "u", "i", "x", "e", "t"] {
+        let fields = ["c", "r", "u", "i", "x", "e", "t"]
             .into_iter()
             .filter(|other| *other != field);
         let _: () = admin.del(&key).await.unwrap();
@@ -393,6 +399,17 @@ async fn records_that_make_no_sense_are_errors_not_absent() {
             .is_err()
     );
     assert!(store.end_session(login.tag, at(1)).await.is_err());
+    assert!(store.last_seen(login.tag, at(1)).await.is_err());
+    // a login without its record, or with one of another version
+    let user: UserKey = random();
+    enter_login(&store, &user, login.tag, at(100), 1, at(1)).await;
+    let key = format!("oidc:ur:{{{}}}", name(&user));
+    for record in [b"".as_slice(), b"\x02"] {
+        let _: () = admin.hset(&key, &login.tag.0[..], record).await.unwrap();
+        assert!(store.logins(&user, at(1)).await.is_err());
+    }
+    let _: () = admin.del(&key).await.unwrap();
+    assert!(store.logins(&user, at(1)).await.is_err());
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use oidc_protocol::handle::{FamilyId, LoginTag};
 use oidc_provider::store::{
-    Account, Attempt, NewAttempt, NewCode, NewSession, Redeemed, Rotated, Rotation, Store, StoredSession,
-    UserKey,
+    Account, Attempt, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, Redeemed, Rotated,
+    Rotation, Store, StoredSession, UserKey,
 };
 
 use crate::support::*;
@@ -741,64 +741,53 @@ pub async fn consents_are_remembered_per_user_until_they_end(store: AnyStore) {
 pub async fn index_returns_the_oldest_beyond_the_limit(store: AnyStore) {
     let (user, other): (UserKey, UserKey) = (random(), random());
     let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
-    let enter =
-        |n: usize, limit, now| store.index_login(&user, tags[n], at(1_000 - now), limit, digest(), at(now));
-    assert!(enter(0, 2, 1).await.unwrap().is_empty());
-    assert!(enter(1, 2, 2).await.unwrap().is_empty());
+    let enter = |n: usize, limit, now| enter_login(&store, &user, tags[n], at(1_000 - now), limit, at(now));
+    assert!(enter(0, 2, 1).await.is_empty());
+    assert!(enter(1, 2, 2).await.is_empty());
     assert!(
-        store
-            .index_login(&other, tags[3], at(1_000), 2, digest(), at(2))
+        enter_login(&store, &other, tags[3], at(1_000), 2, at(2))
             .await
-            .unwrap()
             .is_empty()
     );
     // the newest ends first, and is not the oldest for that
-    assert_eq!(enter(2, 2, 3).await.unwrap(), [tags[0]]);
-    assert_eq!(enter(3, 2, 4).await.unwrap(), [tags[1]]);
+    assert_eq!(enter(2, 2, 3).await, [tags[0]]);
+    assert_eq!(enter(3, 2, 4).await, [tags[1]]);
     // out is out
-    assert_eq!(enter(0, 3, 5).await.unwrap(), []);
+    assert_eq!(enter(0, 3, 5).await, []);
     // a lower limit later
-    assert_eq!(enter(1, 1, 6).await.unwrap(), [tags[2], tags[3], tags[0]]);
+    assert_eq!(enter(1, 1, 6).await, [tags[2], tags[3], tags[0]]);
 }
 
 pub async fn index_counts_a_login_once_and_forgets_ended_ones(store: AnyStore) {
     let user: UserKey = random();
     let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
-    let enter = |n: usize, until, now| store.index_login(&user, tags[n], at(until), 2, digest(), at(now));
-    assert!(enter(0, 1_000, 1).await.unwrap().is_empty());
-    assert!(enter(1, 100, 2).await.unwrap().is_empty());
+    let enter = |n: usize, until, now| enter_login(&store, &user, tags[n], at(until), 2, at(now));
+    assert!(enter(0, 1_000, 1).await.is_empty());
+    assert!(enter(1, 100, 2).await.is_empty());
     // signing in again: still two, and now the younger one; its end is never brought forward
-    assert!(enter(0, 50, 3).await.unwrap().is_empty());
-    assert_eq!(enter(2, 200, 99).await.unwrap(), [tags[1]]);
-    assert!(enter(0, 1_000, 100).await.unwrap().is_empty());
+    assert!(enter(0, 50, 3).await.is_empty());
+    assert_eq!(enter(2, 200, 99).await, [tags[1]]);
+    assert!(enter(0, 1_000, 100).await.is_empty());
     // 2 has ended at 200
-    assert!(enter(3, 1_000, 200).await.unwrap().is_empty());
-    assert_eq!(enter(1, 1_000, 201).await.unwrap(), [tags[0]]);
+    assert!(enter(3, 1_000, 200).await.is_empty());
+    assert_eq!(enter(1, 1_000, 201).await, [tags[0]]);
 }
 
 pub async fn index_never_returns_the_login_that_enters(store: AnyStore) {
     let user: UserKey = random();
     let (first, second) = (LoginTag(random()), LoginTag(random()));
     assert!(
-        store
-            .index_login(&user, first, at(1_000), 1, digest(), at(10))
+        enter_login(&store, &user, first, at(1_000), 1, at(10))
             .await
-            .unwrap()
             .is_empty()
     );
     // a pod whose clock is behind
     assert_eq!(
-        store
-            .index_login(&user, second, at(1_000), 1, digest(), at(5))
-            .await
-            .unwrap(),
+        enter_login(&store, &user, second, at(1_000), 1, at(5)).await,
         [first]
     );
     assert_eq!(
-        store
-            .index_login(&user, first, at(1_000), 0, digest(), at(5))
-            .await
-            .unwrap(),
+        enter_login(&store, &user, first, at(1_000), 0, at(5)).await,
         [second]
     );
 }
@@ -878,7 +867,13 @@ pub async fn ses_05_a_known_browser_has_attempts_of_its_own(store: AnyStore) {
     let user: UserKey = random();
     let account = Account::Known(user);
     let (home, stranger) = (digest(), digest());
-    let log_in = |browser, now| store.index_login(&user, LoginTag(random()), at(10_000_000), 9, browser, now);
+    let log_in = |browser, now| {
+        let new = NewLogin {
+            browser,
+            ..login(LoginTag(random()), at(10_000_000))
+        };
+        store.index_login(&user, new, limit(9), now)
+    };
     log_in(home, at(0)).await.unwrap();
     for _ in 0..3 {
         assert_eq!(wait(&store, attempt(account, stranger), at(1)).await, 0);
@@ -938,6 +933,186 @@ pub async fn an_attempt_reads_the_consents(store: AnyStore) {
     for none in [Account::Known(random()), Account::Unknown(random())] {
         let taken = store.begin_login(attempt(none, digest()), at(1)).await.unwrap();
         assert!(taken == Attempt::Taken(vec![]));
+    }
+}
+
+pub async fn index_lists_the_logins_of_its_user(store: AnyStore) {
+    let (user, other): (UserKey, UserKey) = (random(), random());
+    let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
+    enter_login(&store, &user, tags[0], at(1_000), 2, at(1)).await;
+    enter_login(&store, &user, tags[1], at(100), 2, at(2)).await;
+    enter_login(&store, &other, tags[2], at(1_000), 2, at(3)).await;
+    let list = |user, now| listed(&store, user, now);
+    assert_eq!(list(user, at(4)).await, [(tags[0], at(1)), (tags[1], at(2))]);
+    assert_eq!(list(other, at(4)).await, [(tags[2], at(3))]);
+    assert_eq!(list(random(), at(4)).await, []);
+    // entered again: the younger one now, with a new record
+    let again = NewLogin {
+        record: b"another".to_vec(),
+        ..login(tags[0], at(1_000))
+    };
+    store.index_login(&user, again, limit(2), at(5)).await.unwrap();
+    let all = store.logins(&user, at(6)).await.unwrap();
+    assert!(all[0].tag == tags[1] && all[0].record == LOGIN);
+    assert!(all[1].tag == tags[0] && all[1].record == b"another" && all[1].entered_at == at(5));
+    // what is taken out or has ended is not listed
+    enter_login(&store, &user, tags[3], at(1_000), 2, at(7)).await;
+    assert_eq!(list(user, at(8)).await, [(tags[0], at(5)), (tags[3], at(7))]);
+    assert_eq!(list(user, ms(999_999)).await.len(), 2);
+    assert_eq!(list(user, at(1_000)).await, []);
+}
+
+pub async fn index_forgets_the_logins_of_its_user_only(store: AnyStore) {
+    let (user, other): (UserKey, UserKey) = (random(), random());
+    let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
+    for (n, user) in [user, user, user, other].into_iter().enumerate() {
+        enter_login(&store, &user, tags[n], at(1_000), 3, at(1)).await;
+    }
+    let list = async |user| {
+        let all = listed(&store, user, at(2)).await;
+        all.into_iter().map(|(tag, _)| tag).collect::<HashSet<_>>()
+    };
+    for _ in 0..2 {
+        store.forget_logins(&user, &[tags[0], tags[3]]).await.unwrap();
+        assert_eq!(list(user).await, HashSet::from([tags[1], tags[2]]));
+        assert_eq!(list(other).await, HashSet::from([tags[3]]));
+    }
+    store.forget_logins(&user, &[]).await.unwrap();
+    store.forget_logins(&random(), &tags).await.unwrap();
+    store.forget_logins(&user, &[tags[1], tags[2]]).await.unwrap();
+    assert_eq!(list(user).await, HashSet::new());
+    // there is room again
+    let refuse = LoginLimit {
+        most: 1,
+        refuse: true,
+    };
+    let entered = store
+        .index_login(&user, login(tags[0], at(1_000)), refuse, at(3))
+        .await;
+    assert_eq!(entered.unwrap(), Indexed::Entered(vec![]));
+}
+
+pub async fn index_refuses_beyond_the_limit_where_it_must(store: AnyStore) {
+    let user: UserKey = random();
+    let tags: [LoginTag; 4] = std::array::from_fn(|_| LoginTag(random()));
+    let refuse = LoginLimit {
+        most: 2,
+        refuse: true,
+    };
+    let enter = async |n: usize, until, now| {
+        let new = login(tags[n], at(until));
+        store.index_login(&user, new, refuse, at(now)).await.unwrap()
+    };
+    let entered = Indexed::Entered(vec![]);
+    assert_eq!(enter(0, 1_000, 1).await, entered);
+    assert_eq!(enter(1, 100, 2).await, entered);
+    assert_eq!(enter(2, 1_000, 3).await, Indexed::Full);
+    let first_two = [(tags[0], at(1)), (tags[1], at(2))];
+    assert_eq!(listed(&store, user, at(3)).await, first_two);
+    // the same login once more is not one more
+    assert_eq!(enter(0, 1_000, 4).await, entered);
+    // 1 has ended at 100
+    assert_eq!(enter(2, 1_000, 100).await, entered);
+    assert_eq!(enter(3, 1_000, 101).await, Indexed::Full);
+    // a limit that was lowered ends nobody
+    let lower = LoginLimit { most: 1, ..refuse };
+    let again = store.index_login(&user, login(tags[0], at(1_000)), lower, at(102));
+    assert_eq!(again.await.unwrap(), entered);
+    assert_eq!(listed(&store, user, at(102)).await.len(), 2);
+    // ending the oldest on demand
+    let evicted = enter_login(&store, &user, tags[3], at(1_000), 2, at(103)).await;
+    assert_eq!(evicted, [tags[2]]);
+}
+
+pub async fn index_of_many_logins_at_once_keeps_its_limit(store: AnyStore) {
+    for refuse in [false, true] {
+        let user: UserKey = random();
+        let limit = LoginLimit { most: 5, refuse };
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                let store = Arc::clone(&store);
+                let new = login(LoginTag(random()), at(1_000));
+                tokio::spawn(async move { store.index_login(&user, new, limit, at(1)).await.unwrap() })
+            })
+            .collect();
+        let (mut evicted, mut full) = (0, 0);
+        for task in tasks {
+            match task.await.unwrap() {
+                Indexed::Entered(tags) => evicted += tags.len(),
+                Indexed::Full => full += 1,
+            }
+        }
+        assert_eq!((evicted, full), if refuse { (0, 45) } else { (45, 0) });
+        assert_eq!(listed(&store, user, at(2)).await.len(), 5);
+    }
+}
+
+pub async fn session_tells_when_it_was_used_last(store: AnyStore) {
+    let login = log_in(&store).await;
+    let seen = async |now| store.last_seen(login.tag, now).await.unwrap();
+    assert_eq!(seen(at(5)).await, Some(at(0)));
+    let read = store.session(login.tag, login.cookie, at(10)).await.unwrap();
+    assert!(read.is_some_and(|session| session.record == SESSION && session.consent.is_none()));
+    assert_eq!(seen(at(11)).await, Some(at(10)));
+    // asking does not keep it alive, nor does somebody else's cookie, nor a pod whose clock is behind
+    assert!(
+        store
+            .session(login.tag, digest(), at(20))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    store.session(login.tag, login.cookie, at(7)).await.unwrap();
+    assert_eq!(seen(ms(3_609_999)).await, Some(at(10)));
+    assert_eq!(seen(at(3_610)).await, None);
+    assert_eq!(store.last_seen(LoginTag(random()), at(1)).await.unwrap(), None);
+}
+
+pub async fn ended_login_gets_no_session(store: AnyStore) {
+    let (login, bound) = family(&store).await;
+    assert!(store.end_login(login.tag, at(2)).await.unwrap());
+    assert!(!is_active(&store, bound, at(2)).await);
+    // whoever was just about to write it, because the person signed in at this very moment, may not
+    let put = store.put_session(login.tag, session(digest()), at(2)).await;
+    assert!(!put.unwrap());
+    assert!(!store.end_login(login.tag, at(3)).await.unwrap());
+    // a login that had no session yet
+    let other = LoginTag(random());
+    assert!(!store.end_login(other, at(2)).await.unwrap());
+    assert!(!store.put_session(other, session(digest()), at(2)).await.unwrap());
+    assert_eq!(store.last_seen(other, at(2)).await.unwrap(), None);
+}
+
+pub async fn logins_that_begin_while_all_are_ended_are_ended_or_listed(store: AnyStore) {
+    let user: UserKey = random();
+    let begin = |_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let tag = LoginTag(random());
+            enter_login(&store, &user, tag, at(1_000), 1_000, at(1)).await;
+            store.put_session(tag, session(digest()), at(1)).await.unwrap();
+            tag
+        })
+    };
+    let begun: Vec<_> = (0..200).map(begin).collect();
+    let end = async {
+        for _ in 0..3 {
+            let tags: Vec<_> = listed(&store, user, at(1)).await;
+            let tags: Vec<_> = tags.into_iter().map(|(tag, _)| tag).collect();
+            for tag in &tags {
+                store.end_login(*tag, at(1)).await.unwrap();
+            }
+            store.forget_logins(&user, &tags).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (tags, ()) = tokio::join!(futures::future::join_all(begun), end);
+    let left = listed(&store, user, at(1)).await;
+    let left: HashSet<_> = left.into_iter().map(|(tag, _)| tag).collect();
+    for tag in tags {
+        let tag = tag.unwrap();
+        let lives = store.last_seen(tag, at(1)).await.unwrap().is_some();
+        assert_eq!(lives, left.contains(&tag));
     }
 }
 

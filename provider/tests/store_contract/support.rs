@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::{
-    NewCode, NewSession, Opening, Redeemed, Rotated, Rotation, Store, StoredGrant, StoredSession,
+    Indexed, LoginLimit, NewCode, NewLogin, NewSession, Opening, Redeemed, Rotated, Rotation, Store,
+    StoredGrant, StoredSession, UserKey,
 };
 
 /// The database `database` of the server under test; `None` where there is none.
@@ -72,6 +73,47 @@ pub fn session(cookie: Digest) -> NewSession {
         until: at(SESSION_END),
         idle: SESSION_IDLE,
     }
+}
+
+pub const LOGIN: &[u8] = b"sealed login";
+
+pub fn login(tag: LoginTag, until: Timestamp) -> NewLogin {
+    NewLogin {
+        tag,
+        record: LOGIN.to_vec(),
+        until,
+        browser: digest(),
+    }
+}
+
+/// The oldest end beyond so many.
+pub fn limit(most: u32) -> LoginLimit {
+    LoginLimit { most, refuse: false }
+}
+
+/// Enters a login; the ones that it put out.
+pub async fn enter_login(
+    store: &Arc<dyn Store>,
+    user: &UserKey,
+    tag: LoginTag,
+    until: Timestamp,
+    most: u32,
+    now: Timestamp,
+) -> Vec<LoginTag> {
+    let entered = store.index_login(user, login(tag, until), limit(most), now);
+    match entered.await.unwrap() {
+        Indexed::Entered(evicted) => evicted,
+        Indexed::Full => panic!("the oldest ends instead"),
+    }
+}
+
+/// The logins of a user, and when they were entered.
+pub async fn listed(store: &Arc<dyn Store>, user: UserKey, now: Timestamp) -> Vec<(LoginTag, Timestamp)> {
+    let logins = store.logins(&user, now).await.unwrap();
+    logins
+        .into_iter()
+        .map(|login| (login.tag, login.entered_at))
+        .collect()
 }
 
 pub fn code(code: Digest) -> NewCode {

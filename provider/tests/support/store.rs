@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
-    Answer, Attempt, ConsentKey, NewAttempt, NewCode, NewSession, Opening, Redeemed, Rotated, Rotation,
-    Store, StoreError, StoredGrant, StoredSession, UserKey,
+    Answer, Attempt, ConsentKey, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, Opening,
+    Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession, UserKey,
 };
 
 pub struct Counting {
@@ -69,17 +69,35 @@ impl Store for Counting {
     fn index_login<'a>(
         &'a self,
         user: &'a UserKey,
-        tag: LoginTag,
-        until: Timestamp,
-        limit: u32,
-        browser: Digest,
+        login: NewLogin,
+        limit: LoginLimit,
         now: Timestamp,
-    ) -> Answer<'a, Vec<LoginTag>> {
-        self.counted(self.inner.index_login(user, tag, until, limit, browser, now))
+    ) -> Answer<'a, Indexed> {
+        self.counted(self.inner.index_login(user, login, limit, now))
     }
 
-    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, ()> {
+    fn logins<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<StoredLogin>> {
+        self.counted(self.inner.logins(user, now))
+    }
+
+    fn forget_logins<'a>(&'a self, user: &'a UserKey, tags: &'a [LoginTag]) -> Answer<'a, ()> {
+        self.counted(self.inner.forget_logins(user, tags))
+    }
+
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, bool> {
         self.counted(self.inner.put_session(tag, session, now))
+    }
+
+    fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
+        self.counted(self.inner.session(tag, cookie, now))
+    }
+
+    fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        self.counted(self.inner.last_seen(tag, now))
+    }
+
+    fn end_login(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.end_login(tag, now))
     }
 
     fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {

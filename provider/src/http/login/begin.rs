@@ -1,18 +1,30 @@
 //! A login begins: index, then session.
 
 use http::HeaderMap;
+use http::header::USER_AGENT;
 use oidc_crds::rng::SystemRng;
+use oidc_protocol::device::device;
 use oidc_protocol::handle::{LoginTag, SessionHandle};
-use oidc_protocol::records::Session;
+use oidc_protocol::records::{LoginRecord, Session};
 
 use crate::app::App;
 use crate::http::cookie;
 use crate::http::flow::Flow;
 use crate::http::moment::Moment;
-use crate::store::{ConsentKey, NewSession, StoreError, UserKey};
+use crate::store::{ConsentKey, Indexed, LoginLimit, NewLogin, NewSession, StoreError, UserKey};
 
 /// At most as many consents travel into a session; the rest is asked again.
 const CONSENTS: usize = 64;
+
+/// Outcome of a login.
+pub(super) enum Begun {
+    /// It has a session now, with this cookie.
+    Signed(SessionHandle),
+    /// The person has as many sessions as may be.
+    Full,
+    /// The person signed out everywhere at this very moment.
+    Ended,
+}
 
 /// Begins a login, or goes on with that of the same person in this browser; the cookie's secret is new
 /// either way. Index first, so that signing out everywhere misses no session.
@@ -26,7 +38,7 @@ pub(super) async fn begin(
     slot: &UserKey,
     mut session: Session,
     mut consents: Vec<(ConsentKey, Vec<u8>)>,
-) -> Result<SessionHandle, StoreError> {
+) -> Result<Begun, StoreError> {
     let Moment {
         ring,
         now,
@@ -38,11 +50,7 @@ pub(super) async fn begin(
     let earlier = match cookie::session(headers, flow.moment.issuer()) {
         None => None,
         Some(handle) => {
-            let key = flow.consent_key();
-            let stored = app
-                .store
-                .authorize(handle.tag, handle.digest(), key, None, *now)
-                .await?;
+            let stored = app.store.session(handle.tag, handle.digest(), *now).await?;
             stored.map(|stored| (handle.tag, Session::unseal(ring, handle.tag, &stored.record).ok()))
         }
     };
@@ -56,19 +64,27 @@ pub(super) async fn begin(
         None => {}
     }
     let until = *now + lifetimes.session.span();
-    let evicted = app
-        .store
-        .index_login(
-            slot,
-            tag,
-            until,
-            lifetimes.sessions_per_user,
-            flow.browser.digest(),
-            *now,
-        )
-        .await?;
+    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let record = LoginRecord {
+        device: device(user_agent.unwrap_or_default()),
+        address: None,
+        signed_in_at: session.created_at,
+    };
+    let login = NewLogin {
+        tag,
+        record: record.seal(ring, &session.user_uid, tag, &mut SystemRng),
+        until,
+        browser: flow.browser.digest(),
+    };
+    let limit = LoginLimit {
+        most: lifetimes.sessions_per_user,
+        refuse: false,
+    };
+    let Indexed::Entered(evicted) = app.store.index_login(slot, login, limit, *now).await? else {
+        return Ok(Begun::Full);
+    };
     for tag in evicted.into_iter().chain(ended) {
-        app.store.end_session(tag, *now).await?;
+        app.store.end_login(tag, *now).await?;
     }
     let handle = SessionHandle::generate(tag, &mut SystemRng);
     consents.truncate(CONSENTS);
@@ -79,6 +95,9 @@ pub(super) async fn begin(
         until,
         idle: lifetimes.session_idle.0,
     };
-    app.store.put_session(tag, new, *now).await?;
-    Ok(handle)
+    if app.store.put_session(tag, new, *now).await? {
+        Ok(Begun::Signed(handle))
+    } else {
+        Ok(Begun::Ended)
+    }
 }

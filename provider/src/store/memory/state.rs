@@ -16,6 +16,8 @@ pub(super) struct Session {
     pub idle: i64,
     /// When it ends unless it is touched.
     pub ends: i64,
+    /// When it was used last.
+    pub seen: i64,
     /// Lives on when the session is replaced: families and codes of an ended one have another.
     pub epoch: Digest,
 }
@@ -23,6 +25,7 @@ pub(super) struct Session {
 impl Session {
     pub fn touch(&mut self, now: i64) {
         self.ends = self.ends.max(self.stop.min(now + self.idle));
+        self.seen = self.seen.max(now);
     }
 }
 
@@ -100,8 +103,14 @@ pub(super) struct User {
     pub browsers: HashMap<Digest, i64>,
     /// The record, and when it ends.
     pub consents: HashMap<ConsentKey, (Vec<u8>, i64)>,
-    /// When the login was entered, and when it ends.
-    pub logins: HashMap<LoginTag, (i64, i64)>,
+    pub logins: HashMap<LoginTag, Login>,
+}
+
+/// A login in its user's index.
+pub(super) struct Login {
+    pub entered: i64,
+    pub stop: i64,
+    pub record: Vec<u8>,
 }
 
 impl User {
@@ -132,6 +141,7 @@ pub(super) enum Item {
     Code(LoginTag, Digest),
     Family(FamilyId),
     Revoked(Option<LoginTag>, Digest),
+    Barred(LoginTag),
     User(UserKey),
 }
 
@@ -142,6 +152,8 @@ pub(super) struct State {
     pub families: HashMap<FamilyId, Family>,
     /// Until when access tokens are revoked.
     pub revoked: HashMap<(Option<LoginTag>, Digest), i64>,
+    /// Until when logins that were ended get no session.
+    pub barred: HashMap<LoginTag, i64>,
     pub users: HashMap<UserKey, User>,
     /// Attempts at names that nobody has: the name's HMAC, and its attempts.
     pub unknown: HashMap<u16, ([u8; 32], Counted)>,
@@ -186,14 +198,15 @@ impl State {
             Item::Code(tag, code) => self.codes.get(&(tag, code)).map(Code::stop),
             Item::Family(family) => self.families.get(&family).map(Family::ends),
             Item::Revoked(tag, jti) => self.revoked.get(&(tag, jti)).copied(),
+            Item::Barred(tag) => self.barred.get(&tag).copied(),
             Item::User(key) => {
                 let user = self.users.get_mut(&key)?;
                 user.consents.retain(|_, (_, stop)| *stop > now);
-                user.logins.retain(|_, (_, stop)| *stop > now);
+                user.logins.retain(|_, login| login.stop > now);
                 user.attempts.retain(|_, counted| counted.attempts.ends() > now);
                 user.browsers.retain(|_, until| *until > now);
                 let consents = user.consents.values().map(|(_, stop)| *stop);
-                let logins = user.logins.values().map(|(_, stop)| *stop);
+                let logins = user.logins.values().map(|login| login.stop);
                 let attempts = user.attempts.values().map(|counted| counted.attempts.ends());
                 let browsers = user.browsers.values().copied();
                 consents.chain(logins).chain(attempts).chain(browsers).min()
@@ -207,6 +220,7 @@ impl State {
             Item::Code(tag, code) => drop(self.codes.remove(&(tag, code))),
             Item::Family(family) => drop(self.families.remove(&family)),
             Item::Revoked(tag, jti) => drop(self.revoked.remove(&(tag, jti))),
+            Item::Barred(tag) => drop(self.barred.remove(&tag)),
             Item::User(key) => drop(self.users.remove(&key)),
         }
     }
@@ -224,6 +238,7 @@ mod tests {
             stop: ends,
             idle: ends,
             ends,
+            seen: 0,
             epoch: Digest([0; 32]),
         }
     }
@@ -253,7 +268,12 @@ mod tests {
         let key = [1; 32];
         let user = state.users.entry(key).or_default();
         user.consents.insert([2; 32], (vec![], 10));
-        user.logins.insert(LoginTag([3; 16]), (0, 20));
+        let login = Login {
+            entered: 0,
+            stop: 20,
+            record: vec![],
+        };
+        user.logins.insert(LoginTag([3; 16]), login);
         state.due.insert((10, Item::User(key)));
         state.sweep(10, 32);
         assert!(state.users[&key].consents.is_empty());

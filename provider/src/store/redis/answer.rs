@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use redis::Value;
 
-use crate::store::{Attempt, ConsentKey, Redeemed, Rotated, StoredGrant, StoredSession};
+use crate::store::{
+    Attempt, ConsentKey, Indexed, Redeemed, Rotated, StoredGrant, StoredLogin, StoredSession,
+};
 
 /// The members of an array, one after another.
 struct Members(std::vec::IntoIter<Value>);
@@ -162,12 +164,52 @@ pub(super) fn consents(value: Value) -> Option<Vec<(ConsentKey, Vec<u8>)>> {
     Some(consents)
 }
 
+/// Whether something was so: 1 or 0.
+pub(super) fn yes(value: Value) -> Option<bool> {
+    match number(value)? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn tag(value: Value) -> Option<LoginTag> {
+    Some(LoginTag(bytes(value)?.try_into().ok()?))
+}
+
 /// Of `index_login`.
-pub(super) fn tags(value: Value) -> Option<Vec<LoginTag>> {
-    Members::of(value)?
-        .0
-        .map(|tag| Some(LoginTag(bytes(tag)?.try_into().ok()?)))
-        .collect()
+pub(super) fn indexed(value: Value) -> Option<Indexed> {
+    let mut members = Members::of(value)?;
+    if yes(members.0.next()?)? {
+        members.0.map(tag).collect::<Option<_>>().map(Indexed::Entered)
+    } else {
+        members.end(Indexed::Full)
+    }
+}
+
+/// Of `logins`.
+pub(super) fn logins(value: Value) -> Option<Vec<StoredLogin>> {
+    let mut members = Members::of(value)?;
+    let mut logins = Vec::new();
+    while let Some(first) = members.0.next() {
+        let tag = tag(first)?;
+        let entered_at = Timestamp::from_millisecond(members.number()?).ok()?;
+        let record = members.bytes()?;
+        logins.push(StoredLogin {
+            tag,
+            record,
+            entered_at,
+        });
+    }
+    Some(logins)
+}
+
+/// Of `last_seen`.
+pub(super) fn last_seen(value: Value) -> Option<Option<Timestamp>> {
+    if value == Value::Nil {
+        return Some(None);
+    }
+    Timestamp::from_millisecond(number(value)?).ok().map(Some)
 }
 
 /// Until when a token is revoked, in milliseconds: a version and a number, as the scripts pack them.
@@ -226,6 +268,10 @@ mod tests {
                 }))
         );
         assert!(visit(Value::Nil) == Some(None));
+        assert_eq!(indexed(Value::Array(vec![Value::Int(0)])), Some(Indexed::Full));
+        let entered = Value::Array(vec![Value::Int(1), bulk(&TAG.0)]);
+        assert_eq!(indexed(entered), Some(Indexed::Entered(vec![TAG])));
+        assert_eq!(last_seen(Value::Nil), Some(None));
         assert_eq!(revoked_until(bulk(&revocation(1_234))), Some(1_234));
         assert_eq!(revoked_until(Value::Nil), Some(0));
     }
@@ -256,7 +302,18 @@ mod tests {
             );
         }
         assert!(state(Value::Array(vec![bulk(b"short"), bulk(b"g"), bulk(b"s")])).is_none());
-        assert!(tags(Value::Array(vec![bulk(b"short")])).is_none());
+        for value in [
+            Value::Array(vec![]),
+            Value::Array(vec![Value::Int(2)]),
+            Value::Array(vec![Value::Int(1), bulk(b"short")]),
+            Value::Array(vec![Value::Int(0), bulk(&[7; 16])]),
+        ] {
+            assert!(indexed(value).is_none());
+        }
+        assert!(logins(Value::Array(vec![bulk(&[7; 16]), Value::Int(1)])).is_none());
+        assert!(logins(Value::Array(vec![bulk(b"short"), Value::Int(1), bulk(b"r")])).is_none());
+        assert!(last_seen(Value::Int(i64::MAX)).is_none());
+        assert!(yes(Value::Int(2)).is_none());
         assert!(consents(Value::Array(vec![bulk(&[0; 32])])).is_none());
         assert!(revoked_until(bulk(b"")).is_none());
         assert!(revoked_until(bulk(&[2; 9])).is_none());

@@ -35,6 +35,10 @@ scripts! {
     CONSENTS = "../scripts/consents.lua";
     REMEMBER_CONSENT = "../scripts/remember_consent.lua";
     INDEX_LOGIN = "../scripts/index_login.lua";
+    LOGINS = "../scripts/logins.lua";
+    FORGET_LOGINS = "../scripts/forget_logins.lua";
+    LAST_SEEN = "../scripts/last_seen.lua";
+    END_LOGIN = "../scripts/end_login.lua";
     COUNT_SESSIONS = "../scripts/count_sessions.lua";
 }
 

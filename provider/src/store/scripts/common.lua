@@ -41,14 +41,15 @@ end
 
 -- The session at `key`; nil if there is none or it has ended.
 local function get_session(key, now)
-  local f = redis.call('HMGET', key, 'c', 'r', 'u', 'i', 'x', 'e')
+  local f = redis.call('HMGET', key, 'c', 'r', 'u', 'i', 'x', 'e', 't')
   local s = {
     cookie = f[1], record = f[2], stop = tonumber(f[3]), idle = tonumber(f[4]), ends = tonumber(f[5]), epoch = f[6],
+    seen = tonumber(f[7]),
   }
   if not s.cookie and redis.call('EXISTS', key) == 0 then
     return nil
   end
-  if not (s.cookie and s.record and s.stop and s.idle and s.ends and s.epoch and #s.epoch == 8) then
+  if not (s.cookie and s.record and s.stop and s.idle and s.ends and s.epoch and #s.epoch == 8 and s.seen) then
     error('a session makes no sense')
   end
   if s.ends <= now then
@@ -59,7 +60,8 @@ end
 
 local function touch(key, s, now)
   s.ends = math.max(s.ends, math.min(s.stop, now + s.idle))
-  redis.call('HSET', key, 'x', whole(s.ends))
+  s.seen = math.max(s.seen, now)
+  redis.call('HSET', key, 'x', whole(s.ends), 't', whole(s.seen))
   redis.call('PEXPIRE', key, ttl(s.ends, now))
 end
 
