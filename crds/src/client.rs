@@ -32,6 +32,7 @@ pub struct Client {
     pub(crate) policy_uri: Option<String>,
     pub(crate) tos_uri: Option<String>,
     pub(crate) redirect_uris: Vec<String>,
+    pub(crate) post_logout_redirect_uris: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) grant_types: BTreeSet<GrantType>,
     pub(crate) scopes: Vec<String>,
@@ -105,6 +106,11 @@ impl Client {
     #[must_use]
     pub fn redirect_uris(&self) -> &[String] {
         &self.redirect_uris
+    }
+    /// Registered targets after signing out, as written.
+    #[must_use]
+    pub fn post_logout_redirect_uris(&self) -> &[String] {
+        &self.post_logout_redirect_uris
     }
     /// Origins for CORS; empty: any.
     #[must_use]

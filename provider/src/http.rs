@@ -8,7 +8,7 @@
 //! | [`extract`] | bodies, forms, and the client that calls |
 //! | [`error`] | [`Failure`](error::Failure): JSON, page or redirect; the only place that makes error answers |
 //! | [`cookie`], [`origin`], [`pages`] | the browser: cookies, where a form comes from, HTML |
-//! | [`flow`] | what authorize, login and consent share |
+//! | [`flow`] | what authorize, login, consent and signing out share |
 //! | [`access`] | what userinfo, introspection and revocation share |
 
 pub mod access;
@@ -17,6 +17,7 @@ pub mod call;
 pub mod consent;
 pub mod cookie;
 pub mod discovery;
+pub mod end_session;
 pub mod envelope;
 pub mod error;
 pub mod extract;

@@ -16,7 +16,8 @@ use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
 use crate::http::moment::path_of;
 use crate::http::{
-    authorize, consent, discovery, health, introspect, jwks, login, pages, register, revoke, token, userinfo,
+    authorize, consent, discovery, end_session, health, introspect, jwks, login, pages, register, revoke,
+    token, userinfo,
 };
 
 /// The place of metadata documents (RFC 8615).
@@ -63,6 +64,11 @@ fn main_table(app: Arc<App>) -> Table {
         .row(flow("/authorize"), get(authorize::get).post(authorize::post))
         .row(flow("/login"), get(pages::hello).post(login::post))
         .row(flow("/consent"), post(consent::post))
+        .row(
+            page("/end_session"),
+            get(end_session::get).post(end_session::post),
+        )
+        .row(page("/end_session/confirm"), post(end_session::confirm))
         .row(json("/token", ByClient), post(token::post))
         .row(
             json("/userinfo", ByClient),

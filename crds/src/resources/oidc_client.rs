@@ -56,6 +56,10 @@ use crate::names::{
      || !has(self.redirectUris) || size(self.redirectUris) == 0"
 ).message("a service has no redirect URIs").field_path(".redirectUris"))]
 #[x_kube(validation = Rule::new(
+    "!has(self.applicationType) || self.applicationType != 'service' \
+     || !has(self.postLogoutRedirectUris) || size(self.postLogoutRedirectUris) == 0"
+).message("a service signs nobody out").field_path(".postLogoutRedirectUris"))]
+#[x_kube(validation = Rule::new(
     "!has(self.secretRef) || !has(self.secret) || !has(self.secret.name) || self.secret.name != self.secretRef.name"
 ).message("the operator never writes the Secret of secretRef: name another one").field_path(".secret"))]
 pub struct OidcClientSpec {
@@ -101,6 +105,19 @@ pub struct OidcClientSpec {
          || u.matches('^[a-z][a-z0-9+-]*[.][a-z0-9+.-]*:/'))"
     ).message("https, http on loopback only, or a custom scheme with a dot, like com.example.app:/callback"))]
     pub redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out; compared exactly (OpenID Connect RP-Initiated Logout §3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST), inner(length(max = limits::REDIRECT_URI), pattern(patterns::URI)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new(
+        "self.all(u, !u.contains('#') && !u.contains('*'))"
+    ).message("no fragment and no wildcard: these URIs are compared exactly"))]
+    #[x_kube(validation = Rule::new(
+        "self.all(u, u.startsWith('https://') \
+         || u.matches('^http://(localhost|127[.]0[.]0[.]1|\\\\[::1\\\\])(:[0-9]+)?([/?]|$)') \
+         || u.matches('^[a-z][a-z0-9+-]*[.][a-z0-9+.-]*:/'))"
+    ).message("https, http on loopback only, or a custom scheme with a dot, like com.example.app:/signed-out"))]
+    pub post_logout_redirect_uris: Vec<String>,
     /// Origins whose browsers may call token, userinfo and revocation; none listed: any origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::LIST), inner(length(max = limits::ORIGIN), pattern(patterns::ORIGIN)))]

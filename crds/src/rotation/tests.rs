@@ -29,6 +29,7 @@ fn client(authentication: Authentication) -> Client {
         policy_uri: None,
         tos_uri: None,
         redirect_uris: vec![],
+        post_logout_redirect_uris: vec![],
         allowed_origins: vec![],
         grant_types: BTreeSet::new(),
         scopes: vec![],

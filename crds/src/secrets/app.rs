@@ -9,19 +9,20 @@ use crate::secrets::installation::Installation;
 pub const CLIENT_SECRET: &str = "CLIENT_SECRET";
 
 /// Keys and paths under the issuer.
-const ENDPOINTS: [(&str, &str); 7] = [
+const ENDPOINTS: [(&str, &str); 8] = [
     ("AUTHORIZATION_URL", "/authorize"),
     ("TOKEN_URL", "/token"),
     ("USERINFO_URL", "/userinfo"),
     ("JWKS_URL", "/jwks.json"),
     ("INTROSPECTION_URL", "/introspect"),
     ("REVOCATION_URL", "/revoke"),
+    ("END_SESSION_URL", "/end_session"),
     ("DISCOVERY_URL", "/.well-known/openid-configuration"),
 ];
 
 /// The data of an app's Secret, with keys that suit `envFrom`: `CLIENT_ID`, `CLIENT_SECRET` (unless the
 /// client is public), `ISSUER_URL`, `AUTHORIZATION_URL`, `TOKEN_URL`, `USERINFO_URL`, `JWKS_URL`,
-/// `INTROSPECTION_URL`, `REVOCATION_URL`, `DISCOVERY_URL`, and with a CA `CA_CRT` and `ca.crt`.
+/// `INTROSPECTION_URL`, `REVOCATION_URL`, `END_SESSION_URL`, `DISCOVERY_URL`, and with a CA `CA_CRT` and `ca.crt`.
 #[must_use]
 pub fn data(
     client: &Client,
@@ -101,6 +102,7 @@ mod tests {
                     "DISCOVERY_URL",
                     "https://login.example.com/tenant/.well-known/openid-configuration"
                 ),
+                ("END_SESSION_URL", "https://login.example.com/tenant/end_session"),
                 ("INTROSPECTION_URL", "https://login.example.com/tenant/introspect"),
                 ("ISSUER_URL", "https://login.example.com/tenant"),
                 ("JWKS_URL", "https://login.example.com/tenant/jwks.json"),
@@ -119,7 +121,7 @@ mod tests {
         let client = client(json!({"none": {}}), &installation);
         let secret = ClientSecret::new("s3cret".into());
         let data = data(&client, Some(&secret), &installation, None);
-        assert_eq!(data.len(), 9);
+        assert_eq!(data.len(), 10);
         assert!(client_secret(&data).is_none());
     }
 

@@ -12,6 +12,9 @@ use crate::secrets::installation::Installation;
 
 mod lifetimes;
 
+/// The field of the targets after signing out.
+const AFTER_LOGOUT: &str = "spec.postLogoutRedirectUris";
+
 /// Judges a client; reports every violation at once. `namespace_labels` are those of the object's
 /// namespace, needed only where the installation selects namespaces by label (`None`: not known yet).
 ///
@@ -30,11 +33,13 @@ pub fn validate(
     served(&identity, installation, namespace_labels, v);
     let client_id = client_id(spec, &identity, installation, v);
     presentation(spec, installation, v);
-    let redirects = redirects(spec, v);
+    let redirects = leads_to("spec.redirectUris", &spec.redirect_uris, v);
+    let after_logout = leads_to(AFTER_LOGOUT, &spec.post_logout_redirect_uris, v);
     let application_type = spec.application_type.unwrap_or_else(|| default_type(&redirects));
     let authentication = authentication(spec, v);
     let grant_types = grants(spec, authentication, v);
     kinds(spec, application_type, &redirects, &grant_types, v);
+    kinds_after_logout(application_type, &after_logout, v);
     let scopes = scopes(spec, &identity.namespace, installation, v);
     if scopes.is_empty() && grant_types.contains(&GrantType::AuthorizationCode) {
         v.invalid(
@@ -60,6 +65,7 @@ pub fn validate(
         policy_uri: spec.policy_uri.clone(),
         tos_uri: spec.tos_uri.clone(),
         redirect_uris: spec.redirect_uris.clone(),
+        post_logout_redirect_uris: spec.post_logout_redirect_uris.clone(),
         allowed_origins: spec.allowed_origins.clone(),
         grant_types,
         scopes,
@@ -165,12 +171,12 @@ fn presentation(spec: &OidcClientSpec, installation: &Installation, v: &mut Viol
     }
 }
 
-/// Where each good redirect URI leads.
-fn redirects(spec: &OidcClientSpec, v: &mut Violations) -> Vec<(usize, Redirect)> {
-    v.list("spec.redirectUris", &spec.redirect_uris, limits::LIST);
+/// Where each good redirect URI of a list leads.
+fn leads_to(field: &str, uris: &[String], v: &mut Violations) -> Vec<(usize, Redirect)> {
+    v.list(field, uris, limits::LIST);
     let mut kinds = Vec::new();
-    for (index, text) in spec.redirect_uris.iter().enumerate() {
-        let kind = v.check(format!("spec.redirectUris[{index}]"), text, uri::redirect(text));
+    for (index, text) in uris.iter().enumerate() {
+        let kind = v.check(format!("{field}[{index}]"), text, uri::redirect(text));
         kinds.extend(kind.map(|kind| (index, kind)));
     }
     kinds
@@ -277,6 +283,24 @@ fn kinds(
         {
             v.invalid(
                 format!("spec.redirectUris[{index}]"),
+                "has a custom scheme: those are for applicationType native",
+            );
+        }
+    }
+}
+
+/// The same of the targets after signing out.
+fn kinds_after_logout(kind: ApplicationType, redirects: &[(usize, Redirect)], v: &mut Violations) {
+    if kind == ApplicationType::Service && !redirects.is_empty() {
+        v.invalid(AFTER_LOGOUT, "a service signs nobody out: remove them");
+    }
+    if kind == ApplicationType::Web {
+        for (index, _) in redirects
+            .iter()
+            .filter(|(_, redirect)| *redirect == Redirect::Custom)
+        {
+            v.invalid(
+                format!("{AFTER_LOGOUT}[{index}]"),
                 "has a custom scheme: those are for applicationType native",
             );
         }
@@ -646,6 +670,41 @@ mod tests {
         assert_eq!(judge(stated).unwrap().application_type(), ApplicationType::Native);
         let web = json!({"redirectUris": ["com.example.app:/cb"], "applicationType": "web"});
         assert_eq!(fields(web), ["spec.redirectUris[0]"]);
+    }
+
+    #[test]
+    fn out_01_targets_after_signing_out_follow_the_rules_of_redirect_uris() {
+        let after = |uris: serde_json::Value| with(json!({"postLogoutRedirectUris": uris}));
+        let good = after(json!(["https://a.example/bye", "http://localhost:3000/"]));
+        assert_eq!(
+            judge(good).unwrap().post_logout_redirect_uris(),
+            ["https://a.example/bye", "http://localhost:3000/"]
+        );
+        for bad in [
+            "https://a.example/*",
+            "https://a.example/#x",
+            "https://a.example/../x",
+            "https://user@a.example/",
+            "http://a.example/",
+            "javascript:alert(1)",
+            "//a.example/",
+            "/bye",
+            "com.example.app:/bye",
+        ] {
+            assert_eq!(
+                fields(after(json!([bad]))),
+                ["spec.postLogoutRedirectUris[0]"],
+                "{bad}"
+            );
+        }
+        let twice = after(json!(["https://a.example/", "https://a.example/"]));
+        assert_eq!(fields(twice), ["spec.postLogoutRedirectUris[1]"]);
+        let native = json!({"redirectUris": ["com.example.app:/cb"],
+            "postLogoutRedirectUris": ["com.example.app:/bye"]});
+        assert_eq!(fields(native), [""; 0]);
+        let service = json!({"applicationType": "service", "grantTypes": ["client_credentials"],
+            "postLogoutRedirectUris": ["https://a.example/"]});
+        assert_eq!(fields(service), ["spec.postLogoutRedirectUris"]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub enum Next {
 }
 
 /// The longest `state`, in bytes; clients use up to some hundred.
-const MAX_STATE: usize = 4096;
+pub(crate) const MAX_STATE: usize = 4096;
 /// The longest `nonce`, in bytes.
 const MAX_NONCE: usize = 1024;
 /// The longest `login_hint` that fills the field, in bytes.
@@ -258,7 +258,7 @@ fn response_mode(params: &Params) -> Result<ResponseMode, OAuthError> {
 }
 
 /// A value of limited length: it is carried through our forms and kept with the code.
-fn at_most(limit: usize, name: &str, params: &Params) -> Result<Option<String>, OAuthError> {
+pub(crate) fn at_most(limit: usize, name: &str, params: &Params) -> Result<Option<String>, OAuthError> {
     match params.get(name) {
         Some(value) if value.len() > limit => Err(OAuthError::invalid_request(format!(
             "{name} is longer than {limit} bytes."

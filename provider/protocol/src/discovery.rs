@@ -56,6 +56,7 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "jwks_uri": at("/jwks.json"),
         "introspection_endpoint": at("/introspect"),
         "revocation_endpoint": at("/revoke"),
+        "end_session_endpoint": at("/end_session"),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
@@ -140,6 +141,7 @@ mod tests {
           "code_challenge_methods_supported": [
             "S256"
           ],
+          "end_session_endpoint": "https://id.example.com/end_session",
           "grant_types_supported": [
             "authorization_code",
             "refresh_token",

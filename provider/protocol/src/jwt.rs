@@ -310,7 +310,7 @@ pub fn verify_access_token(
     issuer: &str,
     now: jiff::Timestamp,
 ) -> Option<AccessToken> {
-    let (typ, claims) = verified(token, keys)?;
+    let (typ, claims) = verified(token, |kid| keys.verifier(kid))?;
     // "to prevent JWT confusion, … explicitly type" (RFC 8725 §3.11, RFC 9068 §4).
     let is_access = match typ.as_str() {
         TYP_ACCESS => true,
@@ -327,8 +327,39 @@ pub fn verify_access_token(
     good.then_some(token)
 }
 
-/// `typ` and claims of a JWT that one of our published keys signed, with that key's own algorithm.
-fn verified(token: &str, keys: &Keys) -> Option<(String, Map<String, Value>)> {
+/// What an `id_token_hint` tells: an ID token of ours, which may have expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdTokenHint {
+    /// `sub`.
+    pub subject: String,
+    /// `aud`: the id of the client that it was made for.
+    pub client_id: String,
+    /// `sid` of the login at that client.
+    pub sid: String,
+}
+
+/// Checks an `id_token_hint`: our kid (also of a key that was removed meanwhile) with its own algorithm,
+/// no `crit`, `typ` `JWT` and no access token, `iss`, one `aud`. "The OP SHOULD accept ID Tokens when the
+/// RP identified by the ID Token's aud claim and/or sid claim has a current session … even when the exp
+/// time has passed" (OpenID Connect RP-Initiated Logout §4). `None` for anything else.
+#[must_use]
+pub fn verify_id_token_hint(token: &str, keys: &Keys, issuer: &str) -> Option<IdTokenHint> {
+    let (typ, claims) = verified(token, |kid| keys.hint_verifier(kid))?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let is_id_token = typ == TYP_JWT && !claims.contains_key(TOKEN_USE) && text("iss") == Some(issuer);
+    is_id_token.then_some(())?;
+    Some(IdTokenHint {
+        subject: text("sub")?.to_owned(),
+        client_id: text("aud")?.to_owned(),
+        sid: text("sid")?.to_owned(),
+    })
+}
+
+/// `typ` and claims of a JWT that one of our keys signed, with that key's own algorithm.
+fn verified<'k>(
+    token: &str,
+    verifier: impl FnOnce(&str) -> Option<&'k Verifier>,
+) -> Option<(String, Map<String, Value>)> {
     if token.len() > MAX_JWT {
         return None;
     }
@@ -341,7 +372,7 @@ fn verified(token: &str, keys: &Keys) -> Option<(String, Map<String, Value>)> {
     if header.crit.is_some() {
         return None;
     }
-    let verifier = keys.verifier(&header.kid)?;
+    let verifier = verifier(&header.kid)?;
     // "Libraries MUST … ensure that the algorithm is the one of the key" (RFC 8725 §3.1).
     if header.alg != verifier.algorithm().as_str() || !verifier.holds(message.as_bytes(), signature) {
         return None;

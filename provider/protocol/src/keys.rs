@@ -15,6 +15,8 @@ pub struct Keys {
     /// The one to prefer first.
     signers: Vec<Signing>,
     verifiers: Vec<Verifier>,
+    /// Of removed keys: they check hints and nothing else.
+    retained: Vec<Verifier>,
     default_algorithm: Algorithm,
     jwks: Vec<u8>,
     acknowledgement: String,
@@ -33,7 +35,7 @@ impl Keys {
     /// # Errors
     /// When a key cannot be used; nothing is left out silently.
     pub fn from_key_set(set: &KeySet) -> Result<Self, KeyError> {
-        let (mut signers, mut verifiers) = (Vec::new(), Vec::new());
+        let (mut signers, mut verifiers, mut retained) = (Vec::new(), Vec::new(), Vec::new());
         for state in &set.keys {
             if let Some(signing) = Signing::from_state(state)? {
                 signers.push(signing);
@@ -41,12 +43,17 @@ impl Keys {
             if matches!(state.phase, Phase::Published | Phase::Active | Phase::Retiring) {
                 verifiers.push(verifier(state)?);
             }
+            // one that was revoked has none
+            if let (Phase::Removed, Some(public)) = (state.phase, &state.public) {
+                retained.push(Verifier::new(public)?);
+            }
         }
         // Active ones before retiring ones, the newest first.
         signers.sort_by_key(|key| (key.until.is_some(), Reverse(key.from)));
         Ok(Self {
             signers,
             verifiers,
+            retained,
             default_algorithm: set.default_algorithm,
             jwks: set.jwks().to_string().into_bytes(),
             acknowledgement: set.acknowledgement(),
@@ -71,6 +78,14 @@ impl Keys {
     #[must_use]
     pub fn verifier(&self, kid: &str) -> Option<&Verifier> {
         self.verifiers.iter().find(|verifier| verifier.kid() == kid)
+    }
+
+    /// The verifier for a kid of a published key, or of one that was removed and not revoked. For
+    /// `id_token_hint`s only: whatever such a key signed has expired.
+    #[must_use]
+    pub fn hint_verifier(&self, kid: &str) -> Option<&Verifier> {
+        let retained = || self.retained.iter().find(|verifier| verifier.kid() == kid);
+        self.verifier(kid).or_else(retained)
     }
 
     /// Algorithms that some key signs now, for discovery.
@@ -232,9 +247,20 @@ mod tests {
         (pending.kid, pending.jwk, pending.public) = (String::new(), None, None);
         let keys = Keys::from_key_set(&key_set(vec![active, removed, pending])).unwrap();
         assert!(keys.verifier(&gone).is_none());
+        assert!(keys.hint_verifier(&gone).is_some());
         assert_eq!(keys.algorithms(), [Algorithm::ES256]);
         let jwks: Value = serde_json::from_slice(keys.jwks()).unwrap();
         assert_eq!(jwks["keys"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn out_01_a_revoked_key_checks_no_hint() {
+        let (active, mut revoked) = two();
+        revoked.phase = Phase::Removed;
+        (revoked.jwk, revoked.public) = (None, None);
+        let gone = revoked.kid.clone();
+        let keys = Keys::from_key_set(&key_set(vec![active, revoked])).unwrap();
+        assert!(keys.hint_verifier(&gone).is_none());
     }
 
     #[test]

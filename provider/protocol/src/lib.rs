@@ -24,6 +24,7 @@
 //! | Core §5.3, RFC 6750: userinfo | [`userinfo`] | `ui_01`–`ui_03` |
 //! | RFC 7662: introspection | [`introspect`] | `int_01`, `int_02` |
 //! | Discovery §3, RFC 8414: discovery | [`discovery`] | `disc_01` |
+//! | RP-Initiated Logout 1.0: signing out | [`end_session`] | `out_01`, `hard_04` |
 //! | RFC 7591: registration | [`registration`] | `reg_01`, `reg_02` |
 //!
 //! To add a grant: its name in `oidc_crds::names::GrantType`, a file under `token/`, a variant of
@@ -34,6 +35,7 @@ pub mod claims;
 pub mod client_auth;
 pub mod device;
 pub mod discovery;
+pub mod end_session;
 pub mod error;
 pub mod handle;
 pub mod introspect;

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use oidc_crds::seal::{KeyRing, Purpose};
 use rand_core::CryptoRng;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
@@ -45,7 +46,7 @@ pub enum PendingError {
 impl Pending {
     /// The value of `_request` (base64url).
     pub fn seal(&self, ring: &KeyRing, browser: &Digest, rng: &mut impl CryptoRng) -> String {
-        URL_SAFE_NO_PAD.encode(records::seal(ring, Purpose::Request, &[&browser.0], self, rng))
+        seal(ring, browser, KIND, self, rng)
     }
 
     /// Opens a `_request`.
@@ -58,14 +59,42 @@ impl Pending {
         text: &str,
         now: Timestamp,
     ) -> Result<Self, PendingError> {
-        let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| PendingError::Forged)?;
-        let pending: Self = records::unseal(ring, Purpose::Request, &[&browser.0], &sealed)
-            .map_err(|_| PendingError::Forged)?;
-        if now.duration_since(pending.since) > SignedDuration::from_secs(PENDING_SECONDS) {
-            return Err(PendingError::Expired);
-        }
-        Ok(pending)
+        unseal(ring, browser, KIND, text, now, |pending: &Self| pending.since)
     }
+}
+
+/// Keeps these apart from what other forms carry.
+const KIND: &[u8] = b"authorize";
+
+/// Seals what a form of some kind carries for a browser (base64url).
+pub(crate) fn seal(
+    ring: &KeyRing,
+    browser: &Digest,
+    kind: &[u8],
+    carried: &impl Serialize,
+    rng: &mut impl CryptoRng,
+) -> String {
+    let place = [browser.0.as_slice(), kind];
+    URL_SAFE_NO_PAD.encode(records::seal(ring, Purpose::Request, &place, carried, rng))
+}
+
+/// Opens what [`seal`] made; `since` tells when that was.
+pub(crate) fn unseal<T: DeserializeOwned>(
+    ring: &KeyRing,
+    browser: &Digest,
+    kind: &[u8],
+    text: &str,
+    now: Timestamp,
+    since: impl FnOnce(&T) -> Timestamp,
+) -> Result<T, PendingError> {
+    let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| PendingError::Forged)?;
+    let place = [browser.0.as_slice(), kind];
+    let carried =
+        records::unseal(ring, Purpose::Request, &place, &sealed).map_err(|_| PendingError::Forged)?;
+    if now.duration_since(since(&carried)) > SignedDuration::from_secs(PENDING_SECONDS) {
+        return Err(PendingError::Expired);
+    }
+    Ok(carried)
 }
 
 /// The CSRF token of a browser's forms: HMAC of its cookie's digest, base64url.

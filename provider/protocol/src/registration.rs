@@ -13,8 +13,9 @@ use crate::authorize::scope;
 use crate::error::{ErrorCode, OAuthError};
 
 /// Fields of the spec and the metadata that they come from.
-const FIELDS: [(&str, &str); 11] = [
+const FIELDS: [(&str, &str); 12] = [
     ("spec.redirectUris", "redirect_uris"),
+    ("spec.postLogoutRedirectUris", "post_logout_redirect_uris"),
     ("spec.grantTypes", "grant_types"),
     ("spec.responseTypes", "response_types"),
     ("spec.scopes", "scope"),
@@ -57,6 +58,7 @@ pub fn parse(body: &[u8], offered_scopes: &[&str]) -> Result<OidcClientSpec, OAu
         policy_uri: text(&metadata, "policy_uri")?,
         tos_uri: text(&metadata, "tos_uri")?,
         redirect_uris,
+        post_logout_redirect_uris: list(&metadata, "post_logout_redirect_uris")?.unwrap_or_default(),
         response_types: response_types(&metadata, redirects)?,
         grant_types: Some(grant_types),
         scopes: scopes(&metadata, offered_scopes)?,
@@ -123,6 +125,11 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
             ApplicationType::Native => Some("native".into()),
             ApplicationType::Service => None,
         },
+    );
+    let after_logout = client.post_logout_redirect_uris();
+    add(
+        "post_logout_redirect_uris",
+        (!after_logout.is_empty()).then(|| after_logout.into()),
     );
     add("client_secret", secret.map(Into::into));
     // "REQUIRED if client_secret is issued … 0 if it will not expire" (RFC 7591 §3.2.1).

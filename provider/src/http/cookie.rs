@@ -82,6 +82,14 @@ pub fn session_cookie(handle: &SessionHandle, issuer: &str) -> Option<HeaderValu
     )
 }
 
+/// The session cookie to set when there is none any more.
+#[must_use]
+pub fn no_session(issuer: &str) -> Option<HeaderValue> {
+    let mut cookie = Cookie::new(SESSION[usize::from(is_https(issuer))], "");
+    cookie.make_removal();
+    header(cookie, issuer)
+}
+
 /// `SameSite=None` on https: silent renewal in an iframe and answers by form post need it. Browsers accept
 /// that with `Secure` only, so http on loopback has `Lax`.
 fn header(mut cookie: Cookie<'_>, issuer: &str) -> Option<HeaderValue> {

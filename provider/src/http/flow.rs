@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use oidc_crds::client::Client;
 use oidc_crds::rng::SystemRng;
+use oidc_crds::seal::KeyRing;
 use oidc_crds::user::User;
 use oidc_protocol::authorize::{AuthorizationRequest, ReturnTo, recheck};
-use oidc_protocol::handle::{Code, LoginTag};
+use oidc_protocol::handle::{Code, Digest, LoginTag};
 use oidc_protocol::params::Params;
 use oidc_protocol::pending::{Pending, PendingError, csrf_matches, csrf_token};
 use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, sid};
@@ -52,32 +54,7 @@ impl Flow {
         params: &Params,
     ) -> Result<(Self, Pending), Failure> {
         let moment = Moment::load(app)?;
-        if !origin::is_ours(headers, moment.issuer()) {
-            return Err(refused(
-                "This form was sent from another site. Open the application and start again.",
-            ));
-        }
-        let browser = Browser::known(headers, moment.issuer()).ok_or_else(|| {
-            refused(
-                "The browser sent no cookie. Allow cookies for this site, open the application and start again.",
-            )
-        })?;
-        let digest = browser.digest();
-        let csrf = params.get("_csrf").unwrap_or_default();
-        let sealed = params.get("_request").unwrap_or_default();
-        let pending = if csrf_matches(&moment.ring, &digest, csrf) {
-            Pending::unseal(&moment.ring, &digest, sealed, moment.now)
-        } else {
-            Err(PendingError::Forged)
-        };
-        let pending = pending.map_err(|error| match error {
-            PendingError::Expired => {
-                refused("This page was open for too long. Open the application and start again.")
-            }
-            PendingError::Forged => {
-                refused("This form does not belong to this browser. Open the application and start again.")
-            }
-        })?;
+        let (browser, pending) = returned_form(&moment, headers, params, Pending::unseal)?;
         let client = app
             .clients
             .by_uid(&pending.request.client_uid)
@@ -249,6 +226,45 @@ impl Flow {
     fn with_browser(&self, response: Response) -> Response {
         with_cookie(response, self.browser.cookie(self.moment.issuer()))
     }
+}
+
+/// Opens what one of our forms brings back: it must come from our own page in the same browser.
+///
+/// # Errors
+/// For our own page: nothing is proven yet.
+pub fn returned_form<T>(
+    moment: &Moment,
+    headers: &HeaderMap,
+    params: &Params,
+    unseal: impl FnOnce(&KeyRing, &Digest, &str, Timestamp) -> Result<T, PendingError>,
+) -> Result<(Browser, T), Failure> {
+    if !origin::is_ours(headers, moment.issuer()) {
+        return Err(refused(
+            "This form was sent from another site. Open the application and start again.",
+        ));
+    }
+    let browser = Browser::known(headers, moment.issuer()).ok_or_else(|| {
+        refused(
+            "The browser sent no cookie. Allow cookies for this site, open the application and start again.",
+        )
+    })?;
+    let digest = browser.digest();
+    let csrf = params.get("_csrf").unwrap_or_default();
+    let sealed = params.get("_request").unwrap_or_default();
+    let carried = if csrf_matches(&moment.ring, &digest, csrf) {
+        unseal(&moment.ring, &digest, sealed, moment.now)
+    } else {
+        Err(PendingError::Forged)
+    };
+    let carried = carried.map_err(|error| match error {
+        PendingError::Expired => {
+            refused("This page was open for too long. Open the application and start again.")
+        }
+        PendingError::Forged => {
+            refused("This form does not belong to this browser. Open the application and start again.")
+        }
+    })?;
+    Ok((browser, carried))
 }
 
 /// Adds a cookie to an answer.

@@ -59,6 +59,30 @@ pub struct Consent<'a> {
     pub scopes: Vec<ScopeLine<'a>>,
 }
 
+/// The question whether to sign out.
+#[derive(Template)]
+#[template(path = "end_session.html")]
+pub struct EndSession<'a> {
+    /// The form.
+    pub form: Form<'a>,
+    /// The name of the client that asks, if it is known.
+    pub client: Option<&'a str>,
+    /// Who is signed in.
+    pub username: &'a str,
+}
+
+/// What stands after signing out, or after choosing not to.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOut<'a> {
+    /// Whether the session has ended.
+    pub out: bool,
+    /// The name of the client that asked, if it is known.
+    pub client: Option<&'a str>,
+    /// Its home page: the way back.
+    pub home: Option<&'a str>,
+}
+
 /// A scope on the consent form.
 pub struct ScopeLine<'a> {
     /// The scope.

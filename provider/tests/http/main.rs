@@ -12,6 +12,7 @@ mod support;
 mod authorize;
 mod consent;
 mod discovery;
+mod end_session;
 mod envelope;
 mod health;
 mod introspect;

@@ -36,29 +36,45 @@ impl ReturnTo {
         ])
     }
 
-    /// Adds parameters, `state` and `iss` by the response mode. A redirect URI "MAY include an
-    /// application/x-www-form-urlencoded formatted query component, which MUST be retained when adding
-    /// additional query parameters" (RFC 6749 §3.1.2); it has no fragment.
+    /// Adds parameters, `state` and `iss` by the response mode.
     fn with(&self, parameters: &[(&str, &str)]) -> String {
-        let mut address = self.redirect_uri.clone();
         let state = self.state.as_deref().map(|state| ("state", state));
         let all = parameters.iter().copied().chain(state);
-        let mut separator = match (self.response_mode, self.redirect_uri.split_once('?')) {
-            (ResponseMode::Fragment, _) => "#",
-            (ResponseMode::Query, None) => "?",
-            (ResponseMode::Query, Some((_, query))) if query.is_empty() || query.ends_with('&') => "",
-            (ResponseMode::Query, Some(_)) => "&",
-        };
-        // Whatever a value holds, it leaves as letters, digits, `*-._+` and percent signs.
-        for (name, value) in all.chain([("iss", self.issuer.as_str())]) {
-            address.push_str(separator);
-            address.push_str(name);
-            address.push('=');
-            address.extend(byte_serialize(value.as_bytes()));
-            separator = "&";
+        let all = all.chain([("iss", self.issuer.as_str())]);
+        match self.response_mode {
+            ResponseMode::Query => with_query(&self.redirect_uri, all),
+            ResponseMode::Fragment => append(&self.redirect_uri, "#", all),
         }
-        address
     }
+}
+
+/// A redirect URI "MAY include an application/x-www-form-urlencoded formatted query component, which MUST be
+/// retained when adding additional query parameters" (RFC 6749 §3.1.2); it has no fragment.
+pub(crate) fn with_query<'a>(uri: &str, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    append(uri, separator, parameters)
+}
+
+/// Appends parameters, the first after `separator`.
+fn append<'a>(
+    uri: &str,
+    mut separator: &str,
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let mut address = uri.to_owned();
+    // Whatever a value holds, it leaves as letters, digits, `*-._+` and percent signs.
+    for (name, value) in parameters {
+        address.push_str(separator);
+        address.push_str(name);
+        address.push('=');
+        address.extend(byte_serialize(value.as_bytes()));
+        separator = "&";
+    }
+    address
 }
 
 #[cfg(test)]

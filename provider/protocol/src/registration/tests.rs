@@ -22,6 +22,7 @@ fn with(name: &str, value: Value) -> Value {
 fn reg_01_everything_known_is_taken_over() {
     let spec = ask(&json!({
         "redirect_uris": [REDIRECT, "https://b.example/cb"],
+        "post_logout_redirect_uris": ["https://app.example.com/bye"],
         "grant_types": ["refresh_token", "authorization_code"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "client_secret_post",
@@ -40,6 +41,7 @@ fn reg_01_everything_known_is_taken_over() {
         value,
         json!({
             "redirectUris": [REDIRECT, "https://b.example/cb"],
+            "postLogoutRedirectUris": ["https://app.example.com/bye"],
             "grantTypes": ["authorization_code", "refresh_token"],
             "responseTypes": ["code"],
             "authentication": {"clientSecret": {"method": "client_secret_post"}},
