@@ -63,6 +63,16 @@ test("a program brings an ID token", async () => {
   assert.notEqual(forged.status, 200);
 });
 
+test("signed out of both, by one link", async () => {
+  const person = new Person("jdoe", "password");
+  await visit(person);
+  const issuer = `${process.env.ISSUER_URL}/end_session?client_id=proxied-app`;
+  const page = await person.signOut(`${app}/oauth2/sign_out?rd=${encodeURIComponent(issuer)}`);
+  assert.match(page, /signed out/i);
+  person.password = "asked for again";
+  await assert.rejects(visit(person), /credentials were refused/);
+});
+
 test("signed out of the application, the issuer's session spares the form", async () => {
   const person = new Person("jdoe", "password");
   await visit(person);

@@ -7,7 +7,7 @@ import { Person } from "./person.mjs";
 
 const issuer = new URL(process.env.ISSUER_URL);
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] };
-const web = { id: "client123", secret: "secret456", redirectUri: "http://localhost:8080/callback" };
+const web = { id: "client123", secret: "secret456", redirectUri: "http://localhost:8080/callback", home: "http://localhost:8080/" };
 const spa = { id: "spa", redirectUri: "http://localhost:3000/callback" };
 
 const discover = (app, authentication) =>
@@ -110,6 +110,30 @@ test("errors come back to the redirect URI with state and iss", async () => {
   });
   const callback = await new Person().authorize(url, web.redirectUri);
   await assert.rejects(client.authorizationCodeGrant(config, callback, { expectedState: state }), { error: "login_required" });
+});
+
+test("sign-out comes back to the application and ends the session with all that hangs on it", async () => {
+  const config = await discover(web);
+  const person = new Person("jdoe", "password");
+  const { tokens } = await signIn(config, web, undefined, person);
+  const second = await signIn(config, web, undefined, person); // by the session, with the same sid
+  assert.equal(second.tokens.claims().sid, tokens.claims().sid);
+  const state = client.randomState();
+  const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: web.home, state });
+  const back = await person.signOut(url, web.home);
+  assert.equal(back.searchParams.get("state"), state);
+  await assert.rejects(client.refreshTokenGrant(config, second.tokens.refresh_token), { error: "invalid_grant" });
+  assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, false);
+  person.password = "asked for again";
+  await assert.rejects(signIn(config, web, undefined, person), /credentials were refused/);
+});
+
+test("sign-out without a hint asks, and ends on the issuer's page", async () => {
+  const config = await discover(web);
+  const person = new Person("jdoe", "password");
+  await signIn(config, web, undefined, person);
+  const page = await person.signOut(client.buildEndSessionUrl(config, { post_logout_redirect_uri: "https://evil.example.com/" }));
+  assert.match(page, /signed out/i);
 });
 
 test("dynamic registration, then a sign-in with what it gave", async () => {

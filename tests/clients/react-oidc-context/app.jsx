@@ -30,6 +30,7 @@ function App({ settings }) {
       <h1>Hello {auth.user.profile.sub}</h1>
       <output aria-label="access token">{auth.user.access_token}</output>
       <button onClick={ask}>Who am I?</button>
+      <button onClick={() => auth.signoutRedirect()}>Sign out</button>
       {user && <output aria-label="user">{`${user.name}, ${user.email}`}</output>}
     </>
   );
@@ -41,6 +42,7 @@ const settings = {
   authority, // the issuer; all else comes from its discovery document
   client_id: `react-${way}`,
   redirect_uri: `${location.origin}/${way}/`, // the hidden frame comes back there too
+  post_logout_redirect_uri: `${location.origin}/${way}/`,
   scope: "openid profile email",
   // renewal is on by default, a minute before the access token expires
   ...(renewAfter && { accessTokenExpiringNotificationTimeInSeconds: 1e6 }),

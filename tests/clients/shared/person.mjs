@@ -33,33 +33,47 @@ export class Person {
 
   // Opens an authorization URL and goes on until the browser is sent back to `redirectUri`.
   async authorize(url, redirectUri) {
+    let asked = false;
+    const end = await this.walk(url, redirectUri, (fields, buttons) => {
+      if (!fields.has("password")) return buttons.get("allow");
+      if (asked) throw new Error("the credentials were refused");
+      asked = true;
+      fields.set("username", this.username);
+      fields.set("password", this.password);
+    });
+    if (end instanceof URL) return end;
+    throw new Error(`no way on: ${end.slice(0, 500)}`);
+  }
+
+  // Opens an address that signs out, and agrees if asked: where the browser is sent back to, or the last page.
+  signOut(url, backTo) {
+    return this.walk(url, backTo, (fields, buttons) => buttons.get("sign_out"));
+  }
+
+  // Follows redirects and sends forms, filled by `fill` (which may name a button), until the browser is sent
+  // to an address that begins with `target` (gives that URL) or sees a page without a form (gives its text).
+  async walk(url, target, fill) {
     let response = await this.fetch(url);
-    for (let step = 0; step < 8; step++) {
+    for (let step = 0; step < 10; step++) {
       const location = response.headers.get("location");
       if (location) {
-        const target = new URL(location, response.url);
-        if (target.href.startsWith(redirectUri)) return target;
-        response = await this.fetch(target);
+        const next = new URL(location, response.url);
+        if (target && next.href.startsWith(target)) return next;
+        response = await this.fetch(next);
         continue;
       }
       const page = await response.text();
       const form = /<form[^>]*method\s*=\s*["']?post[^>]*>[\s\S]*?<\/form>/i.exec(page)?.[0];
-      if (!form) throw new Error(`no way on from ${response.url} (${response.status}): ${page.slice(0, 500)}`);
+      if (!form) return page;
       const fields = new URLSearchParams();
       for (const [tag] of form.matchAll(/<input[^>]*>/gi)) {
         if (/\stype\s*=\s*["']?(submit|button)/i.test(tag) || !attribute(tag, "name")) continue;
         if (/\stype\s*=\s*["']?checkbox/i.test(tag) && !/\schecked/i.test(tag)) continue;
         fields.append(attribute(tag, "name"), attribute(tag, "value") ?? "");
       }
-      if (fields.has("password")) {
-        if (this.asked) throw new Error(`the credentials were refused: ${page.slice(0, 500)}`);
-        this.asked = true;
-        fields.set("username", this.username);
-        fields.set("password", this.password);
-      } else {
-        const yes = [...form.matchAll(/<button[^>]*>/gi)].find(([tag]) => attribute(tag, "value") === "allow");
-        if (yes) fields.append(attribute(yes[0], "name"), "allow");
-      }
+      const buttons = new Map([...form.matchAll(/<button[^>]*>/gi)].map(([tag]) => [attribute(tag, "value"), attribute(tag, "name")]));
+      const pressed = fill(fields, { get: (value) => buttons.has(value) && [buttons.get(value), value] });
+      if (pressed) fields.append(...pressed);
       const action = new URL(attribute(form, "action") || response.url, response.url);
       response = await this.fetch(action, {
         method: "POST",
@@ -67,6 +81,6 @@ export class Person {
         headers: { origin: action.origin, "sec-fetch-site": "same-origin" },
       });
     }
-    throw new Error("lost on the way to the redirect URI");
+    throw new Error("lost on the way");
   }
 }
