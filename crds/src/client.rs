@@ -4,8 +4,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::names::{AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, Seconds, SecretMethod};
+use crate::names::{
+    AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
+    IdTokenClaims, Seconds, SecretMethod,
+};
 use crate::resources::oidc_client::Credential;
 use crate::secrets::installation::Lifetimes;
 
@@ -16,6 +20,26 @@ pub enum Authentication {
     Secret(Option<SecretMethod>),
     /// A public client; PKCE is required.
     None,
+}
+
+/// A claim of a client's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomClaim {
+    /// Its name, never one that means something to others.
+    pub name: String,
+    /// Where its value comes from.
+    pub source: ClaimSource,
+    /// Where it goes.
+    pub places: BTreeSet<ClaimPlace>,
+}
+
+/// Where a custom claim's value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClaimSource {
+    /// It is the same for everybody.
+    Static(Value),
+    /// It is the person's claim of this name, or at this path.
+    Mapped(String),
 }
 
 /// A client that passed validation.
@@ -45,6 +69,9 @@ pub struct Client {
     pub(crate) id_token_alg: Option<Algorithm>,
     pub(crate) access_token_alg: Option<Algorithm>,
     pub(crate) access_token_type: AccessTokenType,
+    pub(crate) access_token_format: AccessTokenFormat,
+    pub(crate) id_token_claims: IdTokenClaims,
+    pub(crate) claims: Vec<CustomClaim>,
     pub(crate) allowed_groups: Vec<String>,
     pub(crate) secret_name: String,
     pub(crate) lifetimes: Lifetimes,
@@ -181,6 +208,21 @@ impl Client {
     pub fn access_token_type(&self) -> AccessTokenType {
         self.access_token_type
     }
+    /// What its access tokens are made of.
+    #[must_use]
+    pub fn access_token_format(&self) -> AccessTokenFormat {
+        self.access_token_format
+    }
+    /// Which claims about a person its ID tokens have.
+    #[must_use]
+    pub fn id_token_claims(&self) -> IdTokenClaims {
+        self.id_token_claims
+    }
+    /// Its own claims.
+    #[must_use]
+    pub fn claims(&self) -> &[CustomClaim] {
+        &self.claims
+    }
     /// Groups that may use it; empty: everybody.
     #[must_use]
     pub fn allowed_groups(&self) -> &[String] {
@@ -199,7 +241,10 @@ impl Client {
     /// How long the longest-lived of its signed tokens lives.
     #[must_use]
     pub fn longest_token(&self) -> Seconds {
-        self.lifetimes.access_token.max(self.lifetimes.id_token)
+        match self.access_token_format {
+            AccessTokenFormat::Jwt => self.lifetimes.access_token.max(self.lifetimes.id_token),
+            AccessTokenFormat::Opaque => self.lifetimes.id_token,
+        }
     }
     /// Digests of its secrets, from status.
     #[must_use]

@@ -210,6 +210,43 @@ pub enum AccessTokenType {
     Jwt,
 }
 
+/// What access tokens are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = undescribed)]
+pub enum AccessTokenFormat {
+    /// A signed JWT (RFC 9068), which resource servers can read.
+    #[default]
+    Jwt,
+    /// A sealed text that only introspection and userinfo understand.
+    Opaque,
+}
+
+/// Which claims about a person an ID token has beside those of the sign-in itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = undescribed)]
+pub enum IdTokenClaims {
+    /// None: they are at userinfo (OpenID Connect Core §5.4).
+    #[default]
+    None,
+    /// Those that the granted scopes open, as at userinfo.
+    Scopes,
+}
+
+/// Where a custom claim goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = undescribed)]
+pub enum ClaimPlace {
+    /// ID tokens.
+    IdToken,
+    /// Access tokens, and so introspection.
+    AccessToken,
+    /// The answer of `/userinfo`.
+    Userinfo,
+}
+
 /// A length of time in whole seconds, written like `15m`, `1h30m` or `90d`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seconds(pub u64);

@@ -2,6 +2,7 @@
 
 pub mod condition;
 pub mod definitions;
+mod json;
 pub mod limits;
 pub mod oidc_client;
 pub mod oidc_user;

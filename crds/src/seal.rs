@@ -28,6 +28,8 @@ pub enum Purpose {
     Consent,
     /// The `jti` of an access token.
     TokenId,
+    /// An opaque access token.
+    AccessToken,
     /// The mac of a refresh token.
     Refresh,
     /// The `sid` of a login at a client.
@@ -38,7 +40,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Password,
         Self::Request,
         Self::Csrf,
@@ -47,6 +49,7 @@ impl Purpose {
         Self::Login,
         Self::Consent,
         Self::TokenId,
+        Self::AccessToken,
         Self::Refresh,
         Self::SessionId,
         Self::Name,
@@ -64,6 +67,7 @@ impl Purpose {
             Self::Login => "login/v1",
             Self::Consent => "consent/v1",
             Self::TokenId => "token-id/v1",
+            Self::AccessToken => "access-token/v1",
             Self::Refresh => "refresh/v1",
             Self::SessionId => "sid/v1",
             Self::Name => "name/v1",

@@ -14,6 +14,7 @@ pub struct User {
     pub(crate) disabled: bool,
     pub(crate) groups: Vec<String>,
     pub(crate) claims: Map<String, Value>,
+    pub(crate) custom_claims: Map<String, Value>,
     pub(crate) sealed_password: Option<String>,
 }
 
@@ -57,6 +58,11 @@ impl User {
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
+    }
+    /// Claims beyond the standard ones, under names that mean nothing to others.
+    #[must_use]
+    pub fn custom_claims(&self) -> &Map<String, Value> {
+        &self.custom_claims
     }
     /// The sealed argon2id digest (base64url), if a password was set.
     #[must_use]

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::resources::{OidcClient, Reason};
 use crate::secrets::installation::Installation;
 
+mod claims;
 mod client;
 mod signing_key;
 pub(crate) mod text;

@@ -39,6 +39,12 @@ pub const EMAIL: usize = 254;
 pub const PHONE: usize = 64;
 /// A member of a postal address.
 pub const ADDRESS: usize = 512;
+/// Custom claims of a client.
+pub const CLAIMS: usize = 32;
+/// The name of a custom claim, and the path of a mapped one.
+pub const CLAIM_NAME: usize = 128;
+/// All custom claims of a client or of a user together, as compact JSON, in bytes.
+pub const CLAIMS_SIZE: usize = 4096;
 /// A DNS label: a class, a namespace.
 pub const LABEL: usize = 63;
 /// The name of an object, or a key of a Secret.

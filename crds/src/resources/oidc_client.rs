@@ -4,11 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::limits;
 use crate::names::{
-    AccessTokenType, Algorithm, ApplicationType, Consent, GrantType, Pkce, ResponseType, Seconds,
-    SecretMethod, patterns,
+    AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
+    IdTokenClaims, Pkce, ResponseType, Seconds, SecretMethod, patterns,
 };
 
 /// An application that signs people in with OpenID Connect, or asks for tokens for itself. Its
@@ -174,6 +175,11 @@ pub struct OidcClientSpec {
     #[schemars(length(max = limits::GROUPS), inner(length(min = 1, max = limits::GROUP)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_groups: Vec<String>,
+    /// Claims of its own in its tokens and at userinfo.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::CLAIMS))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub claims: Vec<ClientClaim>,
     /// The Secret that the operator writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOutput>,
@@ -209,9 +215,36 @@ pub struct ClientSecretAuthentication {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NoAuthentication {}
 
-/// Settings of a client's tokens.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A claim of a client's own: the same for everybody, or one that the person has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+pub struct ClientClaim {
+    /// Its name; registered names (RFC 7519 §10.1) and those that mean something here are refused.
+    #[schemars(length(min = 1, max = limits::CLAIM_NAME), pattern(patterns::SCOPE))]
+    pub name: String,
+    /// The value for everybody: any JSON. Either this or `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::json::any")]
+    pub value: Option<Value>,
+    /// The person's claim whose value it has: its name, or a path of members with dots, like `address.country`. It
+    /// is absent unless a granted scope opens that claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLAIM_NAME), pattern(patterns::SCOPE))]
+    pub from: Option<String>,
+    /// Where it goes.
+    #[serde(rename = "in")]
+    #[schemars(length(min = 1, max = 3))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub places: Vec<ClaimPlace>,
+}
+
+/// Settings of a client's tokens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "!has(self.accessTokenFormat) || self.accessTokenFormat != 'opaque' \
+     || !has(self.accessTokenType) && !has(self.accessTokenSigningAlg)"
+).message("an opaque access token has no typ and no signature").field_path(".accessTokenFormat"))]
 pub struct Tokens {
     /// Algorithm of ID tokens; default: that of the default SigningKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,6 +264,12 @@ pub struct Tokens {
     /// How long refresh tokens live unused; likewise, and never longer than `refreshTokenTtl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token_idle_ttl: Option<Seconds>,
+    /// What access tokens are made of; default `jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_format: Option<AccessTokenFormat>,
+    /// Whether ID tokens hold the claims of the granted scopes (`scopes`); default `none`: they are at userinfo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_claims: Option<IdTokenClaims>,
     /// The `typ` of access tokens; default `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_type: Option<AccessTokenType>,

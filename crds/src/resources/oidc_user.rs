@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::limits;
 use crate::names::patterns;
@@ -123,6 +124,11 @@ pub struct OidcUserSpec {
     /// Postal address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
+    /// Claims beyond the standard ones, any JSON by name; they come with the scope `profile`. Registered names (RFC
+    /// 7519 §10.1) and those that mean something here are refused.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "super::json::members")]
+    pub claims: Map<String, Value>,
 }
 
 /// A Secret of the same namespace.

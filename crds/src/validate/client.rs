@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::uri::Redirect;
-use super::{Identity, Violation, Violations, identity, text, uri};
+use super::{Identity, Violation, Violations, claims, identity, text, uri};
 use crate::client::{Authentication, Client};
-use crate::names::{AccessTokenType, ApplicationType, Consent, GrantType, Pkce, ResponseType};
-use crate::resources::oidc_client::{OidcClient, OidcClientSpec};
+use crate::names::{
+    AccessTokenFormat, AccessTokenType, ApplicationType, Consent, GrantType, Pkce, ResponseType,
+};
+use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 
@@ -52,6 +54,8 @@ pub fn validate(
     let secret_name = secrets(spec, &identity.name, installation, v);
 
     let tokens = spec.tokens.clone().unwrap_or_default();
+    let claims = claims::of_client(&spec.claims, v);
+    opaque(&tokens, v);
     let lifetimes = lifetimes::effective(&tokens, &identity.namespace, installation, v);
     let good = Client {
         uid: identity.uid,
@@ -78,6 +82,9 @@ pub fn validate(
         id_token_alg: tokens.id_token_signed_response_alg,
         access_token_alg: tokens.access_token_signing_alg,
         access_token_type: tokens.access_token_type.unwrap_or(AccessTokenType::AtJwt),
+        access_token_format: tokens.access_token_format.unwrap_or_default(),
+        id_token_claims: tokens.id_token_claims.unwrap_or_default(),
+        claims,
         allowed_groups: spec.allowed_groups.clone(),
         secret_name,
         lifetimes,
@@ -87,6 +94,25 @@ pub fn validate(
             .map_or_else(Vec::new, |status| status.credentials.clone()),
     };
     violations.or(good)
+}
+
+/// What is not signed has no `typ` and no algorithm.
+fn opaque(tokens: &Tokens, v: &mut Violations) {
+    if tokens.access_token_format != Some(AccessTokenFormat::Opaque) {
+        return;
+    }
+    if tokens.access_token_type.is_some() {
+        v.invalid(
+            "spec.tokens.accessTokenType",
+            "is for JWTs: remove it, or accessTokenFormat",
+        );
+    }
+    if tokens.access_token_signing_alg.is_some() {
+        v.invalid(
+            "spec.tokens.accessTokenSigningAlg",
+            "is for JWTs: remove it, or accessTokenFormat",
+        );
+    }
 }
 
 fn served(
@@ -835,5 +861,26 @@ mod tests {
             fields(with(json!({"policyUri": "javascript:alert(1)"}))),
             ["spec.policyUri"]
         );
+    }
+
+    #[test]
+    fn jwt_03_an_opaque_token_has_nothing_of_a_jwt() {
+        assert_eq!(
+            fields(with(json!({"tokens": {
+                "accessTokenFormat": "opaque", "accessTokenType": "JWT", "accessTokenSigningAlg": "ES256",
+            }}))),
+            ["spec.tokens.accessTokenType", "spec.tokens.accessTokenSigningAlg"]
+        );
+        let client = judge(with(json!({"tokens": {"accessTokenFormat": "opaque"}}))).unwrap();
+        assert_eq!(client.access_token_format(), AccessTokenFormat::Opaque);
+    }
+
+    #[test]
+    fn hard_no_client_mints_groups() {
+        let claims = json!([
+            {"name": "groups", "value": ["system:masters"], "in": ["idToken"]},
+            {"name": "tenant", "value": 1, "in": ["idToken"]},
+        ]);
+        assert_eq!(fields(with(json!({"claims": claims}))), ["spec.claims[0].name"]);
     }
 }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::{Violation, Violations, identity, text, uri};
+use super::{Violation, Violations, claims, identity, text, uri};
 use crate::resources::limits;
 use crate::resources::oidc_user::{Address, OidcUser, OidcUserSpec};
 use crate::user::User;
@@ -48,6 +48,8 @@ pub fn validate_user(user: &OidcUser) -> Result<User, Vec<Violation>> {
         }
     }
 
+    claims::of_user(&spec.claims, &mut violations);
+
     let good = User {
         uid: identity.uid.clone(),
         name: identity.name.clone(),
@@ -56,7 +58,8 @@ pub fn validate_user(user: &OidcUser) -> Result<User, Vec<Violation>> {
         username: username.clone(),
         disabled: spec.disabled.unwrap_or(false),
         groups: spec.groups.clone(),
-        claims: claims(spec, username),
+        claims: standard_claims(spec, username),
+        custom_claims: spec.claims.clone(),
         sealed_password: user
             .status
             .as_ref()
@@ -104,7 +107,7 @@ fn claim_rules(spec: &OidcUserSpec, violations: &mut Violations) {
 }
 
 /// Claims with their JSON types (OpenID Connect Core §5.1).
-fn claims(spec: &OidcUserSpec, username: &str) -> Map<String, Value> {
+fn standard_claims(spec: &OidcUserSpec, username: &str) -> Map<String, Value> {
     let username = username.to_owned();
     let preferred = spec.preferred_username.as_ref().unwrap_or(&username);
     let texts = [

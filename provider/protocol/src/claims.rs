@@ -1,5 +1,8 @@
-//! Scope → claims (OpenID Connect Core §5.4): userinfo and discovery read the same table.
+//! Scope → claims (OpenID Connect Core §5.4): userinfo, ID tokens and discovery read the same table. And the
+//! claims of a client's own.
 
+use oidc_crds::client::{ClaimSource, Client};
+use oidc_crds::names::ClaimPlace;
 use oidc_crds::user::User;
 use serde_json::{Map, Value};
 
@@ -29,6 +32,9 @@ pub const SCOPES: &[(&str, &[&str])] = &[
     ("groups", &["groups"]),
 ];
 
+/// The scope that opens a user's claims beyond the standard ones.
+const CUSTOM: &str = "profile";
+
 /// The claims of a user for scopes, `sub` included.
 #[must_use]
 pub fn claims_for(user: &User, scopes: &[&str]) -> Map<String, Value> {
@@ -48,7 +54,43 @@ pub fn claims_for(user: &User, scopes: &[&str]) -> Map<String, Value> {
             claims.insert((*name).to_owned(), value.clone());
         }
     }
+    if scopes.contains(&CUSTOM) {
+        // the validator lets no name of the table in
+        claims.extend(user.custom_claims().clone());
+    }
     claims
+}
+
+/// A client's own claims for one place. `opened` is what the granted scopes open of the person
+/// ([`claims_for`]): a mapped claim never tells more than that, whatever its name. For a client itself it is
+/// empty, so only static claims are left.
+#[must_use]
+pub fn own(client: &Client, place: ClaimPlace, opened: &Map<String, Value>) -> Map<String, Value> {
+    let here = client
+        .claims()
+        .iter()
+        .filter(|claim| claim.places.contains(&place));
+    here.filter_map(|claim| {
+        let value = match &claim.source {
+            ClaimSource::Static(value) => value,
+            ClaimSource::Mapped(path) => find(opened, path)?,
+        };
+        Some((claim.name.clone(), value.clone()))
+    })
+    .collect()
+}
+
+/// A claim by its whole name, which may have dots, or else by a path of members.
+fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(path) {
+        return Some(value);
+    }
+    let mut members = path.split('.');
+    let mut value = claims.get(members.next()?)?;
+    for member in members {
+        value = value.as_object()?.get(member)?;
+    }
+    Some(value)
 }
 
 #[cfg(test)]
@@ -56,7 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{user, user_with};
+    use crate::testing::{client_with, user, user_with};
 
     #[test]
     fn ui_01_sub_is_always_there() {
@@ -111,6 +153,75 @@ mod tests {
         assert_eq!(
             claims["address"],
             json!({"locality": "Bern", "postal_code": "3000"})
+        );
+    }
+
+    fn organised() -> User {
+        user_with(json!({
+            "claims": {
+                "organization": {"name": "Example Corp", "units": ["a", "b"]},
+                "permissions": ["read", "write", "admin"],
+                "custom_role": "admin",
+                "https://example.com/plan": "gold",
+            },
+            "address": {"country": "CH"},
+        }))
+    }
+
+    #[test]
+    fn ui_01_custom_claims_of_a_person_come_with_profile() {
+        let claims = claims_for(&organised(), &["openid", "profile"]);
+        assert_eq!(claims["custom_role"], "admin");
+        assert_eq!(claims["permissions"], json!(["read", "write", "admin"]));
+        assert_eq!(claims["organization"]["units"], json!(["a", "b"]));
+        assert!(!claims_for(&organised(), &["openid", "email"]).contains_key("custom_role"));
+    }
+
+    #[test]
+    fn a_clients_own_claims_go_where_it_says() {
+        let client = client_with(json!({"claims": [
+            {"name": "tenant", "value": {"id": 7, "tags": ["x"]}, "in": ["idToken", "accessToken"]},
+            {"name": "org", "from": "organization.name", "in": ["idToken", "userinfo"]},
+            {"name": "plan", "from": "https://example.com/plan", "in": ["idToken"]},
+            {"name": "country", "from": "address.country", "in": ["idToken"]},
+            {"name": "teams", "from": "groups", "in": ["idToken"]},
+            {"name": "nothing", "from": "organization.units.first", "in": ["idToken"]},
+        ]}));
+        let opened = |scopes: &[&str]| claims_for(&organised(), scopes);
+        assert_eq!(
+            Value::from(own(
+                &client,
+                ClaimPlace::IdToken,
+                &opened(&["profile", "address", "groups"])
+            )),
+            json!({
+                "tenant": {"id": 7, "tags": ["x"]}, "org": "Example Corp", "plan": "gold", "country": "CH",
+                "teams": ["staff", "admins"],
+            })
+        );
+        assert_eq!(
+            Value::from(own(&client, ClaimPlace::Userinfo, &opened(&["profile"]))),
+            json!({"org": "Example Corp"})
+        );
+        // for the client itself
+        assert_eq!(
+            Value::from(own(&client, ClaimPlace::AccessToken, &Map::new())),
+            json!({"tenant": {"id": 7, "tags": ["x"]}})
+        );
+    }
+
+    #[test]
+    fn hard_a_mapping_tells_no_more_than_the_scopes_open() {
+        let client = client_with(json!({"claims": [
+            {"name": "mail", "from": "email", "in": ["idToken"]},
+            {"name": "teams", "from": "groups", "in": ["idToken"]},
+            {"name": "role", "from": "custom_role", "in": ["idToken"]},
+            {"name": "who", "from": "sub", "in": ["idToken"]},
+        ]}));
+        let opened = claims_for(&organised(), &["openid"]);
+        assert_eq!(
+            Value::from(own(&client, ClaimPlace::IdToken, &opened)),
+            json!({"who": "jdoe"})
         );
     }
 }

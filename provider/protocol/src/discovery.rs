@@ -4,10 +4,10 @@ use oidc_crds::names::{Algorithm, GrantType};
 use serde_json::{Value, json};
 
 use crate::authorize::ResponseMode;
-use crate::claims;
+use crate::{acr, claims};
 
 /// Claims of ID tokens.
-const TOKEN_CLAIMS: [&str; 11] = [
+const TOKEN_CLAIMS: [&str; 12] = [
     "sub",
     "iss",
     "aud",
@@ -17,6 +17,7 @@ const TOKEN_CLAIMS: [&str; 11] = [
     "nonce",
     "at_hash",
     "sid",
+    "acr",
     "amr",
     "jti",
 ];
@@ -66,6 +67,7 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "acr_values_supported": acr::ALL,
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
         "code_challenge_methods_supported": ["S256"],
@@ -100,6 +102,9 @@ mod tests {
     fn disc_01_the_document_lists_what_works() {
         insta::assert_json_snapshot!(of(ISSUER, true), @r#"
         {
+          "acr_values_supported": [
+            "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+          ],
           "authorization_endpoint": "https://id.example.com/authorize",
           "authorization_response_iss_parameter_supported": true,
           "claim_types_supported": [
@@ -116,6 +121,7 @@ mod tests {
             "nonce",
             "at_hash",
             "sid",
+            "acr",
             "amr",
             "jti",
             "name",

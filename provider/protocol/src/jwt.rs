@@ -279,6 +279,15 @@ impl AccessToken {
         self.claims.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Whether it is of this issuer, and of this time.
+    pub(crate) fn holds(&self, issuer: &str, now: jiff::Timestamp) -> bool {
+        let now = now.as_second();
+        let issued_at = self.claims.get("iat").and_then(Value::as_i64);
+        self.text("iss") == issuer
+            && self.expires_at() > now
+            && issued_at.is_some_and(|issued_at| issued_at <= now.saturating_add(SKEW))
+    }
+
     /// `exp`, seconds since the epoch.
     #[must_use]
     pub fn expires_at(&self) -> i64 {
@@ -318,13 +327,7 @@ pub fn verify_access_token(
         _ => false,
     };
     let token = AccessToken { claims };
-    let issued_at = token.claims.get("iat").and_then(Value::as_i64)?;
-    let now = now.as_second();
-    let good = is_access
-        && token.text("iss") == issuer
-        && token.expires_at() > now
-        && issued_at <= now.saturating_add(SKEW);
-    good.then_some(token)
+    (is_access && token.holds(issuer, now)).then_some(token)
 }
 
 /// What an `id_token_hint` tells: an ID token of ours, which may have expired.

@@ -30,6 +30,7 @@
 //! To add a grant: its name in `oidc_crds::names::GrantType`, a file under `token/`, a variant of
 //! [`token::TokenRequest`], an arm in the provider's `http/token.rs`; [`discovery`] lists it by itself.
 
+pub mod acr;
 pub mod authorize;
 pub mod claims;
 pub mod client_auth;

@@ -13,6 +13,7 @@ use crate::records::GrantRecord;
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod issue;
+pub mod opaque;
 pub mod refresh_token;
 
 /// A token request.

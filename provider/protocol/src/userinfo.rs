@@ -1,6 +1,7 @@
 //! Userinfo (OpenID Connect Core §5.3).
 
 use oidc_crds::client::Client;
+use oidc_crds::names::ClaimPlace;
 use oidc_crds::user::User;
 use serde_json::{Map, Value};
 
@@ -78,7 +79,10 @@ pub fn answer(
     if user.disabled() || !user.is_in_one_of(client.allowed_groups()) {
         return Err(refused("the person may not use this client"));
     }
-    Ok(claims::claims_for(user, &scopes))
+    let mut answer = claims::claims_for(user, &scopes);
+    let own = claims::own(client, ClaimPlace::Userinfo, &answer);
+    answer.extend(own);
+    Ok(answer)
 }
 
 /// What follows a scheme; its name has no case (RFC 9110 §11.1).

@@ -8,12 +8,13 @@ use oidc_crds::client::Client;
 use oidc_protocol::handle::{Digest, TokenId};
 use oidc_protocol::jwt::{AccessToken, verify_access_token};
 use oidc_protocol::records::Session;
+use oidc_protocol::token::opaque;
 
 use super::moment::Moment;
 use crate::app::App;
 use crate::store::StoreError;
 
-/// An access token whose signature holds and whose client is there.
+/// An access token whose signature holds, or that opened, and whose client is there.
 pub struct Access {
     /// Its claims.
     pub token: AccessToken,
@@ -39,8 +40,14 @@ impl Access {
     /// Reads a token; `None` for anything that is not a good access token of ours. No round trip.
     #[must_use]
     pub fn read(app: &App, moment: &Moment, token: &str) -> Option<Self> {
-        let token = verify_access_token(token, &moment.keys.keys, moment.issuer(), moment.now)?;
-        let client = app.clients.get(token.text("client_id"))?;
+        let (token, client) = if opaque::looks_like(token) {
+            let (token, uid) = opaque::open(token, &moment.ring, moment.issuer(), moment.now)?;
+            (token, app.clients.by_uid(&uid)?)
+        } else {
+            let token = verify_access_token(token, &moment.keys.keys, moment.issuer(), moment.now)?;
+            let client = app.clients.get(token.text("client_id"))?;
+            (token, client)
+        };
         let jti = token.text("jti");
         let id = TokenId::unseal(jti, &moment.ring, client.uid())?;
         Some(Self {

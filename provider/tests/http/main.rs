@@ -17,6 +17,7 @@ mod envelope;
 mod health;
 mod introspect;
 mod login;
+mod opaque;
 mod refresh;
 mod register;
 mod revoke;

@@ -25,6 +25,10 @@ async fn jwt_01_and_02_the_id_token() {
     assert_eq!(claims["exp"], now + 900);
     assert_eq!(claims["nonce"], "the-nonce");
     assert_eq!(claims["amr"], json!(["pwd"]));
+    assert_eq!(
+        claims["acr"],
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+    );
     assert_ne!(claims["acr"], "");
     for there in ["at_hash", "sid", "auth_time"] {
         assert!(claims.get(there).is_some(), "{there}");
@@ -174,4 +178,36 @@ async fn two_id_tokens_of_one_second_differ() {
     let first = Tokens::of(&app.redeem("web", &first).await);
     let second = Tokens::of(&app.redeem("web", &second).await);
     assert_ne!(first.id, second.id);
+}
+
+#[tokio::test]
+async fn jwt_05_lifetimes_are_the_clients() {
+    let mut app = TestApp::new();
+    app.set_client(
+        "short",
+        json!({
+            "redirectUris": ["https://short.example.com/cb"],
+            "grantTypes": ["authorization_code", "refresh_token"],
+            "tokens": {
+                "accessTokenTtl": "1m", "idTokenTtl": "2m", "refreshTokenTtl": "10m", "refreshTokenIdleTtl": "5m",
+            },
+        }),
+    );
+    let tokens = app.sign_in("short", "openid").await;
+    let lives = |token: &str| {
+        let (_, claims) = decode(token);
+        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap()
+    };
+    assert_eq!((lives(&tokens.access), lives(&tokens.id)), (60, 120));
+    app.clock.advance(299);
+    let answer = app.refresh("short", &tokens.refresh).await;
+    assert_eq!(answer.json()["expires_in"], 60);
+    let tokens = Tokens::of(&answer);
+    app.clock.advance(299);
+    let tokens = Tokens::of(&app.refresh("short", &tokens.refresh).await);
+    // 10 minutes since the login
+    app.clock.advance(3);
+    app.refresh("short", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
 }

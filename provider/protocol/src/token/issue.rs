@@ -5,18 +5,20 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use oidc_crds::client::Client;
-use oidc_crds::names::{AccessTokenType, Algorithm};
+use oidc_crds::names::{AccessTokenFormat, AccessTokenType, Algorithm, ClaimPlace, IdTokenClaims};
 use oidc_crds::seal::KeyRing;
 use oidc_crds::user::User;
 use rand_core::CryptoRng;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::TokenResponse;
+use super::{TokenResponse, opaque};
 use crate::error::{ErrorCode, OAuthError};
 use crate::handle::{FamilyId, RefreshToken, TokenId};
-use crate::jwt::{Signer, TOKEN_USE_ACCESS, TYP_ACCESS, TYP_JWT};
+use crate::jwt::{MAX_JWT, Signer, TOKEN_USE_ACCESS, TYP_ACCESS, TYP_JWT};
 use crate::keys::Keys;
 use crate::records::{GrantRecord, Session};
+use crate::{acr, claims};
 
 /// Who the tokens are for.
 pub enum Who<'a> {
@@ -82,6 +84,7 @@ pub fn issue(
             let mut jti = [0; 16];
             rng.fill_bytes(&mut jti);
             let claims = IdClaims {
+                own: &id_claims(client, user, issuance.scope),
                 iss: issuance.issuer,
                 sub: user.subject(),
                 aud: client.client_id(),
@@ -93,6 +96,7 @@ pub fn issue(
                 nonce: grant.nonce.as_deref().filter(|_| *first),
                 at_hash: &at_hash(signer.algorithm(), &access_token),
                 sid: &grant.sid,
+                acr: acr::of(&session.amr),
                 amr: &session.amr,
                 jti: &URL_SAFE_NO_PAD.encode(jti),
             };
@@ -122,7 +126,7 @@ fn access_token(
     rng: &mut impl CryptoRng,
 ) -> Result<String, OAuthError> {
     let client = issuance.client;
-    let (sub, id, auth_time, groups) = match &issuance.who {
+    let (sub, id, session, groups, own) = match &issuance.who {
         Who::Person {
             user,
             session,
@@ -133,12 +137,19 @@ fn access_token(
             (
                 user.subject(),
                 TokenId::Family(*family),
-                Some(session.auth_time.as_second()),
+                Some(*session),
                 told.then_some(user.groups()),
+                own(client, ClaimPlace::AccessToken, Some((*user, issuance.scope))),
             )
         }
         // "In cases where the client is the resource owner, sub SHOULD identify the client" (RFC 9068 §2.2).
-        Who::Client => (client.client_id(), TokenId::Detached, None, None),
+        Who::Client => (
+            client.client_id(),
+            TokenId::Detached,
+            None,
+            None,
+            own(client, ClaimPlace::AccessToken, None),
+        ),
     };
     let (typ, token_use) = match client.access_token_type() {
         AccessTokenType::AtJwt => (TYP_ACCESS, None),
@@ -157,11 +168,55 @@ fn access_token(
         iat: now.as_second(),
         jti: &id.seal(ring, client.uid(), rng),
         scope,
-        auth_time,
+        auth_time: session.map(|session| session.auth_time.as_second()),
+        acr: session.and_then(|session| acr::of(&session.amr)),
+        amr: session.map_or(&[], |session| &session.amr),
         groups,
         token_use,
+        own: &own,
     };
-    sign(signer(keys, client.access_token_alg(), now)?, typ, &claims)
+    let token = match client.access_token_format() {
+        AccessTokenFormat::Jwt => sign(signer(keys, client.access_token_alg(), now)?, typ, &claims)?,
+        AccessTokenFormat::Opaque => opaque::seal(ring, client.uid(), &claims, rng),
+    };
+    if token.len() > MAX_JWT {
+        // longer than what we read ourselves
+        return Err(
+            OAuthError::new(ErrorCode::ServerError, "The access token would be too long.").because(format!(
+                "an access token has {} bytes: groups or custom claims are too many",
+                token.len()
+            )),
+        );
+    }
+    Ok(token)
+}
+
+/// A client's own claims for a place.
+fn own(client: &Client, place: ClaimPlace, person: Option<(&User, &[String])>) -> Map<String, Value> {
+    if client.claims().is_empty() {
+        return Map::new();
+    }
+    let opened = person.map(|(user, scope)| opened(user, scope));
+    claims::own(client, place, &opened.unwrap_or_default())
+}
+
+/// What the scopes open of a person.
+fn opened(user: &User, scope: &[String]) -> Map<String, Value> {
+    let scope: Vec<&str> = scope.iter().map(String::as_str).collect();
+    claims::claims_for(user, &scope)
+}
+
+/// What an ID token says of a person beside the sign-in: what the client's switch and its own claims ask for.
+fn id_claims(client: &Client, user: &User, scope: &[String]) -> Map<String, Value> {
+    let mut all = match client.id_token_claims() {
+        IdTokenClaims::None => return own(client, ClaimPlace::IdToken, Some((user, scope))),
+        IdTokenClaims::Scopes => opened(user, scope),
+    };
+    let own = claims::own(client, ClaimPlace::IdToken, &all);
+    all.extend(own);
+    // it has a place of its own
+    all.remove("sub");
+    all
 }
 
 /// Claims of an access token.
@@ -179,9 +234,16 @@ struct AccessClaims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_use: Option<&'static str>,
+    /// Under names that none of the others has.
+    #[serde(flatten)]
+    own: &'a Map<String, Value>,
 }
 
 /// A text when there is one (kube-apiserver and others take no list), else a list (RFC 7519 §4.1.3).
@@ -192,7 +254,8 @@ enum Audience<'a> {
     Many(&'a [String]),
 }
 
-/// Claims of an ID token (OpenID Connect Core §2): never those of scopes, which are at userinfo (§5.4).
+/// Claims of an ID token (OpenID Connect Core §2). Those of scopes are at userinfo (§5.4), unless the client's
+/// switch puts them in.
 #[derive(Serialize)]
 struct IdClaims<'a> {
     iss: &'a str,
@@ -205,10 +268,15 @@ struct IdClaims<'a> {
     nonce: Option<&'a str>,
     at_hash: &'a str,
     sid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'static str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     amr: &'a [String],
     /// Two ID tokens of one second must differ.
     jti: &'a str,
+    /// Under names that none of the others has.
+    #[serde(flatten)]
+    own: &'a Map<String, Value>,
 }
 
 /// "the left-most half of the hash of the octets of the ASCII representation of the access_token value,

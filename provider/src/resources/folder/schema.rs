@@ -56,7 +56,11 @@ pub fn check(node: &Node, schema: &JSONSchemaProps, field: &str, faults: &mut Ve
                     wrong(node.line, &member(field, required), "is missing".to_owned());
                 }
             }
+            let any = schema.x_kubernetes_preserve_unknown_fields == Some(true);
             for (name, line, node) in members {
+                if any && known(name).is_none() {
+                    continue;
+                }
                 match known(name).map(|(_, schema)| schema).or(other) {
                     Some(schema) => check(node, schema, &member(field, name), faults),
                     None => faults.push(Fault {

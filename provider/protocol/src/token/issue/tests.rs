@@ -98,6 +98,8 @@ fn jwt_03_the_claims_of_an_access_token() {
             "iat": NOW.as_second(),
             "scope": "openid profile",
             "auth_time": NOW.as_second(),
+            "acr": crate::acr::PASSWORD,
+            "amr": ["pwd"],
         })
     );
 }
@@ -121,6 +123,7 @@ fn jwt_01_the_claims_of_an_id_token() {
             "nonce": "nonce",
             "at_hash": at_hash(Algorithm::ES256, &answer.access_token),
             "sid": "sid",
+            "acr": crate::acr::PASSWORD,
             "amr": ["pwd"],
         })
     );
@@ -389,4 +392,101 @@ fn err_05_no_key_is_a_server_error() {
     let error = ask.issue(Who::Client).err().unwrap();
     assert_eq!(error.code, ErrorCode::ServerError);
     assert!(error.cause.unwrap().contains("ES384"));
+}
+
+/// An answer to a client whose spec has these members.
+fn with(spec: Value, scope: &[&str]) -> TokenResponse {
+    let person = json!({
+        "claims": {"organization": {"name": "Example Corp"}, "permissions": ["read", "write"]},
+    });
+    Ask {
+        client: client_with(spec),
+        user: user_with(person),
+        scope: strings(scope),
+        ..Ask::default()
+    }
+    .person()
+}
+
+#[test]
+fn jwt_01_a_switch_puts_the_claims_of_scopes_into_the_id_token() {
+    let spec = json!({"tokens": {"idTokenClaims": "scopes"}});
+    let claims = stable(
+        &with(spec.clone(), &["openid", "profile", "email", "groups"])
+            .id_token
+            .unwrap(),
+    );
+    assert_eq!(claims["sub"], "jdoe");
+    assert_eq!(claims["name"], "Jane Doe");
+    assert_eq!(claims["email"], "jane@example.com");
+    assert_eq!(claims["groups"], json!(["staff", "admins"]));
+    assert_eq!(claims["permissions"], json!(["read", "write"]));
+    let claims = stable(&with(spec, &["openid"]).id_token.unwrap());
+    assert_eq!((claims.get("name"), claims.get("email")), (None, None));
+}
+
+#[test]
+fn jwt_01_own_claims_go_where_the_client_says() {
+    let spec = json!({"claims": [
+        {"name": "tenant", "value": {"id": 7, "tags": ["a", {"b": true}]}, "in": ["idToken", "accessToken"]},
+        {"name": "org", "from": "organization.name", "in": ["idToken"]},
+    ]});
+    let answer = with(spec, &["openid", "profile"]);
+    let (id, access) = (stable(&answer.id_token.unwrap()), stable(&answer.access_token));
+    assert_eq!(id["tenant"], json!({"id": 7, "tags": ["a", {"b": true}]}));
+    assert_eq!(access["tenant"], id["tenant"]);
+    assert_eq!((&id["org"], access.get("org")), (&json!("Example Corp"), None));
+    // what the person has beside comes to nobody who did not ask
+    assert_eq!((id.get("permissions"), access.get("permissions")), (None, None));
+}
+
+#[test]
+fn jwt_03_own_claims_of_a_client_for_itself_are_the_static_ones() {
+    let ask = Ask {
+        client: client_with(json!({"claims": [
+            {"name": "tier", "value": 2, "in": ["accessToken"]},
+            {"name": "who", "from": "sub", "in": ["accessToken"]},
+        ]})),
+        ..Ask::default()
+    };
+    let claims = stable(&ask.issue(Who::Client).unwrap().access_token);
+    assert_eq!((&claims["tier"], claims.get("who")), (&json!(2), None));
+    assert_eq!((claims.get("acr"), claims.get("amr")), (None, None));
+}
+
+#[test]
+fn jwt_03_an_opaque_access_token_is_sealed_and_hashed_like_any() {
+    let ask = Ask {
+        client: client_with(json!({"tokens": {"accessTokenFormat": "opaque"}})),
+        ..Ask::default()
+    };
+    let answer = ask.person();
+    assert!(opaque::looks_like(&answer.access_token));
+    let (token, uid) = opaque::open(&answer.access_token, &ring(), ISSUER, NOW).unwrap();
+    assert_eq!((uid.as_str(), token.text("sub")), ("uid-app", "jdoe"));
+    assert_eq!(token.text("client_id"), "default.app");
+    let id = stable(&answer.id_token.unwrap());
+    assert_eq!(id["at_hash"], at_hash(Algorithm::ES256, &answer.access_token));
+    assert!(verify_access_token(&answer.access_token, &ask.keys, ISSUER, NOW).is_none());
+}
+
+#[test]
+fn a_token_that_nobody_would_read_is_not_issued() {
+    let groups: Vec<String> = (0..200).map(|number| format!("{number:0>100}")).collect();
+    let ask = Ask {
+        user: user_with(json!({"groups": groups})),
+        scope: strings(&["groups"]),
+        ..Ask::default()
+    };
+    let who = Who::Person {
+        user: &ask.user,
+        session: &session(),
+        grant: &ask.grant,
+        family: family(),
+        first: true,
+    };
+    assert_eq!(
+        ask.issue(who).err().map(|error| error.code),
+        Some(ErrorCode::ServerError)
+    );
 }
