@@ -32,6 +32,12 @@ impl ClientIndex {
         self.snapshot.load().by_uid.get(uid).cloned()
     }
 
+    /// All of them, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.snapshot.load().by_uid.values().cloned().collect()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -8,10 +8,12 @@
 //! | [`extract`] | bodies, forms, and the client that calls |
 //! | [`error`] | [`Failure`](error::Failure): JSON, page or redirect; the only place that makes error answers |
 //! | [`cookie`], [`origin`], [`pages`] | the browser: cookies, where a form comes from, HTML |
+//! | [`own_form`] | a form that comes back from our own page in the same browser |
 //! | [`flow`] | what authorize, login, consent and signing out share |
 //! | [`access`] | what userinfo, introspection and revocation share |
 
 pub mod access;
+pub mod account;
 pub mod authorize;
 pub mod call;
 pub mod consent;
@@ -29,6 +31,7 @@ pub mod jwks;
 pub mod login;
 pub mod moment;
 pub mod origin;
+pub mod own_form;
 pub mod pages;
 pub mod register;
 pub mod revoke;

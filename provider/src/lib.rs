@@ -8,6 +8,7 @@
 //! | [`clients`], [`users`], [`keys`] | lock-free snapshots that requests read |
 //! | [`resources`] | where the snapshots come from: the cluster, or a folder |
 //! | [`store`] | what must be shared or used once: one method = one atomic step |
+//! | [`sessions`] | the logins of a user, listed and ended from elsewhere |
 //! | [`serve`], [`dev`] | the two ways to run: a pod of a cluster, or standalone |
 //! | [`server`], [`tls`] | listeners and the certificate |
 //! | [`config`] | settings of the process |
@@ -31,6 +32,7 @@ pub mod resources;
 pub mod router;
 pub mod serve;
 pub mod server;
+pub mod sessions;
 pub mod store;
 pub mod telemetry;
 #[cfg(test)]

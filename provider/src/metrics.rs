@@ -26,6 +26,7 @@ pub struct Metrics {
     response_time: Family<One, Histogram, fn() -> Histogram>,
     responses: Family<OfResponse, Counter>,
     rate_limited: Family<One, Counter>,
+    account_actions: Family<One, Counter>,
     store_errors: Counter,
     active_sessions: Gauge,
     watch_contact: Family<One, Gauge>,
@@ -42,6 +43,7 @@ impl Default for Metrics {
             response_time: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             responses: Family::default(),
             rate_limited: Family::default(),
+            account_actions: Family::default(),
             store_errors: Counter::default(),
             active_sessions: Gauge::default(),
             watch_contact: Family::default(),
@@ -80,6 +82,11 @@ impl Default for Metrics {
             metrics.rate_limited.clone(),
         );
         registry.register(
+            "oidc_account_actions",
+            "What people did on their account page",
+            metrics.account_actions.clone(),
+        );
+        registry.register(
             "oidc_store_errors",
             "Requests that failed since the store was away",
             metrics.store_errors.clone(),
@@ -115,9 +122,15 @@ impl Metrics {
     }
 
     /// `oidc_logins_total{outcome}`: a login form was answered (`success`, `wrong_credentials`, `denied`,
-    /// `limited`).
+    /// `limited`, `session_limit`).
     pub fn login(&self, outcome: &'static str) {
         self.logins.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// `oidc_account_actions_total{action}`: a person did something on their account page (`sign_out`,
+    /// `sign_out_others`, `sign_out_everywhere`).
+    pub fn account_action(&self, action: &'static str) {
+        self.account_actions.get_or_create(&[("action", action)]).inc();
     }
 
     /// `oidc_response_time_seconds{endpoint}` and `oidc_responses_total{endpoint,status}`.

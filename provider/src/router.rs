@@ -16,8 +16,8 @@ use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
 use crate::http::moment::path_of;
 use crate::http::{
-    authorize, consent, discovery, end_session, health, introspect, jwks, login, pages, register, revoke,
-    token, userinfo,
+    account, authorize, consent, discovery, end_session, health, introspect, jwks, login, pages, register,
+    revoke, token, userinfo,
 };
 
 /// The place of metadata documents (RFC 8615).
@@ -69,6 +69,12 @@ fn main_table(app: Arc<App>) -> Table {
             get(end_session::get).post(end_session::post),
         )
         .row(page("/end_session/confirm"), post(end_session::confirm))
+        .row(page("/account"), get(account::get))
+        .row(page("/account/sign-out"), post(account::sign_out))
+        .row(
+            page("/account/sign-out-everywhere"),
+            post(account::sign_out_everywhere),
+        )
         .row(json("/token", ByClient), post(token::post))
         .row(
             json("/userinfo", ByClient),

@@ -80,12 +80,25 @@ pub struct Lifetimes {
     pub session: Seconds,
     /// Browser sessions, since their last use.
     pub session_idle: Seconds,
-    /// Sessions of one user; the oldest ends when one more begins.
+    /// Sessions of one user.
     pub sessions_per_user: u32,
+    /// What happens when one more begins.
+    pub at_session_limit: AtSessionLimit,
     /// How long a rotated refresh token still gets the same successor.
     pub refresh_grace: Seconds,
     /// How long a replaced client secret is still accepted.
     pub secret_overlap: Seconds,
+}
+
+/// What happens when a user who has as many sessions as may be signs in once more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AtSessionLimit {
+    /// The oldest session ends.
+    #[default]
+    EndOldest,
+    /// The person is told, and signs in only if they choose to end the oldest.
+    Refuse,
 }
 
 impl Lifetimes {
@@ -106,6 +119,7 @@ impl Default for Lifetimes {
             session: Seconds(86400),
             session_idle: Seconds(12 * 3600),
             sessions_per_user: 10,
+            at_session_limit: AtSessionLimit::EndOldest,
             refresh_grace: Seconds(10),
             secret_overlap: Seconds(86400),
         }
@@ -390,6 +404,9 @@ tls:
         assert_eq!(installation.jwks_max_age, Seconds(300));
         assert_eq!(installation.lifetimes.access_token, Seconds(300));
         assert_eq!(installation.lifetimes.id_token, Seconds(900));
+        assert_eq!(installation.lifetimes.at_session_limit, AtSessionLimit::EndOldest);
+        let refuse = replace("accessToken: 5m", "atSessionLimit: refuse").unwrap();
+        assert_eq!(refuse.lifetimes.at_session_limit, AtSessionLimit::Refuse);
         assert_eq!(installation.limits.login_per_account, 5);
         assert_eq!(installation.tls_secret(), "my-tls");
         assert!(!installation.grants_all && !installation.weak_secrets);
@@ -481,6 +498,7 @@ tls:
                 "loginPerAccount: 2",
                 "limits.loginPerAccount",
             ),
+            ("accessToken: 5m", "atSessionLimit: ask", "ask"),
             ("namespaces: [team-a]", "namespaces: []", "grants[0].namespaces"),
             (
                 "namespaces: [team-a]",

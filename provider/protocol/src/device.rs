@@ -30,7 +30,10 @@ const SYSTEMS: [(&str, &str); 8] = [
     ("Linux", "Linux"),
 ];
 
-/// Like `Firefox on Linux`; `Unknown device` if the header names neither.
+/// What stands for a device that tells nothing of itself.
+pub const UNKNOWN: &str = "Unknown device";
+
+/// Like `Firefox on Linux`; [`UNKNOWN`] if the header names neither.
 #[must_use]
 pub fn device(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| {
@@ -40,7 +43,7 @@ pub fn device(user_agent: &str) -> String {
     match (find(&BROWSERS), find(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => "Unknown device".to_owned(),
+        (None, None) => UNKNOWN.to_owned(),
     }
 }
 

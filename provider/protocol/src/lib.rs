@@ -10,6 +10,7 @@
 //! | bearer values and their digests: codes, session cookies, refresh tokens, token ids | [`handle`] | `i2`, `tok_05`, `jwt_06` |
 //! | what the store keeps sealed | [`records`] | `i8`, `tok_02`, `az_18` |
 //! | a short name of a device for the list of sessions | [`device`] | `ses_04` |
+//! | pages of our own: what their forms carry, when they ask for the password again | [`first_party`] | `ses_01`, `ses_04` |
 //! | the request on its way through our forms, sealed in the browser | [`pending`] | `ses_01`, `ses_03` |
 //! | RFC 6749 §4.1.1, Core §3.1.2: the authorization endpoint | [`authorize`], one file a check | `err_02`, `par_02`, `az_04`–`az_12` |
 //! | RFC 9700 §2.1, RFC 8252 §7.3: redirect URIs | `authorize/redirect_uri.rs` | `az_02`, `az_03`, `hard_03` |
@@ -38,6 +39,7 @@ pub mod device;
 pub mod discovery;
 pub mod end_session;
 pub mod error;
+pub mod first_party;
 pub mod handle;
 pub mod introspect;
 pub mod jwt;

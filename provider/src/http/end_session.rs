@@ -1,5 +1,5 @@
-//! `/end_session` (OpenID Connect RP-Initiated Logout 1.0): GET and POST are equal. Two round trips: one
-//! reads the session, one ends it. Unless the hint is a token of this very login, the person is asked.
+//! `/end_session` (OpenID Connect RP-Initiated Logout 1.0): GET and POST are equal. Three round trips: one
+//! reads the session, one ends it, one takes it out of its user's index. Unless the hint is a token of this very login, the person is asked.
 
 use std::sync::Arc;
 
@@ -18,10 +18,12 @@ use super::call::{Call, Calling};
 use super::cookie::{self, Browser};
 use super::error::{Failure, redirect};
 use super::extract::{Form, refused};
-use super::flow::{returned_form, with_cookie};
+use super::flow::with_cookie;
 use super::moment::{Moment, path_of};
+use super::own_form::OwnForm;
 use super::pages;
 use crate::app::App;
+use crate::sessions;
 use crate::store::StoreError;
 
 /// GET.
@@ -66,7 +68,7 @@ async fn end_session(
     let session = session(app, &moment, headers).await?;
     match session {
         Some((tag, session)) if asked.is_of(&session, tag, &moment.ring) => {
-            app.store.end_session(tag, moment.now).await?;
+            sessions::sign_out(app, &moment.ring, &session.user_uid, tag, moment.now).await?;
         }
         Some((_, session)) => return Ok(ask(app, &moment, headers, asked, &session)),
         // nobody is signed in here: there is nothing to ask
@@ -89,8 +91,10 @@ pub async fn confirm(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let moment = Moment::load(&app)?;
-    let (_, logout) = returned_form(&moment, &headers, &form.params, PendingLogout::unseal)?;
+    let own = OwnForm::check(&app, &headers, &form.params)?;
+    let sealed = form.params.get("_request").unwrap_or_default();
+    let logout = own.open(sealed, PendingLogout::unseal)?;
+    let moment = own.moment;
     let client = logout
         .client_uid
         .as_deref()
@@ -103,8 +107,8 @@ pub async fn confirm(
         Some("stay") => return Ok(page(client.as_deref(), false)),
         _ => return Err(refused("The form has no answer: choose one of its buttons.")),
     }
-    if let Some((tag, _)) = session(&app, &moment, &headers).await? {
-        app.store.end_session(tag, moment.now).await?;
+    if let Some((tag, session)) = session(&app, &moment, &headers).await? {
+        sessions::sign_out(&app, &moment.ring, &session.user_uid, tag, moment.now).await?;
     }
     Ok(signed_out(
         &moment,
@@ -122,11 +126,7 @@ async fn session(
     let Some(handle) = cookie::session(headers, moment.issuer()) else {
         return Ok(None);
     };
-    let nothing = [0; 32];
-    let stored = app
-        .store
-        .authorize(handle.tag, handle.digest(), nothing, None, moment.now)
-        .await?;
+    let stored = app.store.session(handle.tag, handle.digest(), moment.now).await?;
     let session = stored.and_then(|stored| Session::unseal(&moment.ring, handle.tag, &stored.record).ok());
     Ok(session.map(|session| (handle.tag, session)))
 }

@@ -4,25 +4,24 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use jiff::Timestamp;
 use oidc_crds::client::Client;
 use oidc_crds::rng::SystemRng;
-use oidc_crds::seal::KeyRing;
 use oidc_crds::user::User;
 use oidc_protocol::authorize::{AuthorizationRequest, ReturnTo, recheck};
-use oidc_protocol::handle::{Code, Digest, LoginTag};
+use oidc_protocol::handle::{Code, LoginTag};
 use oidc_protocol::params::Params;
-use oidc_protocol::pending::{Pending, PendingError, csrf_matches, csrf_token};
+use oidc_protocol::pending::{Pending, csrf_token};
 use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, sid};
 
 use super::call::Call;
 use super::cookie::Browser;
 use super::error::{Failure, redirect};
 use super::extract::refused;
+use super::login::credentials::Again;
 use super::moment::{Moment, path_of};
-use super::origin;
+use super::own_form::OwnForm;
 use super::pages::{self, ScopeLine};
 use crate::app::App;
 use crate::store::{ConsentKey, NewCode};
@@ -53,8 +52,18 @@ impl Flow {
         headers: &HeaderMap,
         params: &Params,
     ) -> Result<(Self, Pending), Failure> {
-        let moment = Moment::load(app)?;
-        let (browser, pending) = returned_form(&moment, headers, params, Pending::unseal)?;
+        let form = OwnForm::check(app, headers, params)?;
+        let sealed = params.get("_request").unwrap_or_default();
+        Self::take_up(app, call, form, sealed)
+    }
+
+    /// The same, for a form that was found to be ours.
+    ///
+    /// # Errors
+    /// For our own page: the request is not proven yet.
+    pub fn take_up(app: &App, call: &Call, form: OwnForm, sealed: &str) -> Result<(Self, Pending), Failure> {
+        let pending = form.open(sealed, Pending::unseal)?;
+        let OwnForm { moment, browser } = form;
         let client = app
             .clients
             .by_uid(&pending.request.client_uid)
@@ -138,30 +147,11 @@ impl Flow {
         self.login_form(StatusCode::OK, &sealed, username, "")
     }
 
-    /// The login form once more, since the credentials were wrong; the request keeps its age.
+    /// The login form once more; the request keeps its age.
     #[must_use]
-    pub fn ask_again(&self, sealed: &str, username: &str) -> Response {
-        let problem = "The user name or the password is wrong.";
-        self.login_form(StatusCode::BAD_REQUEST, sealed, username, problem)
-    }
-
-    /// The login form once more, since there were too many attempts (RFC 6585 §4): whether the password is
-    /// right was not looked at.
-    #[must_use]
-    pub fn ask_later(&self, sealed: &str, username: &str, milliseconds: i64) -> Response {
-        let seconds = milliseconds.max(1).saturating_add(999) / 1_000;
-        let problem = match seconds {
-            1 => "Too many attempts. Wait a second, then try again.".to_owned(),
-            2..=90 => format!("Too many attempts. Wait {seconds} seconds, then try again."),
-            _ => format!(
-                "Too many attempts. Wait {} minutes, then try again.",
-                (seconds + 59) / 60
-            ),
-        };
-        let mut response = self.login_form(StatusCode::TOO_MANY_REQUESTS, sealed, username, &problem);
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    pub fn ask_again(&self, sealed: &str, username: &str, why: Again) -> Response {
+        let mut response = self.login_form(why.status(), sealed, username, &why.problem());
+        why.add_to(response.headers_mut());
         response
     }
 
@@ -226,45 +216,6 @@ impl Flow {
     fn with_browser(&self, response: Response) -> Response {
         with_cookie(response, self.browser.cookie(self.moment.issuer()))
     }
-}
-
-/// Opens what one of our forms brings back: it must come from our own page in the same browser.
-///
-/// # Errors
-/// For our own page: nothing is proven yet.
-pub fn returned_form<T>(
-    moment: &Moment,
-    headers: &HeaderMap,
-    params: &Params,
-    unseal: impl FnOnce(&KeyRing, &Digest, &str, Timestamp) -> Result<T, PendingError>,
-) -> Result<(Browser, T), Failure> {
-    if !origin::is_ours(headers, moment.issuer()) {
-        return Err(refused(
-            "This form was sent from another site. Open the application and start again.",
-        ));
-    }
-    let browser = Browser::known(headers, moment.issuer()).ok_or_else(|| {
-        refused(
-            "The browser sent no cookie. Allow cookies for this site, open the application and start again.",
-        )
-    })?;
-    let digest = browser.digest();
-    let csrf = params.get("_csrf").unwrap_or_default();
-    let sealed = params.get("_request").unwrap_or_default();
-    let carried = if csrf_matches(&moment.ring, &digest, csrf) {
-        unseal(&moment.ring, &digest, sealed, moment.now)
-    } else {
-        Err(PendingError::Forged)
-    };
-    let carried = carried.map_err(|error| match error {
-        PendingError::Expired => {
-            refused("This page was open for too long. Open the application and start again.")
-        }
-        PendingError::Forged => {
-            refused("This form does not belong to this browser. Open the application and start again.")
-        }
-    })?;
-    Ok((browser, carried))
 }
 
 /// Adds a cookie to an answer.

@@ -7,24 +7,25 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use oidc_crds::rng::SystemRng;
 use oidc_protocol::authorize::{Next, next};
 use oidc_protocol::error::{ErrorCode, OAuthError};
-use oidc_protocol::records::{Session, user_key};
-use rand_core::Rng;
-use zeroize::Zeroizing;
+use oidc_protocol::first_party::PendingPage;
+use oidc_protocol::pending::PendingError;
 
+use super::account;
 use super::call::Calling;
 use super::cookie;
 use super::error::Failure;
 use super::extract::Form;
 use super::flow::{Flow, with_cookie};
-use super::moment::Moment;
+use super::own_form::{self, OwnForm};
 use crate::app::App;
-use crate::store::{Account, Attempt, NewAttempt};
 use begin::Begun;
+use credentials::Checked;
 
-mod begin;
+pub mod begin;
+pub mod credentials;
+pub mod limit;
 mod password;
 
 /// Answers the form.
@@ -37,52 +38,31 @@ pub async fn post(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let (flow, _) = Flow::resume(&app, &call, &headers, &form.params)?;
-    let Moment { ring, now, .. } = &flow.moment;
-    let username = form.params.get("username").unwrap_or_default();
-    let given = Zeroizing::new(form.params.get("password").unwrap_or_default().to_owned());
-
-    let known = app.users.by_username(username);
-    let slot = match &known {
-        Some(user) => user_key(ring, user.uid()),
-        None => user_key(ring, &format!("unknown#{username}")),
+    let own = OwnForm::check(&app, &headers, &form.params)?;
+    let sealed = form.params.get("_request").unwrap_or_default();
+    let page = PendingPage::unseal(&own.moment.ring, &own.browser.digest(), sealed, own.moment.now);
+    let flow = match page {
+        Ok(_) => return account::sign_in(&app, own, &headers, &form.params).await,
+        Err(PendingError::Expired) => return Err(own_form::unsealed(PendingError::Expired)),
+        // not of that kind
+        Err(PendingError::Forged) => Flow::take_up(&app, &call, own, sealed)?.0,
     };
-    let mut attempt = [0; 16];
-    SystemRng.fill_bytes(&mut attempt);
-    let attempt = NewAttempt {
-        account: if known.is_some() {
-            Account::Known(slot)
-        } else {
-            Account::Unknown(slot)
-        },
-        browser: flow.browser.digest(),
-        attempt,
-        free: flow.moment.installation.limits.login_per_account,
-    };
-    let taken = app.store.begin_login(attempt, *now).await;
-    let consents = match taken.map_err(|error| flow.refuse(error))? {
-        Attempt::Taken(consents) => consents,
-        Attempt::Wait(milliseconds) => {
-            app.metrics.login("limited");
-            app.metrics.rate_limited("login_per_account");
-            let sealed = form.params.get("_request").unwrap_or_default();
-            return Ok(flow.ask_later(sealed, username, milliseconds));
+    let now = &flow.moment.now;
+    let checked = credentials::check(&app, &flow.moment, &flow.browser, &form.params).await;
+    let person = match checked.map_err(|error| flow.refuse(error))? {
+        Checked::Right(person) => person,
+        Checked::Again(why) => {
+            let username = form.params.get("username").unwrap_or_default();
+            return Ok(flow.ask_again(sealed, username, why));
+        }
+        Checked::Declined => {
+            let error = OAuthError::new(ErrorCode::AccessDenied, "The person did not sign in.");
+            return Err(flow.refuse(error));
         }
     };
-    let right = password::is_right(&app, ring, known.as_deref(), given).await;
-    let Some(user) = known.filter(|_| right) else {
-        app.metrics.login("wrong_credentials");
-        let sealed = form.params.get("_request").unwrap_or_default();
-        return Ok(flow.ask_again(sealed, username));
-    };
-
-    let session = Session {
-        user_uid: user.uid().to_owned(),
-        subject: user.subject().to_owned(),
-        auth_time: *now,
-        amr: vec!["pwd".to_owned()],
-        created_at: *now,
-    };
+    let session = person.session(*now);
+    let user = person.user.clone();
+    let consents = &person.consents;
     let key = flow.consent_key();
     let consent = consents.iter().find(|(name, _)| *name == key);
     let consent = flow.consent_of(user.uid(), consent.map(|(_, sealed)| sealed.as_slice()));
@@ -93,10 +73,14 @@ pub async fn post(
         app.metrics.login("denied");
         flow.refuse(error)
     })?;
-    let begun = begin::begin(&app, &flow, &headers, &slot, session, consents).await;
+    let begun = begin::begin(&app, &flow.moment, &flow.browser, &headers, session, person).await;
     let handle = match begun.map_err(|error| flow.refuse(error))? {
         Begun::Signed(handle) => handle,
-        Begun::Full | Begun::Ended => return Ok(flow.ask_to_sign_in()),
+        Begun::Full(sessions) => {
+            app.metrics.login("session_limit");
+            return Ok(limit::page(&flow.moment, &flow.browser, sealed, &user, &sessions));
+        }
+        Begun::Ended => return Ok(flow.ask_to_sign_in()),
     };
     app.metrics.login("success");
 

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 use oidc_protocol::error::OAuthError;
 
 use super::error::Failure;
@@ -30,6 +31,121 @@ pub struct Login<'a> {
     /// The client's name.
     pub client: &'a str,
     /// Fills the field.
+    pub username: &'a str,
+    /// Why the form is shown again; empty the first time.
+    pub problem: &'a str,
+}
+
+/// A time on a page, in UTC.
+pub struct Time {
+    /// For `datetime`.
+    pub machine: String,
+    /// For people, to the minute.
+    pub text: String,
+}
+
+impl Time {
+    /// Of a moment.
+    #[must_use]
+    pub fn of(time: Timestamp) -> Self {
+        Self {
+            machine: time.strftime("%Y-%m-%dT%H:%MZ").to_string(),
+            text: time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        }
+    }
+}
+
+/// The page for a person with as many sessions as may be.
+#[derive(Template)]
+#[template(path = "limit.html")]
+pub struct SessionLimit<'a> {
+    /// The form.
+    pub form: Form<'a>,
+    /// `_proof`: that the password was right.
+    pub proof: &'a str,
+    /// Who signs in.
+    pub username: &'a str,
+    /// How many sessions there are.
+    pub count: usize,
+    /// The one that would end.
+    pub oldest: Option<OldestSession<'a>>,
+}
+
+/// The session that would end.
+pub struct OldestSession<'a> {
+    /// Its device.
+    pub device: &'a str,
+    /// When it began.
+    pub signed_in: Time,
+    /// When it was used last.
+    pub last_seen: Time,
+}
+
+/// `/account`.
+#[derive(Template)]
+#[template(path = "account.html")]
+pub struct Account<'a> {
+    /// The page's own path, under which its forms are.
+    pub base: &'a str,
+    /// `_csrf`.
+    pub csrf: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// Their full name; empty if it is not known.
+    pub name: &'a str,
+    /// What was just done; empty if nothing was.
+    pub notice: &'a str,
+    /// Where they are signed in, this one first.
+    pub sessions: Vec<SessionLine<'a>>,
+    /// The applications that they agreed to.
+    pub applications: Vec<ApplicationLine<'a>>,
+}
+
+/// A session on the account page.
+pub struct SessionLine<'a> {
+    /// Names it in forms.
+    pub id: String,
+    /// Its device.
+    pub device: &'a str,
+    /// Its address; empty if it is not known.
+    pub address: &'a str,
+    /// When it began.
+    pub signed_in: Time,
+    /// When it was used last.
+    pub last_seen: Time,
+    /// Whether it is the one that asks.
+    pub this: bool,
+}
+
+/// An application on the account page.
+pub struct ApplicationLine<'a> {
+    /// Its client id, which names it in forms.
+    pub client_id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// What it may, in words.
+    pub scopes: Vec<ScopeLine<'a>>,
+    /// When the person agreed last.
+    pub since: Time,
+}
+
+/// The form that asks for the password again before a dangerous action.
+#[derive(Template)]
+#[template(path = "confirm.html")]
+pub struct Confirm<'a> {
+    /// Where the form is sent.
+    pub action: String,
+    /// The way back without doing anything.
+    pub back: &'a str,
+    /// What is about to be done.
+    pub what: &'a str,
+    /// `_csrf`.
+    pub csrf: &'a str,
+    /// What the form that led here said.
+    pub carried: &'a [(&'static str, String)],
+    /// Who is asked.
     pub username: &'a str,
     /// Why the form is shown again; empty the first time.
     pub problem: &'a str,

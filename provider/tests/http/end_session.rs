@@ -56,7 +56,7 @@ async fn out_01_the_hint_of_this_session_signs_out_without_asking() {
         };
         let (answer, trips) = app.trips(browser.send(ask)).await;
         assert_eq!(answer.location(), format!("{AFTER}?state=s+t"));
-        assert_eq!(trips, 2);
+        assert_eq!(trips, 3);
         assert!(
             !browser.cookies.contains_key("__Host-oidc_session"),
             "the cookie is gone"

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod account;
 mod authorize;
 mod consent;
 mod discovery;
@@ -22,6 +23,7 @@ mod refresh;
 mod register;
 mod revoke;
 mod secrecy;
+mod sessions;
 mod token;
 mod tokens;
 mod userinfo;

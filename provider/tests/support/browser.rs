@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use axum::Router;
 use http::{StatusCode, header};
 
-use super::{Answer, Ask, CHALLENGE, PASSWORD, TestApp, encoded, request_of, set};
+use super::{Answer, Ask, CHALLENGE, PASSWORD, TestApp, encoded, request_of, send_to, set};
 
 pub struct Browser<'a> {
     app: &'a TestApp,
     pub cookies: BTreeMap<String, String>,
+    /// Its `User-Agent`.
+    pub agent: &'static str,
+    /// If there are any, requests go to these pods in turn.
+    pub pods: Vec<Router>,
 }
 
 /// The one form of a page, as far as a browser would use it.
@@ -21,11 +26,26 @@ pub struct Form {
 impl Form {
     #[track_caller]
     pub fn of(page: &Answer) -> Self {
-        let (_, rest) = page
-            .text
-            .split_once("<form ")
-            .unwrap_or_else(|| panic!("a form: {page:?}"));
-        let (form, _) = rest.split_once("</form>").unwrap();
+        let all = Self::all(page);
+        all.into_iter()
+            .next()
+            .unwrap_or_else(|| panic!("a form: {page:?}"))
+    }
+
+    /// The forms of a page.
+    pub fn all(page: &Answer) -> Vec<Self> {
+        page.text.split("<form ").skip(1).map(Self::read).collect()
+    }
+
+    /// The first form of a page that is sent to this address.
+    #[track_caller]
+    pub fn to(page: &Answer, action: &str) -> Self {
+        let found = Self::all(page).into_iter().find(|form| form.action == action);
+        found.unwrap_or_else(|| panic!("a form to {action}: {page:?}"))
+    }
+
+    fn read(text: &str) -> Self {
+        let (form, _) = text.split_once("</form>").unwrap();
         let (tag, inside) = form.split_once('>').unwrap();
         assert_eq!(attribute(tag, "method").as_deref(), Some("post"));
         let fields = inside.split("<input ").skip(1).map(|input| {
@@ -72,6 +92,8 @@ impl<'a> Browser<'a> {
         Self {
             app,
             cookies: BTreeMap::new(),
+            agent: "",
+            pods: Vec::new(),
         }
     }
 
@@ -87,7 +109,17 @@ impl<'a> Browser<'a> {
         } else {
             ask.header(header::COOKIE, cookies.join("; "))
         };
-        let answer = self.app.send(ask).await;
+        let ask = if self.agent.is_empty() {
+            ask
+        } else {
+            ask.header(header::USER_AGENT, self.agent)
+        };
+        let answer = if self.pods.is_empty() {
+            self.app.send(ask).await
+        } else {
+            self.pods.rotate_left(1);
+            send_to(&self.pods[0], ask).await
+        };
         for cookie in answer.headers.get_all(header::SET_COOKIE) {
             let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();

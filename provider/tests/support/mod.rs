@@ -22,7 +22,7 @@ use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{OidcClient, OidcClientSpec, OidcUser};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::seal::KeyRing;
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::installation::{Installation, Lifetimes};
 use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
@@ -256,8 +256,43 @@ impl TestApp {
         self.publish();
     }
 
+    /// Another pod of the installation as it is now: of its own, but for the store and what all pods are given.
+    pub fn pod(&self) -> Router {
+        let app = Arc::new(App {
+            installation: self.app.installation.load_full().into(),
+            clients: Default::default(),
+            users: Default::default(),
+            keys: Default::default(),
+            ring: self.app.ring.load_full().into(),
+            pepper: self.app.pepper.load_full().into(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: Default::default(),
+            registrar: None,
+            password_slots: Arc::new(tokio::sync::Semaphore::new(2)),
+            readiness: Readiness::default(),
+            loopback: false,
+        });
+        let prepared = Prepared::build(&key_set(self.clock.now()), &app.installation.load(), false);
+        app.keys.publish(prepared.unwrap());
+        app.readiness.synced();
+        self.publish_to(&app);
+        router::router(app)
+    }
+
+    /// Changes the lifetimes of the installation.
+    pub fn set_lifetimes(&self, change: impl FnOnce(&mut Lifetimes)) {
+        let mut installation = Installation::clone(&self.app.installation.load());
+        change(&mut installation.lifetimes);
+        self.app.installation.store(Arc::new(installation));
+    }
+
     fn publish(&self) {
-        let installation = self.app.installation.load();
+        self.publish_to(&self.app);
+    }
+
+    fn publish_to(&self, app: &App) {
+        let installation = app.installation.load();
         let client = |object: &Value| {
             let object: OidcClient = serde_json::from_value(object.clone()).unwrap();
             Arc::new(validate(&object, &installation, None).unwrap())
@@ -266,8 +301,8 @@ impl TestApp {
             let object: OidcUser = serde_json::from_value(object.clone()).unwrap();
             Arc::new(validate_user(&object).unwrap())
         };
-        self.app.clients.publish(self.clients.values().map(client));
-        self.app.users.publish(self.users.values().map(user));
+        app.clients.publish(self.clients.values().map(client));
+        app.users.publish(self.users.values().map(user));
     }
 
     pub fn client(&self, name: &str) -> Arc<Client> {

@@ -3,25 +3,27 @@
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use oidc_crds::rng::SystemRng;
+use oidc_crds::secrets::installation::AtSessionLimit;
 use oidc_protocol::device::device;
 use oidc_protocol::handle::{LoginTag, SessionHandle};
 use oidc_protocol::records::{LoginRecord, Session};
 
+use super::credentials::Person;
 use crate::app::App;
-use crate::http::cookie;
-use crate::http::flow::Flow;
+use crate::http::cookie::{self, Browser};
 use crate::http::moment::Moment;
-use crate::store::{ConsentKey, Indexed, LoginLimit, NewLogin, NewSession, StoreError, UserKey};
+use crate::sessions::{self, LiveLogin};
+use crate::store::{Indexed, LoginLimit, NewLogin, NewSession, StoreError};
 
 /// At most as many consents travel into a session; the rest is asked again.
 const CONSENTS: usize = 64;
 
 /// Outcome of a login.
-pub(super) enum Begun {
+pub enum Begun {
     /// It has a session now, with this cookie.
     Signed(SessionHandle),
-    /// The person has as many sessions as may be.
-    Full,
+    /// The person has as many sessions as may be: these, oldest first.
+    Full(Vec<LiveLogin>),
     /// The person signed out everywhere at this very moment.
     Ended,
 }
@@ -31,23 +33,23 @@ pub(super) enum Begun {
 ///
 /// # Errors
 /// When the store is away.
-pub(super) async fn begin(
+pub async fn begin(
     app: &App,
-    flow: &Flow,
+    moment: &Moment,
+    browser: &Browser,
     headers: &HeaderMap,
-    slot: &UserKey,
     mut session: Session,
-    mut consents: Vec<(ConsentKey, Vec<u8>)>,
+    person: Person,
 ) -> Result<Begun, StoreError> {
     let Moment {
         ring,
         now,
         installation,
         ..
-    } = &flow.moment;
+    } = moment;
     let lifetimes = &installation.lifetimes;
     let mut tag = LoginTag::generate(&mut SystemRng);
-    let earlier = match cookie::session(headers, flow.moment.issuer()) {
+    let earlier = match cookie::session(headers, moment.issuer()) {
         None => None,
         Some(handle) => {
             let stored = app.store.session(handle.tag, handle.digest(), *now).await?;
@@ -74,19 +76,32 @@ pub(super) async fn begin(
         tag,
         record: record.seal(ring, &session.user_uid, tag, &mut SystemRng),
         until,
-        browser: flow.browser.digest(),
+        browser: browser.digest(),
     };
     let limit = LoginLimit {
         most: lifetimes.sessions_per_user,
-        refuse: false,
+        refuse: lifetimes.at_session_limit == AtSessionLimit::Refuse && !person.end_oldest,
     };
-    let Indexed::Entered(evicted) = app.store.index_login(slot, login, limit, *now).await? else {
-        return Ok(Begun::Full);
+    let entered = app
+        .store
+        .index_login(&person.slot, login.clone(), limit, *now)
+        .await?;
+    let evicted = match entered {
+        Indexed::Entered(evicted) => evicted,
+        Indexed::Full => {
+            // sessions that ended unused count no more
+            let live = sessions::list_and_tidy(app, ring, &session.user_uid, *now).await?;
+            match app.store.index_login(&person.slot, login, limit, *now).await? {
+                Indexed::Entered(evicted) => evicted,
+                Indexed::Full => return Ok(Begun::Full(live)),
+            }
+        }
     };
     for tag in evicted.into_iter().chain(ended) {
         app.store.end_login(tag, *now).await?;
     }
     let handle = SessionHandle::generate(tag, &mut SystemRng);
+    let mut consents = person.consents;
     consents.truncate(CONSENTS);
     let new = NewSession {
         cookie: handle.digest(),

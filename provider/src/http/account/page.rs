@@ -1,0 +1,90 @@
+//! The account page: the person's sessions, asked one by one, and their consents.
+
+use std::collections::HashMap;
+
+use axum::response::Response;
+use http::StatusCode;
+use oidc_protocol::pending::csrf_token;
+use oidc_protocol::records::{ConsentRecord, consent_key, user_key};
+
+use super::{Done, SignedIn};
+use crate::app::App;
+use crate::http::cookie::Browser;
+use crate::http::flow::with_cookie;
+use crate::http::moment::{Moment, path_of};
+use crate::http::pages::{self, ApplicationLine, ScopeLine, SessionLine, Time};
+use crate::sessions;
+use crate::store::StoreError;
+
+/// The page.
+///
+/// # Errors
+/// When the store is away.
+pub(super) async fn page(
+    app: &App,
+    moment: &Moment,
+    browser: &Browser,
+    signed_in: &SignedIn,
+    done: Done,
+) -> Result<Response, StoreError> {
+    let Moment { ring, now, .. } = moment;
+    let user = &signed_in.user;
+    let mut logins = sessions::list(app, ring, user.uid(), *now).await?;
+    // this one first, then those that were used last
+    logins.sort_by_key(|login| (login.tag != signed_in.tag, std::cmp::Reverse(login.last_seen)));
+    let lines = logins.iter().map(|login| SessionLine {
+        id: login.tag.to_string(),
+        device: &login.record.device,
+        address: login.record.address.as_deref().unwrap_or_default(),
+        signed_in: Time::of(login.record.signed_in_at),
+        last_seen: Time::of(login.last_seen),
+        this: login.tag == signed_in.tag,
+    });
+
+    let consents = app.store.consents(&user_key(ring, user.uid()), *now).await?;
+    let consents: HashMap<_, _> = consents.into_iter().collect();
+    // the store knows clients by HMAC only
+    let clients = if consents.is_empty() {
+        Vec::new()
+    } else {
+        app.clients.all()
+    };
+    let agreed = clients.iter().filter_map(|client| {
+        let sealed = consents.get(&consent_key(ring, client.uid()))?;
+        let consent = ConsentRecord::unseal(ring, user.uid(), client.uid(), sealed).ok()?;
+        Some((client, consent))
+    });
+    let mut agreed: Vec<_> = agreed.collect();
+    agreed.sort_by(|(one, _), (other, _)| {
+        let key = |client: &oidc_crds::client::Client| {
+            (
+                client.display_name().to_lowercase(),
+                client.client_id().to_owned(),
+            )
+        };
+        key(one).cmp(&key(other))
+    });
+    let applications = agreed.iter().map(|(client, consent)| ApplicationLine {
+        client_id: client.client_id(),
+        name: client.display_name(),
+        namespace: client.namespace(),
+        scopes: consent.scope.iter().map(|scope| ScopeLine::of(scope)).collect(),
+        since: Time::of(consent.at),
+    });
+
+    let template = pages::Account {
+        base: &format!("{}/account", path_of(moment.issuer())),
+        csrf: &csrf_token(ring, &browser.digest()),
+        username: user.username(),
+        name: user
+            .claims()
+            .get("name")
+            .and_then(|name| name.as_str())
+            .unwrap_or_default(),
+        notice: done.notice(),
+        sessions: lines.collect(),
+        applications: applications.collect(),
+    };
+    let response = pages::page(StatusCode::OK, &template);
+    Ok(with_cookie(response, browser.cookie(moment.issuer())))
+}

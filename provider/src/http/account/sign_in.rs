@@ -1,0 +1,94 @@
+//! The login form of `/account`, and its answer: a session, and nothing else.
+
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use oidc_crds::rng::SystemRng;
+use oidc_protocol::first_party::{Page, PendingPage};
+use oidc_protocol::params::Params;
+use oidc_protocol::pending::csrf_token;
+
+use super::{Done, back};
+use crate::app::App;
+use crate::http::cookie::{self, Browser};
+use crate::http::error::Failure;
+use crate::http::flow::with_cookie;
+use crate::http::login::begin::{Begun, begin};
+use crate::http::login::credentials::{self, Checked};
+use crate::http::login::limit;
+use crate::http::moment::{Moment, path_of};
+use crate::http::own_form::OwnForm;
+use crate::http::pages;
+
+/// The form.
+pub(super) fn form(moment: &Moment, browser: &Browser) -> Response {
+    let pending = PendingPage {
+        page: Page::Account,
+        since: moment.now,
+    };
+    let sealed = pending.seal(&moment.ring, &browser.digest(), &mut SystemRng);
+    render(moment, browser, StatusCode::OK, &sealed, "", "")
+}
+
+/// POST `/login` with the form of a page of our own.
+///
+/// # Errors
+/// On our own page, when the store is away.
+pub async fn sign_in(
+    app: &App,
+    own: OwnForm,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, Failure> {
+    let OwnForm { moment, browser } = own;
+    let sealed = params.get("_request").unwrap_or_default();
+    let username = params.get("username").unwrap_or_default();
+    let again = |status, problem: &str| render(&moment, &browser, status, sealed, username, problem);
+    let person = match credentials::check(app, &moment, &browser, params).await? {
+        Checked::Right(person) => person,
+        Checked::Again(why) => {
+            let mut response = again(why.status(), &why.problem());
+            why.add_to(response.headers_mut());
+            return Ok(response);
+        }
+        Checked::Declined => return Ok(back(&moment, Done::Nothing)),
+    };
+    if person.user.disabled() {
+        app.metrics.login("denied");
+        return Ok(again(StatusCode::FORBIDDEN, "This person may not sign in."));
+    }
+    let session = person.session(moment.now);
+    let user = person.user.clone();
+    match begin(app, &moment, &browser, headers, session, person).await? {
+        Begun::Signed(handle) => {
+            app.metrics.login("success");
+            let cookie = cookie::session_cookie(&handle, moment.issuer());
+            Ok(with_cookie(back(&moment, Done::Nothing), cookie))
+        }
+        Begun::Full(sessions) => {
+            app.metrics.login("session_limit");
+            Ok(limit::page(&moment, &browser, sealed, &user, &sessions))
+        }
+        Begun::Ended => Ok(form(&moment, &browser)),
+    }
+}
+
+fn render(
+    moment: &Moment,
+    browser: &Browser,
+    status: StatusCode,
+    sealed: &str,
+    username: &str,
+    problem: &str,
+) -> Response {
+    let template = pages::Login {
+        form: pages::Form {
+            action: format!("{}/login", path_of(moment.issuer())),
+            csrf: &csrf_token(&moment.ring, &browser.digest()),
+            request: sealed,
+        },
+        client: "your account",
+        username,
+        problem,
+    };
+    with_cookie(pages::page(status, &template), browser.cookie(moment.issuer()))
+}

@@ -1,0 +1,74 @@
+//! A form that comes back to us: from our own page, in the same browser (protocol.md ses_03).
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use oidc_crds::seal::KeyRing;
+use oidc_protocol::handle::Digest;
+use oidc_protocol::params::Params;
+use oidc_protocol::pending::{PendingError, csrf_matches};
+
+use super::cookie::Browser;
+use super::error::Failure;
+use super::extract::refused;
+use super::moment::Moment;
+use super::origin;
+use crate::app::App;
+
+/// Proof that a form is ours.
+pub struct OwnForm {
+    /// What is in force.
+    pub moment: Moment,
+    /// The browser.
+    pub browser: Browser,
+}
+
+impl OwnForm {
+    /// Checks where a form comes from, and its `_csrf`.
+    ///
+    /// # Errors
+    /// For our own page.
+    pub fn check(app: &App, headers: &HeaderMap, params: &Params) -> Result<Self, Failure> {
+        let moment = Moment::load(app)?;
+        if !origin::is_ours(headers, moment.issuer()) {
+            return Err(refused(
+                "This form was sent from another site. Open the application and start again.",
+            ));
+        }
+        let browser = Browser::known(headers, moment.issuer()).ok_or_else(|| {
+            refused(
+                "The browser sent no cookie. Allow cookies for this site, open the application and start again.",
+            )
+        })?;
+        let csrf = params.get("_csrf").unwrap_or_default();
+        if !csrf_matches(&moment.ring, &browser.digest(), csrf) {
+            return Err(unsealed(PendingError::Forged));
+        }
+        Ok(Self { moment, browser })
+    }
+
+    /// Opens what the form carries.
+    ///
+    /// # Errors
+    /// For our own page: it was sealed for another form or browser, or too long ago.
+    pub fn open<T>(
+        &self,
+        sealed: &str,
+        unseal: impl FnOnce(&KeyRing, &Digest, &str, Timestamp) -> Result<T, PendingError>,
+    ) -> Result<T, Failure> {
+        let Moment { ring, now, .. } = &self.moment;
+        unseal(ring, &self.browser.digest(), sealed, *now).map_err(unsealed)
+    }
+}
+
+/// What a person reads whose form carries something that does not open.
+#[must_use]
+pub fn unsealed(error: PendingError) -> Failure {
+    match error {
+        PendingError::Expired => {
+            refused("This page was open for too long. Open the application and start again.")
+        }
+        PendingError::Forged => {
+            refused("This form does not belong to this browser. Open the application and start again.")
+        }
+    }
+}
