@@ -113,6 +113,9 @@ pub struct Dev {
     /// Folder for keys, seals and generated Secrets.
     #[arg(long, value_name = "DIR", default_value = ".oidc")]
     pub state: PathBuf,
+    /// Leave POST /register open to everybody on a listener that is not loopback, too.
+    #[arg(long)]
+    pub open_registration: bool,
 }
 
 /// The manifests of a bare start.

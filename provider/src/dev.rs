@@ -12,7 +12,7 @@ use oidc_crds::secrets::installation::Installation;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::app::App;
+use crate::app::{App, Registrar};
 use crate::config::{DEFAULT_MANIFESTS, Dev, Listen};
 use crate::resources::folder::keys::PUBLISH_FOR;
 use crate::resources::folder::registered::FolderRegistrar;
@@ -46,8 +46,10 @@ pub async fn dev(settings: Dev) -> anyhow::Result<()> {
     let state = State::open(&settings.state).map_err(anyhow::Error::msg)?;
 
     let (wake, woken) = mpsc::channel();
+    let registrar = || Arc::new(FolderRegistrar::new(wake.clone())) as Arc<dyn Registrar>;
     let app = Arc::new(App {
-        registrar: Some(Arc::new(FolderRegistrar::new(wake.clone()))),
+        // whoever can reach it may register as many clients as they like
+        registrar: (loopback || settings.open_registration).then(registrar),
         loopback,
         ..App::new(installation, store)
     });
@@ -179,6 +181,11 @@ fn greet(app: &App, manifests: &Path, state: &Path, issuer: &str, redis: bool) {
         "A new signing key is published for {PUBLISH_FOR} before it signs, verifiers may cache the keys for \
          {max_age}: short, for trying out."
     );
+    if app.registrar.is_none() {
+        println!(
+            "POST /register is closed, since others can reach this listener: --open-registration opens it."
+        );
+    }
     println!("\nTry:\n  curl {issuer}/.well-known/openid-configuration\n  curl {issuer}/jwks.json");
     let demo = manifests == Path::new(DEFAULT_MANIFESTS) && app.clients.get("client123").is_some();
     if demo {

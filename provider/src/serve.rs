@@ -45,7 +45,7 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let (routes, control) = (router::internal(app.clone()), internal_control.clone());
     tasks.spawn(async move { Ok(server::plain(internal, routes, control).await?) });
     let (routes, control) = (router::router(app.clone()), public_control.clone());
-    let mut first = certificates.clone();
+    let (mut first, certificate) = (certificates.clone(), certificates.clone());
     let public = async move {
         // nothing can be said before there is a certificate
         first
@@ -65,13 +65,16 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     }
     info!("stopping");
     app.readiness.stopping();
+    if certificate.borrow().is_none() {
+        info!("stopped: nothing was served yet");
+        return Ok(());
+    }
     let delay = tokio::time::sleep(Duration::from_secs(settings.shutdown_delay.0));
     tokio::select! {
         () = delay => {}
         ended = tasks.join_next() => return Err(failure(ended)),
     }
     public_control.graceful_shutdown(Some(DRAIN));
-    // the listener may not be open yet
     if tokio::time::timeout(DRAIN + Duration::from_secs(1), &mut public)
         .await
         .is_err()

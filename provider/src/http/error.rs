@@ -3,7 +3,7 @@
 //! and logs its cause once.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oidc_crds::rng::SystemRng;
 use oidc_protocol::authorize::ReturnTo;
@@ -24,6 +24,7 @@ struct Inner {
     status: Option<StatusCode>,
     way: Way,
     store: bool,
+    cookie: Option<HeaderValue>,
 }
 
 /// How the answer travels.
@@ -120,6 +121,13 @@ impl Failure {
         self
     }
 
+    /// With a cookie that the browser must have whatever became of the request.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: Option<HeaderValue>) -> Self {
+        self.0.cookie = cookie;
+        self
+    }
+
     /// The code.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -157,7 +165,12 @@ impl Failure {
     #[must_use]
     pub fn render(self, speaks: Speaks, call: &Call) -> Response {
         let status = self.status();
-        let Inner { mut error, way, .. } = *self.0;
+        let Inner {
+            mut error,
+            way,
+            cookie,
+            ..
+        } = *self.0;
         if error.code == ErrorCode::ServerError {
             error.description = format!("{} The request id is {}.", error.description, call.id()).into();
         }
@@ -180,6 +193,9 @@ impl Failure {
             _ => None,
         };
         let headers = response.headers_mut();
+        if let Some(cookie) = cookie {
+            headers.append(SET_COOKIE, cookie);
+        }
         if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
@@ -226,6 +242,7 @@ impl From<OAuthError> for Failure {
             status: None,
             way: Way::Direct,
             store: false,
+            cookie: None,
         }))
     }
 }

@@ -83,6 +83,9 @@ pub async fn post(
         Begun::Ended => return Ok(flow.ask_to_sign_in()),
     };
     app.metrics.login("success");
+    // the secret in the browser's old cookie, if it has one, is worth nothing any more
+    let cookie = cookie::session_cookie(&handle, flow.moment.issuer());
+    let refuse = |error: Failure| flow.refuse(error).with_cookie(cookie.clone());
 
     let response = match decision {
         Next::Consent(scopes) => flow.ask_for_consent(&scopes, consent, &user, true),
@@ -93,17 +96,12 @@ pub async fn post(
                 .store
                 .grant(handle.tag, handle.digest(), None, new, *now)
                 .await;
-            if granted.map_err(|error| flow.refuse(error))?.is_none() {
-                return Err(flow.refuse(OAuthError::new(
-                    ErrorCode::LoginRequired,
-                    "The session has ended.",
-                )));
+            if granted.map_err(|error| refuse(error.into()))?.is_none() {
+                let error = OAuthError::new(ErrorCode::LoginRequired, "The session has ended.");
+                return Err(refuse(error.into()));
             }
             flow.finish(&app, &code)
         }
     };
-    Ok(with_cookie(
-        response,
-        cookie::session_cookie(&handle, flow.moment.issuer()),
-    ))
+    Ok(with_cookie(response, cookie))
 }

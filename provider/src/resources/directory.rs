@@ -98,9 +98,9 @@ impl Directory {
         change(&mut self.clients, scope, delta);
     }
 
-    /// Forgets the clients of a scope that is no longer watched.
-    pub fn forget_clients(&mut self, scope: Option<&str>) {
-        self.clients(scope, Delta::Reset(Vec::new()));
+    /// Forgets the clients of namespaces that are no longer watched.
+    pub fn keep_clients(&mut self, watched: impl Fn(&str) -> bool) {
+        self.clients.retain(|(namespace, _), _| watched(namespace));
     }
 
     /// Users.

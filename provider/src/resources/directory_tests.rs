@@ -65,7 +65,7 @@ fn a_list_removes_what_vanished_but_only_in_its_own_namespace() {
     assert_eq!(names(&directory.settle()), ["a.one", "a.two", "b.three"]);
     directory.clients(Some("a"), Delta::Reset(vec![client("a", "two", json!({}))]));
     assert_eq!(names(&directory.settle()), ["a.two", "b.three"]);
-    directory.forget_clients(Some("a"));
+    directory.keep_clients(|namespace| namespace == "b");
     assert_eq!(names(&directory.settle()), ["b.three"]);
 }
 

@@ -227,6 +227,7 @@ impl Standalone {
             clients: &settled.clients,
             state: &mut self.state,
             installation: &self.installation,
+            registration: self.app.registrar.is_some(),
             complete: self.files.all_read(),
             now,
         })?;

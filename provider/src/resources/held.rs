@@ -88,6 +88,15 @@ impl Held {
             Some(data) => self.accept(what, data),
             None => Err("it is not there".to_owned()),
         };
+        let taken = self.tell(what, taken);
+        if taken && what == What::Installation {
+            self.publish_anew();
+        }
+        taken
+    }
+
+    /// Notes and tells what became of an object. Whether it is in force.
+    fn tell(&mut self, what: What, taken: Result<(), String>) -> bool {
         let name = what.as_str();
         match taken {
             Ok(()) => {
@@ -117,19 +126,16 @@ impl Held {
                 let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
                 let installation = Installation::parse(text).map_err(|error| error.to_string())?;
                 self.app.installation.store(Arc::new(installation));
-                self.good.insert(What::Installation);
-                // the documents name the issuer
-                if let Some(keys) = self.keys.take() {
-                    if let Err(reason) = self.publish(&keys) {
-                        error!(what = What::KeySet.as_str(), "{reason}");
-                    }
-                    self.keys = Some(keys);
-                }
             }
             What::KeySet => {
                 let keys = KeySet::from_data(data).map_err(|error| error.to_string())?;
-                self.publish(&keys)?;
-                self.keys = Some(keys);
+                if self.good.contains(&What::Installation) {
+                    self.publish(&keys)?;
+                    self.keys = Some(keys);
+                } else {
+                    self.keys = Some(keys);
+                    return Err("it is for the installation's ConfigMap to say the issuer".to_owned());
+                }
             }
             What::KeyRing => {
                 let ring = KeyRingData::from_data(data).map_err(|error| error.to_string())?;
@@ -147,15 +153,110 @@ impl Held {
         Ok(())
     }
 
-    /// Nothing can be published before the issuer is known.
-    fn publish(&self, keys: &KeySet) -> Result<(), String> {
-        if self.good.contains(&What::Installation) {
-            let installation = self.app.installation.load();
-            let prepared = Prepared::build(keys, &installation, self.app.registrar.is_some());
-            self.app
-                .keys
-                .publish(prepared.map_err(|error| error.to_string())?);
+    /// The documents name the issuer: with another installation they are made anew, and with the first one
+    /// the keys that came before it are looked at.
+    fn publish_anew(&mut self) {
+        if let Some(keys) = self.keys.take() {
+            let published = self.publish(&keys);
+            self.tell(What::KeySet, published);
+            self.keys = Some(keys);
         }
+    }
+
+    fn publish(&self, keys: &KeySet) -> Result<(), String> {
+        let installation = self.app.installation.load();
+        let prepared = Prepared::build(keys, &installation, self.app.registrar.is_some());
+        self.app
+            .keys
+            .publish(prepared.map_err(|error| error.to_string())?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use oidc_crds::jwk::PrivateJwk;
+    use oidc_crds::names::Algorithm;
+    use oidc_crds::resources::signing_key::Phase;
+    use oidc_crds::secrets::key_set::{KeyState, Owner};
+
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn held() -> Held {
+        let installation = Installation::standalone("http://localhost", false);
+        let app = Arc::new(App::new(installation, Arc::new(MemoryStore::default())));
+        Held::new(app, watch::channel(None).0)
+    }
+
+    fn installation() -> Data {
+        let text = "release: oidc\nissuer: https://oidc.example.com\nclassName: oidc\ndefaultClass: true\n\
+                    namespaces: {watch: [a]}\njwksMaxAge: 300s\n";
+        Data::from([(Installation::DATA_KEY.to_owned(), text.into())])
+    }
+
+    /// A key set; `usable`, or with a key that is not of the algorithm that it is said to be of.
+    fn key_set(usable: bool) -> Data {
+        let jwk = PrivateJwk::generate(Algorithm::ES256, None).unwrap();
+        let key = KeyState {
+            kid: jwk.thumbprint().unwrap(),
+            algorithm: if usable {
+                Algorithm::ES256
+            } else {
+                Algorithm::ES384
+            },
+            rsa_bits: None,
+            phase: Phase::Active,
+            signing_key: Owner {
+                name: "main".to_owned(),
+                uid: "key".to_owned(),
+            },
+            spec_revision: 0,
+            created_at: NOW,
+            published_at: Some(NOW),
+            signs_from: Some(Timestamp::UNIX_EPOCH),
+            retires_at: None,
+            removable_at: None,
+            longest_lifetime: 900,
+            public: Some(jwk.public().unwrap()),
+            jwk: Some(jwk),
+        };
+        let set = KeySet {
+            version: 1,
+            revision: 1,
+            keys: vec![key],
+            default_algorithm: Algorithm::ES256,
+        };
+        set.to_data()
+    }
+
+    #[test]
+    fn keys_that_come_before_the_installation_are_not_in_force_before_it() {
+        let mut held = held();
+        assert!(!held.take(What::KeySet, Some(&key_set(true))));
+        assert!(held.app.keys.load().is_none());
+        assert!(held.take(What::Installation, Some(&installation())));
+        assert!(held.app.keys.load().is_some() && held.good.contains(&What::KeySet));
+    }
+
+    #[test]
+    fn unusable_keys_are_never_told_to_be_in_force() {
+        let mut held = held();
+        assert!(!held.take(What::KeySet, Some(&key_set(false))));
+        assert!(held.take(What::Installation, Some(&installation())));
+        assert!(held.app.keys.load().is_none() && !held.good.contains(&What::KeySet));
+        // nothing good was ever there, so nothing stays in force
+        assert!(!held.take(What::KeySet, Some(&key_set(false))));
+        let told = held.app.metrics.encode(None);
+        assert!(
+            !told
+                .lines()
+                .any(|line| line.contains("key-set") && line.ends_with(" 1")),
+            "{told}"
+        );
+        assert!(held.take(What::KeySet, Some(&key_set(true))));
     }
 }

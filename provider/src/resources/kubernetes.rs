@@ -1,6 +1,7 @@
 //! The cluster as the source: one watch for each thing, at the end of which one task owns the directory
 //! and what is held. Bursts are drained before anything is published. What vanished while a watch was
-//! down is gone with its next list.
+//! down is gone with its next list. A watch that is not wanted any more goes on until those that take over
+//! have listed, so that no client is unknown in between.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::resources::directory::Directory;
+use crate::resources::directory::{Delta, Directory};
 use crate::resources::held::{Held, What};
 use crate::resources::publish;
 use watches::{Change, Event, Target, Watches};
@@ -80,11 +81,13 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let (sender, mut inbox) = mpsc::channel(64);
     let mut watches = Watches::new(client, home.clone(), sender);
-    watches.follow(home.targets(None));
+    let wanted = home.targets(None);
+    watches.start(&wanted);
     let mut driver = Driver {
         directory: Directory::new(app.installation.load().as_ref().clone()),
         held: Held::new(app.clone(), certificate),
         listed: BTreeSet::new(),
+        wanted,
         app,
         home,
     };
@@ -105,19 +108,21 @@ struct Driver {
     held: Held,
     /// Whose first list has arrived.
     listed: BTreeSet<Target>,
+    /// What must be watched; what else is watched goes on until all of this is listed.
+    wanted: BTreeSet<Target>,
 }
 
 impl Driver {
     fn take(&mut self, batch: &mut Vec<Event>, watches: &mut Watches) {
         for event in batch.drain(..) {
-            // a watch that was given up may have left something behind
-            if watches.is_followed(&event.target) {
+            if watches.is_current(&event) && !self.is_taken_over(&event.target) {
                 self.listed.insert(event.target.clone());
                 self.change(event, watches);
             }
         }
+        self.move_on(watches);
         publish(&self.app, self.directory.settle());
-        if !self.app.readiness.is_synced() && self.is_complete(watches) {
+        if !self.app.readiness.is_synced() && self.is_complete() {
             info!(clients = self.app.clients.len(), "everything was read: ready");
             self.app.readiness.synced();
         }
@@ -140,22 +145,61 @@ impl Driver {
     }
 
     fn installation(&mut self, watches: &mut Watches) {
-        let installation = self.app.installation.load_full();
-        for given_up in watches.follow(self.home.targets(Some(&installation))) {
-            self.listed.remove(&given_up);
-            match &given_up {
-                Target::Clients(scope) => self.directory.forget_clients(scope.as_deref()),
-                Target::Namespaces => self
-                    .directory
-                    .namespaces(super::directory::Delta::Reset(Vec::new())),
+        let wanted = self.home.targets(Some(&self.app.installation.load()));
+        for target in wanted.difference(&self.wanted) {
+            // it may still run and have told what was not listened to
+            watches.stop(target);
+            self.listed.remove(target);
+        }
+        watches.start(&wanted);
+        self.wanted = wanted;
+    }
+
+    /// Puts the installation in force for clients and users, and gives up what need not be watched any more,
+    /// each as soon as nobody would be unknown by that who is to be served.
+    fn move_on(&mut self, watches: &mut Watches) {
+        // while labels are not known, the namespaces that they speak of are not served
+        if self.listed.contains(&Target::Namespaces) || !self.wanted.contains(&Target::Namespaces) {
+            let installation = self.app.installation.load();
+            self.directory.installation(installation.as_ref().clone());
+        }
+        if !self.wanted.is_subset(&self.listed) {
+            return;
+        }
+        let left: Vec<_> = watches
+            .running()
+            .filter(|target| !self.wanted.contains(target))
+            .cloned()
+            .collect();
+        for target in &left {
+            watches.stop(target);
+            self.listed.remove(target);
+            match target {
+                Target::Clients(_) => self.directory.keep_clients(|namespace| {
+                    self.wanted.contains(&Target::Clients(None))
+                        || self.wanted.contains(&Target::Clients(Some(namespace.to_owned())))
+                }),
+                Target::Namespaces => self.directory.namespaces(Delta::Reset(Vec::new())),
                 Target::Users | Target::Own(..) => {}
             }
         }
-        self.directory.installation(installation.as_ref().clone());
     }
 
-    fn is_complete(&self, watches: &Watches) -> bool {
-        self.held.is_complete() && watches.followed().all(|target| self.listed.contains(target))
+    /// Whether a watch of clients is about to be given up and one that takes over has listed already: what
+    /// it tells may be older than that list.
+    fn is_taken_over(&self, target: &Target) -> bool {
+        let clients = |target: &&Target| matches!(target, Target::Clients(_));
+        clients(&target)
+            && !self.wanted.contains(target)
+            && self
+                .wanted
+                .iter()
+                .filter(clients)
+                .any(|wanted| self.listed.contains(wanted))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.held.is_complete() && self.wanted.is_subset(&self.listed)
     }
 }
 

@@ -33,6 +33,8 @@ struct Api {
     /// Objects by path of their kind and namespace.
     objects: Mutex<BTreeMap<String, Vec<Value>>>,
     watches: Mutex<Vec<(String, UnboundedSender<Bytes>)>>,
+    /// Paths that are refused for now.
+    refused: Mutex<BTreeSet<String>>,
 }
 
 impl Api {
@@ -51,6 +53,13 @@ impl Api {
                 .into_owned()
                 .collect();
         let path = uri.path().to_owned();
+        if self.refused.lock().unwrap().contains(&path) {
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no",
+                                "reason": "Forbidden", "code": 403});
+            let mut answer = Response::new(Body::from(status.to_string()));
+            *answer.status_mut() = http::StatusCode::FORBIDDEN;
+            return answer;
+        }
         if query.get("watch").map(String::as_str) == Some("true") {
             let (sender, events) = unbounded();
             self.watches.lock().unwrap().push((place(&path, &query), sender));
@@ -63,7 +72,9 @@ impl Api {
                 .get("fieldSelector")
                 .is_none_or(|selector| *selector == format!("metadata.name={name}"))
         };
-        let items: Vec<_> = objects.get(&path).into_iter().flatten().filter(named).collect();
+        let within = |place: &str| place == path || path == CLIENTS && place.ends_with("/oidcclients");
+        let places = objects.iter().filter(|(place, _)| within(place));
+        let items: Vec<_> = places.flat_map(|(_, objects)| objects).filter(named).collect();
         let list =
             json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
         Response::new(Body::from(list.to_string()))
@@ -95,7 +106,8 @@ impl Api {
         let name = object["metadata"]["name"].as_str().unwrap();
         let line = Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
         for (place, watch) in self.watches.lock().unwrap().iter() {
-            if place == path || *place == format!("{path}/{name}") {
+            let everywhere = place == CLIENTS && path.ends_with("/oidcclients");
+            if place == path || *place == format!("{path}/{name}") || everywhere {
                 let _ = watch.unbounded_send(line.clone());
             }
         }
@@ -120,6 +132,8 @@ fn place(path: &str, query: &BTreeMap<String, String>) -> String {
 }
 
 const SECRETS: &str = "/api/v1/namespaces/idp/secrets";
+const CLIENTS: &str = "/apis/oidc-operator.dev/v1alpha1/oidcclients";
+const NAMESPACES: &str = "/api/v1/namespaces";
 const CONFIG_MAPS: &str = "/api/v1/namespaces/idp/configmaps";
 
 fn clients(namespace: &str) -> String {
@@ -135,9 +149,13 @@ fn secret(name: &str, data: &Data) -> Value {
 }
 
 fn config_map(watch: &str) -> Value {
+    config_map_for(&format!("{{watch: {watch}}}"))
+}
+
+fn config_map_for(namespaces: &str) -> Value {
     let text = format!(
         "release: oidc\nissuer: https://oidc.example.com\nclassName: oidc\ndefaultClass: true\n\
-         namespaces: {{watch: {watch}}}\njwksMaxAge: 300s\n"
+         namespaces: {namespaces}\njwksMaxAge: 300s\n"
     );
     json!({"metadata": {"name": "oidc-installation", "namespace": "idp", "resourceVersion": "2"},
            "data": {"installation.yaml": text}})
@@ -329,4 +347,75 @@ async fn an_edited_installation_moves_the_watches_and_judges_everybody_again() {
         app.clients.get("a.three").is_none(),
         "nobody looks there any more"
     );
+}
+
+/// Puts an installation in force that cannot be followed until `refused` are answered again, and sees that
+/// the client `a.one` is served all the while.
+async fn moves(api: &Api, app: &App, namespaces: &str, refused: &[&str], watched: &str) {
+    for path in refused {
+        api.refused.lock().unwrap().insert((*path).to_owned());
+    }
+    api.put(CONFIG_MAPS, config_map_for(namespaces));
+    until("the new installation is in force", || {
+        format!("{:?}", app.installation.load().namespaces).contains(watched)
+    })
+    .await;
+    // one more event shows that the change was gone through
+    let pepper = app.pepper.load_full();
+    api.put(
+        SECRETS,
+        secret(
+            "oidc-pepper",
+            &Pepper::generate(NOW, &mut SeededRng::new(7)).to_data(),
+        ),
+    );
+    until("the pepper is read again", || {
+        app.pepper.load_full().map(|p| Arc::as_ptr(&p)) != pepper.as_ref().map(Arc::as_ptr)
+    })
+    .await;
+    assert!(
+        app.clients.get("a.one").is_some(),
+        "{namespaces}: nothing was listed yet"
+    );
+    for path in refused {
+        api.refused.lock().unwrap().remove(*path);
+    }
+}
+
+#[tokio::test]
+async fn i7_nobody_is_unknown_while_the_watches_move() {
+    let (api, app) = start();
+    api.put(
+        NAMESPACES,
+        json!({"metadata": {"name": "a", "resourceVersion": "2", "labels": {"oidc": "served"}}}),
+    );
+    api.put(
+        NAMESPACES,
+        json!({"metadata": {"name": "b", "resourceVersion": "2"}}),
+    );
+    until("the client is served", || app.clients.get("a.one").is_some()).await;
+
+    let selector = "{clusterWide: {selector: {matchLabels: {oidc: served}}}}";
+    moves(&api, &app, selector, &[CLIENTS, NAMESPACES], "served").await;
+    api.put(&clients("a"), good("a", "late"));
+    until("the new watch is listened to", || {
+        app.clients.get("a.late").is_some()
+    })
+    .await;
+    assert!(
+        app.clients.get("b.two").is_none(),
+        "its namespace is not selected"
+    );
+
+    moves(&api, &app, "{clusterWide: {selector: null}}", &[], "None").await;
+    until("all are served", || app.clients.get("b.two").is_some()).await;
+
+    let a = clients("a");
+    moves(&api, &app, "{watch: [a]}", &[&a], "Watch").await;
+    api.delete(&a, "late");
+    until("the new watch is listened to", || {
+        app.clients.get("a.late").is_none()
+    })
+    .await;
+    assert!(app.clients.get("a.one").is_some() && app.clients.get("b.two").is_none());
 }

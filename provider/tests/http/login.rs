@@ -433,3 +433,24 @@ async fn login_by_hand_is_a_friendly_page() {
         assert!(page.text.contains("sign in from there"));
     }
 }
+
+#[tokio::test]
+async fn ses_01_a_login_whose_code_could_not_be_stored_is_a_login() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[]).await;
+    for (more, cookie) in [("login", browser.cookies[SESSION].clone()), ("", String::new())] {
+        // signing in again replaces the cookie; a browser without one gets its first
+        let mut browser = Browser::new(&app);
+        if !cookie.is_empty() {
+            browser.cookies.insert(SESSION.to_owned(), cookie.clone());
+        }
+        let page = browser.authorize("web", &[("prompt", more)]).await;
+        app.store.set_no_grants(true);
+        let answer = browser.sign_in(&page, "jdoe", PASSWORD).await;
+        answer.is_sent_back_with("temporarily_unavailable");
+        app.store.set_no_grants(false);
+        assert_ne!(browser.cookies[SESSION], cookie);
+        browser.authorize("web", &[]).await.code();
+    }
+}

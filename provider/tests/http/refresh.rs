@@ -86,6 +86,53 @@ async fn tok_05_scope_may_shrink_for_this_token_only() {
 }
 
 #[tokio::test]
+async fn tok_05_a_wrong_scope_does_not_cost_the_successor() {
+    let app = TestApp::new();
+    let first = app.sign_in("web", "openid email").await;
+    let ask = |token: &str, scope: &'static str| {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token),
+            ("scope", scope),
+        ];
+        let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let app = &app;
+        async move { app.token_form("web", &form).await }
+    };
+    ask(&first.refresh, "openid profile")
+        .await
+        .is_error(400, "invalid_scope");
+    app.clock.advance(60);
+    let (answer, trips) = app.trips(ask(&first.refresh, "openid")).await;
+    let second = Tokens::of(&answer);
+    assert_eq!(trips, 2);
+    // a repetition within the grace is checked by what it repeats
+    let again = Tokens::of(&ask(&first.refresh, "openid").await);
+    assert_eq!(second.refresh, again.refresh);
+    ask(&first.refresh, "openid profile")
+        .await
+        .is_error(400, "invalid_scope");
+    assert_eq!(app.refresh("web", &second.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn tok_05_a_person_who_may_not_stay_is_out_whatever_scope_is_asked() {
+    let mut app = TestApp::new();
+    let first = app.sign_in("web", "openid").await;
+    app.set_user("jdoe", json!({"disabled": true}));
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*first.refresh),
+        ("scope", "openid"),
+    ];
+    app.token("web", &form).await.is_error(400, "invalid_grant");
+    app.set_user("jdoe", json!({}));
+    app.refresh("web", &first.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}
+
+#[tokio::test]
 async fn tok_05_bound_to_the_client() {
     let app = TestApp::new();
     let first = app.sign_in("web", "openid").await;

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod pod;
 mod process;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -392,6 +393,27 @@ async fn demo_credentials_are_refused_where_others_can_reach_them() {
     let log = provider.stderr.wait_for("OidcUser/default/jdoe");
     assert!(log.contains("OidcClient/default/client123"), "{log}");
     assert!(!log.contains("secret456"));
+}
+
+#[tokio::test]
+async fn reg_02_registration_is_closed_where_others_can_reach_it_unless_it_was_opened() {
+    let world = World::of_examples();
+    let metadata = json!({"redirect_uris": ["com.myapp://callback"]});
+    for (more, status) in [(None, 404), (Some("--open-registration"), 201)] {
+        let arguments: Vec<_> = ["--listen", "0.0.0.0:0"].into_iter().chain(more).collect();
+        let provider = world.start_with(&arguments);
+        let url = format!("{}/register", provider.url);
+        let answer = provider.http.post(&url).json(&metadata).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{more:?}");
+        let document = provider.get("/.well-known/openid-configuration").await;
+        let offered = document["registration_endpoint"] == json!(url);
+        assert_eq!(offered, more.is_some());
+        assert_eq!(
+            provider.stdout.text().contains("POST /register is closed"),
+            more.is_none()
+        );
+        assert!(provider.stop().success());
+    }
 }
 
 #[test]

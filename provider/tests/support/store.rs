@@ -16,6 +16,7 @@ pub struct Counting {
     trips: AtomicU64,
     away: AtomicBool,
     senseless: AtomicBool,
+    no_grants: AtomicBool,
 }
 
 impl Counting {
@@ -25,6 +26,7 @@ impl Counting {
             trips: AtomicU64::new(0),
             away: AtomicBool::new(false),
             senseless: AtomicBool::new(false),
+            no_grants: AtomicBool::new(false),
         }
     }
 
@@ -34,6 +36,11 @@ impl Counting {
 
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Cuts the line for `grant` alone.
+    pub fn set_no_grants(&self, away: bool) {
+        self.no_grants.store(away, Ordering::Relaxed);
     }
 
     /// From now on sessions come back with one bit changed.
@@ -134,6 +141,9 @@ impl Store for Counting {
         code: NewCode,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {
+        if self.no_grants.load(Ordering::Relaxed) {
+            return async { Err(StoreError("the line is cut".to_owned())) }.boxed();
+        }
         self.counted(self.inner.grant(tag, cookie, consent, code, now))
     }
 

@@ -41,6 +41,8 @@ pub struct Work<'a> {
     pub state: &'a mut State,
     /// What is served.
     pub installation: &'a Installation,
+    /// Whether clients may register themselves.
+    pub registration: bool,
     /// Whether all manifests could be read, so that what is not there is gone.
     pub complete: bool,
     /// The present time.
@@ -124,7 +126,7 @@ impl SigningKeys {
             self.published = false;
         }
         if let (Some(set), false) = (&self.set, self.published) {
-            let prepared = Prepared::build(set, work.installation, true);
+            let prepared = Prepared::build(set, work.installation, work.registration);
             done.prepared = Some(prepared.map_err(|error| error.to_string())?);
             self.published = true;
         }

@@ -49,8 +49,10 @@ impl fmt::Display for Target {
 
 /// What a watch tells.
 pub(super) struct Event {
-    /// Which watch.
+    /// What is watched.
     pub(super) target: Target,
+    /// Which watch of it, of those that there were one after the other.
+    watch: u64,
     /// What happened.
     pub(super) change: Change,
 }
@@ -70,7 +72,8 @@ pub(super) struct Watches {
     home: Home,
     events: Sender<Event>,
     tasks: JoinSet<Target>,
-    running: BTreeMap<Target, AbortHandle>,
+    running: BTreeMap<Target, (u64, AbortHandle)>,
+    started: u64,
 }
 
 impl Watches {
@@ -81,36 +84,35 @@ impl Watches {
             events,
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
+            started: 0,
         }
     }
 
-    /// Starts and ends watches until they are these. Returns those that were given up.
-    pub(super) fn follow(&mut self, targets: BTreeSet<Target>) -> Vec<Target> {
-        let gone: Vec<_> = self
-            .running
-            .keys()
-            .filter(|target| !targets.contains(target))
-            .cloned()
-            .collect();
-        for target in &gone {
-            if let Some(task) = self.running.remove(target) {
-                task.abort();
-            }
-        }
+    /// Starts the watches that are missing.
+    pub(super) fn start(&mut self, targets: &BTreeSet<Target>) {
         for target in targets {
-            if !self.running.contains_key(&target) {
-                let task = self.tasks.spawn(self.task(target.clone()));
-                self.running.insert(target, task);
+            if !self.running.contains_key(target) {
+                self.started += 1;
+                let task = self.tasks.spawn(self.task(target.clone(), self.started));
+                self.running.insert(target.clone(), (self.started, task));
             }
         }
-        gone
     }
 
-    pub(super) fn is_followed(&self, target: &Target) -> bool {
-        self.running.contains_key(target)
+    /// Gives a watch up.
+    pub(super) fn stop(&mut self, target: &Target) {
+        if let Some((_, task)) = self.running.remove(target) {
+            task.abort();
+        }
     }
 
-    pub(super) fn followed(&self) -> impl Iterator<Item = &Target> {
+    /// Whether it comes from a watch that runs: one that was given up may have left something behind.
+    pub(super) fn is_current(&self, event: &Event) -> bool {
+        let running = self.running.get(&event.target);
+        running.is_some_and(|(watch, _)| *watch == event.watch)
+    }
+
+    pub(super) fn running(&self) -> impl Iterator<Item = &Target> {
         self.running.keys()
     }
 
@@ -126,7 +128,7 @@ impl Watches {
         }
     }
 
-    fn task(&self, target: Target) -> impl Future<Output = Target> + Send + 'static {
+    fn task(&self, target: Target, watch: u64) -> impl Future<Output = Target> + Send + 'static {
         let (client, events, name) = (self.client.clone(), self.events.clone(), target.clone());
         let own = self.home.namespace.as_str();
         // a watch that tells nothing for longer than this is dead: it is opened anew
@@ -173,6 +175,7 @@ impl Watches {
             while let Some(change) = changes.next().await {
                 let event = Event {
                     target: target.clone(),
+                    watch,
                     change,
                 };
                 if events.send(event).await.is_err() {
