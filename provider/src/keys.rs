@@ -8,28 +8,37 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Bytes;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
 use oidc_crds::jwk::KeyError;
+use oidc_crds::names::Seconds;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::KeySet;
 use oidc_protocol::discovery::{Capabilities, document};
 use oidc_protocol::keys::Keys;
 
-/// A document as prepared bytes with its entity tag.
+/// A document as prepared bytes with its headers.
 pub struct Document {
     /// The JSON.
     pub body: Bytes,
     /// A strong entity tag, quoted (RFC 9110 §8.8.3).
-    pub etag: String,
+    pub etag: HeaderValue,
+    /// How long it may be kept (RFC 9111 §5.2.2); agrees with the wait before a published key signs.
+    pub cache_control: HeaderValue,
 }
 
 impl Document {
     /// The entity tag is made from the content, so pods that serve the same bytes agree on it.
-    fn new(body: Vec<u8>) -> Self {
+    fn new(body: Vec<u8>, max_age: Seconds) -> Result<Self, KeyError> {
         let hash = digest(&SHA256, &body);
-        Self {
-            etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])),
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]));
+        let value = |text: String| {
+            HeaderValue::try_from(text).map_err(|_| KeyError("a document has no headers".to_owned()))
+        };
+        Ok(Self {
+            etag: value(etag)?,
+            cache_control: value(format!("public, max-age={}", max_age.0))?,
             body: body.into(),
-        }
+        })
     }
 }
 
@@ -60,9 +69,10 @@ impl Prepared {
             registration: registration_open,
             scopes: &public_scopes(installation),
         });
+        let age = installation.jwks_max_age;
         Ok(Self {
-            jwks: Document::new(keys.jwks().to_vec()),
-            discovery: Document::new(discovery.to_string().into_bytes()),
+            jwks: Document::new(keys.jwks().to_vec(), age)?,
+            discovery: Document::new(discovery.to_string().into_bytes(), age)?,
             keys,
         })
     }

@@ -75,7 +75,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(settings: Settings) -> anyhow::Result<()> {
-    telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
+    // dropped last: then everything is written
+    let _flush = telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     // only one is compiled in, but libraries ask for the default
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()

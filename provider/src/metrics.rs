@@ -33,6 +33,15 @@ pub struct Metrics {
     last_good: Family<One, Gauge>,
 }
 
+/// The numbers of one endpoint that nearly every request touches.
+#[derive(Clone)]
+pub struct OfEndpoint {
+    endpoint: &'static str,
+    response_time: Histogram,
+    /// Answers with the status 200.
+    good: Counter,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
@@ -133,13 +142,32 @@ impl Metrics {
         self.account_actions.get_or_create(&[("action", action)]).inc();
     }
 
+    /// The numbers of an endpoint, looked up once.
+    #[must_use]
+    pub fn of_endpoint(&self, endpoint: &'static str) -> OfEndpoint {
+        OfEndpoint {
+            endpoint,
+            response_time: self
+                .response_time
+                .get_or_create(&[("endpoint", endpoint)])
+                .clone(),
+            good: self.of_status(endpoint, 200),
+        }
+    }
+
     /// `oidc_response_time_seconds{endpoint}` and `oidc_responses_total{endpoint,status}`.
-    pub fn response(&self, endpoint: &'static str, status: u16, seconds: f64) {
-        self.response_time
-            .get_or_create(&[("endpoint", endpoint)])
-            .observe(seconds);
+    pub fn response(&self, of: &OfEndpoint, status: u16, seconds: f64) {
+        of.response_time.observe(seconds);
+        if status == 200 {
+            of.good.inc();
+        } else {
+            self.of_status(of.endpoint, status).inc();
+        }
+    }
+
+    fn of_status(&self, endpoint: &'static str, status: u16) -> Counter {
         let labels = ([("endpoint", endpoint)], [("status", status)]);
-        self.responses.get_or_create(&labels).inc();
+        self.responses.get_or_create(&labels).clone()
     }
 
     /// `oidc_rate_limited_total{limit}`: a request was told to come later (`login_per_account`).
@@ -188,8 +216,8 @@ mod tests {
         metrics.token_issued("refresh_token");
         metrics.auth_request("code");
         metrics.login("success");
-        metrics.response("/token", 200, 0.002);
         metrics.rate_limited("login_per_account");
+        metrics.response(&metrics.of_endpoint("/token"), 200, 0.002);
         metrics.store_error();
         let text = metrics.encode(Some(3));
         for line in [

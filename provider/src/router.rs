@@ -50,17 +50,14 @@ pub fn internal(app: Arc<App>) -> Router {
 const METRICS: Endpoint = quiet("/metrics");
 
 fn main_table(app: Arc<App>) -> Table {
-    use Cors::{Any, ByClient, No};
+    use Cors::{ByClient, No};
     Table::new(app)
+        .row(document("/.well-known/openid-configuration"), get(discovery::get))
         .row(
-            json("/.well-known/openid-configuration", Any),
+            document("/.well-known/oauth-authorization-server"),
             get(discovery::get),
         )
-        .row(
-            json("/.well-known/oauth-authorization-server", Any),
-            get(discovery::get),
-        )
-        .row(json("/jwks.json", Any), get(jwks::get))
+        .row(document("/jwks.json"), get(jwks::get))
         .row(flow("/authorize"), get(authorize::get).post(authorize::post))
         .row(flow("/login"), get(pages::hello).post(login::post))
         .row(flow("/consent"), post(consent::post))
@@ -112,6 +109,14 @@ const fn flow(name: &'static str) -> Endpoint {
     }
 }
 
+/// A public document that every verifier and client asks for again and again.
+const fn document(name: &'static str) -> Endpoint {
+    Endpoint {
+        cors: Cors::Any,
+        ..quiet(name)
+    }
+}
+
 const fn quiet(name: &'static str) -> Endpoint {
     Endpoint {
         quiet: true,
@@ -147,7 +152,11 @@ impl Table {
     }
 
     fn wrapped(&self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-        methods.layer(from_fn_with_state((self.app.clone(), endpoint), envelope))
+        let numbers = self.app.metrics.of_endpoint(endpoint.name);
+        methods.layer(from_fn_with_state(
+            (self.app.clone(), endpoint, numbers),
+            envelope,
+        ))
     }
 }
 
@@ -177,7 +186,11 @@ fn below_issuer(app: Arc<App>, table: Router) -> Router {
 fn rewrite(path: &str, prefix: &str) -> Option<String> {
     // an authority written with a trailing slash asks for `//.well-known/…`, and some add one at the end
     let tidy = path.trim_start_matches('/').trim_end_matches('/');
-    let mut of_table = if format!("/{tidy}").starts_with(WELL_KNOWN) {
+    let is_well_known = tidy.starts_with(&WELL_KNOWN[1..]);
+    if prefix.is_empty() && !is_well_known {
+        return None;
+    }
+    let mut of_table = if is_well_known {
         format!("/{tidy}")
     } else {
         path.to_owned()

@@ -7,25 +7,33 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 
+use self::json::{JsonLine, Members};
+use self::lines::{Flush, Lines};
 use crate::config::{Log, LogFormat};
+
+mod json;
+mod lines;
 
 /// The target of audit events.
 pub const AUDIT: &str = "audit";
 
-/// Starts logging.
+/// Starts logging; the last lines are written when what is returned is dropped.
 ///
 /// # Errors
 /// When the filter is malformed: one line that names the setting.
-pub fn start(log: &Log) -> Result<(), String> {
+pub fn start(log: &Log) -> Result<Flush, String> {
     let filter = filter(&log.filter)?;
-    let lines = tracing_subscriber::fmt()
+    let cannot = |error: &dyn std::fmt::Display| format!("logging cannot start: {error}");
+    let (lines, flush) = Lines::start(std::io::stderr()).map_err(|error| cannot(&error))?;
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(lines);
     let started = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Json => builder.fmt_fields(Members).event_format(JsonLine).try_init(),
+        LogFormat::Text => builder.with_ansi(false).try_init(),
     };
-    started.map_err(|error| format!("logging cannot start: {error}"))
+    started.map_err(|error| cannot(&error))?;
+    Ok(flush)
 }
 
 /// Levels of what the filter does not speak of. The cluster's client would tell the address of each

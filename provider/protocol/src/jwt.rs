@@ -2,13 +2,15 @@
 //! through one strict function.
 
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
+    RsaKeyPair, RsaParameters, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{DecodingKey, crypto};
 use oidc_crds::jwk::{KeyError, PrivateJwk};
 use oidc_crds::names::Algorithm;
 use serde::de::IgnoredAny;
@@ -167,11 +169,11 @@ fn header(algorithm: Algorithm, kid: &str, typ: &str) -> String {
     URL_SAFE_NO_PAD.encode(header.to_string())
 }
 
-/// A key that checks.
+/// A key that checks, parsed once.
 pub struct Verifier {
     kid: String,
     algorithm: Algorithm,
-    key: DecodingKey,
+    key: ParsedPublicKey,
 }
 
 /// Members that a public key never has (RFC 7518 §6.2.2, §6.3.2).
@@ -200,37 +202,42 @@ impl Verifier {
             }
         };
         // A member of exactly this many bytes, or of at least so many.
-        let sized = |name: &str, least: usize, most: usize| {
-            let value = text(name)?;
-            match URL_SAFE_NO_PAD.decode(value) {
-                Ok(bytes) if (least..=most).contains(&bytes.len()) => Ok(value),
-                _ => Err(KeyError(format!(
-                    "a public key's {name} is malformed or of a wrong size"
-                ))),
-            }
+        let sized = |name: &str, least: usize, most: usize| match URL_SAFE_NO_PAD.decode(text(name)?) {
+            Ok(bytes) if (least..=most).contains(&bytes.len()) => Ok(bytes),
+            _ => Err(KeyError(format!(
+                "a public key's {name} is malformed or of a wrong size"
+            ))),
         };
         let algorithm: Algorithm = text("alg")?
             .parse()
             .map_err(|()| KeyError("a public key has an unknown alg".to_owned()))?;
-        let ec = |curve, size| {
+        let unusable = |_| KeyError("a public key cannot be used".to_owned());
+        let parsed = |verification: &'static dyn VerificationAlgorithm, bytes: &[u8]| {
+            ParsedPublicKey::new(verification, bytes).map_err(unusable)
+        };
+        let rsa = |verification: &'static RsaParameters| {
+            is("kty", "RSA")?;
+            let (n, e) = (sized("n", 256, 512)?, sized("e", 1, 8)?);
+            PublicKeyComponents { n, e }
+                .to_parsed_public_key(verification)
+                .map_err(unusable)
+        };
+        let ec = |curve, size, verification| {
             is("kty", "EC")?;
             is("crv", curve)?;
-            DecodingKey::from_ec_components(sized("x", size, size)?, sized("y", size, size)?)
-                .map_err(|error| KeyError(error.to_string()))
+            // an uncompressed point (SEC 1 §2.3.3)
+            let point = [vec![4], sized("x", size, size)?, sized("y", size, size)?].concat();
+            parsed(verification, &point)
         };
         let key = match algorithm {
-            Algorithm::RS256 | Algorithm::PS256 => {
-                is("kty", "RSA")?;
-                DecodingKey::from_rsa_components(sized("n", 256, 512)?, sized("e", 1, 8)?)
-                    .map_err(|error| KeyError(error.to_string()))?
-            }
-            Algorithm::ES256 => ec("P-256", 32)?,
-            Algorithm::ES384 => ec("P-384", 48)?,
+            Algorithm::RS256 => rsa(&RSA_PKCS1_2048_8192_SHA256)?,
+            Algorithm::PS256 => rsa(&RSA_PSS_2048_8192_SHA256)?,
+            Algorithm::ES256 => ec("P-256", 32, &ECDSA_P256_SHA256_FIXED)?,
+            Algorithm::ES384 => ec("P-384", 48, &ECDSA_P384_SHA384_FIXED)?,
             Algorithm::EdDSA => {
                 is("kty", "OKP")?;
                 is("crv", "Ed25519")?;
-                DecodingKey::from_ed_components(sized("x", 32, 32)?)
-                    .map_err(|error| KeyError(error.to_string()))?
+                parsed(&ED25519, &sized("x", 32, 32)?)?
             }
         };
         Ok(Self {
@@ -254,14 +261,9 @@ impl Verifier {
 
     /// Whether an encoded signature is this key's over the message.
     fn holds(&self, message: &[u8], signature: &str) -> bool {
-        let algorithm = match self.algorithm {
-            Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
-            Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
-            Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
-            Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-        };
-        crypto::verify(signature, message, &self.key, algorithm).unwrap_or(false)
+        URL_SAFE_NO_PAD
+            .decode(signature)
+            .is_ok_and(|signature| self.key.verify_sig(message, &signature).is_ok())
     }
 }
 

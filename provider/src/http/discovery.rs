@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::Failure;
-use super::moment::Moment;
+use super::moment;
 use crate::app::App;
 use crate::keys::Document;
 
@@ -16,39 +16,36 @@ use crate::keys::Document;
 ///
 /// # Errors
 /// 503 before the first key set.
-pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Failure> {
-    let moment = Moment::load(&app)?;
-    Ok(document(&moment.keys.discovery, &moment, &headers))
+pub async fn get(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
+    let keys = moment::keys(&app)?;
+    Ok(document(&keys.discovery, request.headers()))
 }
 
-/// A prepared document, or 304 if the caller has it (RFC 9110 §13.1.2). Its age agrees with the wait before
-/// a published key signs.
+/// A prepared document, or 304 if the caller has it (RFC 9110 §13.1.2).
 #[must_use]
-pub fn document(document: &Document, moment: &Moment, headers: &HeaderMap) -> Response {
+pub fn document(document: &Document, headers: &HeaderMap) -> Response {
     let mut response = if has(headers, &document.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Response::new(document.body.clone().into());
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let headers = response.headers_mut();
+        // all that the envelope adds fits too
+        headers.reserve(12);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     };
-    let age = format!("public, max-age={}", moment.installation.jwks_max_age.0);
-    for (name, text) in [(CACHE_CONTROL, age.as_str()), (ETAG, document.etag.as_str())] {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, document.cache_control.clone());
+    headers.insert(ETAG, document.etag.clone());
     response
 }
 
-fn has(headers: &HeaderMap, etag: &str) -> bool {
+fn has(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|tag| tag.trim())
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == *etag)
 }

@@ -19,6 +19,7 @@ use super::extract::refused;
 use super::headers::{self, Cors};
 use super::moment::is_https;
 use crate::app::App;
+use crate::metrics::OfEndpoint;
 
 /// The longest URL, in bytes.
 pub const MAX_URL: usize = 8 * 1024;
@@ -42,7 +43,7 @@ pub struct Endpoint {
 
 /// Wraps a handler.
 pub async fn envelope(
-    State((app, endpoint)): State<(Arc<App>, Endpoint)>,
+    State((app, endpoint, numbers)): State<(Arc<App>, Endpoint, OfEndpoint)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -53,7 +54,11 @@ pub async fn envelope(
     let old_http = request.version() < Version::HTTP_2;
     let speaks = endpoint.speaks.resolve(request.headers());
     let preflight = endpoint.cors != Cors::No && headers::is_preflight(&method, request.headers());
-    let span = tracing::info_span!("request", request_id = call.id());
+    let span = if endpoint.quiet {
+        tracing::debug_span!("request", request_id = call.id())
+    } else {
+        tracing::info_span!("request", request_id = call.id())
+    };
 
     let mut response = if preflight {
         headers::preflight()
@@ -67,6 +72,7 @@ pub async fn envelope(
     }
 
     let headers = response.headers_mut();
+    headers.reserve(8);
     headers::harden(headers, is_https(&app.installation.load().issuer));
     if !preflight {
         headers::share(
@@ -84,7 +90,13 @@ pub async fn envelope(
     }
     let elapsed = started.elapsed();
     app.metrics
-        .response(endpoint.name, response.status().as_u16(), elapsed.as_secs_f64());
+        .response(&numbers, response.status().as_u16(), elapsed.as_secs_f64());
+    let span = if span.is_disabled() && failure.is_some() {
+        // what failed is told whatever the endpoint, with its id
+        tracing::info_span!("request", request_id = call.id())
+    } else {
+        span
+    };
     let _entered = span.enter();
     log(
         endpoint,

@@ -95,12 +95,18 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, content) = request.into_parts();
-        if !is_of_type(&parts.headers, FORM) {
+        Self::read(&parts.headers, content).await
+    }
+}
+
+impl Form {
+    async fn read(headers: &HeaderMap, content: Body) -> Result<Self, Failure> {
+        if !is_of_type(headers, FORM) {
             return Err(refused(
                 "The body must be of the type application/x-www-form-urlencoded.",
             ));
         }
-        let bytes = body(&parts.headers, content).await?;
+        let bytes = body(headers, content).await?;
         Ok(Self {
             params: Params::parse(&bytes)?,
             length: bytes.len(),
@@ -122,14 +128,13 @@ impl FromRequest<Arc<App>> for Caller {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
-        refuse_secrets_in(request.uri())?;
-        let headers = request.headers().clone();
-        let call = request.extensions().get::<Calling>().cloned();
-        let Form { params, .. } = Form::from_request(request, app).await?;
+        let (parts, content) = request.into_parts();
+        refuse_secrets_in(&parts.uri)?;
+        let Form { params, .. } = Form::read(&parts.headers, content).await?;
         let moment = Moment::load(app)?;
-        let presented = Presented::read(authorization(&headers)?, &params)?;
+        let presented = Presented::read(authorization(&parts.headers)?, &params)?;
         let known = app.clients.get(presented.unverified_client_id());
-        if let (Some(client), Some(Calling(call))) = (&known, &call) {
+        if let (Some(client), Some(Calling(call))) = (&known, parts.extensions.get()) {
             Call::note_client(call, client);
         }
         let client = authenticate(known.as_ref(), &presented, &moment.pepper, moment.now)?;
@@ -165,7 +170,10 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 /// # Errors
 /// `invalid_request`.
 pub fn refuse_secrets_in(uri: &Uri) -> Result<(), Failure> {
-    let query = uri.query().unwrap_or_default().as_bytes();
+    let Some(query) = uri.query() else {
+        return Ok(());
+    };
+    let query = query.as_bytes();
     if form_urlencoded::parse(query).any(|(name, _)| SECRET_PARAMETERS.contains(&name.as_ref())) {
         return Err(refused(
             "Send credentials in the body or the Authorization header, never in the URL.",

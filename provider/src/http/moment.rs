@@ -32,22 +32,12 @@ impl Moment {
     /// # Errors
     /// `temporarily_unavailable` until everything was read once.
     pub fn load(app: &App) -> Result<Self, Failure> {
-        let missing = |what: &'static str| {
-            OAuthError::new(
-                ErrorCode::TemporarilyUnavailable,
-                "The provider is starting: try again in a moment.",
-            )
-            .because(format!("no {what} is known yet"))
-        };
-        // a client that is not known yet is not unknown
-        if !app.readiness.is_synced() {
-            return Err(missing("full list of clients and users").into());
-        }
+        let keys = keys(app)?;
         Ok(Self {
             installation: app.installation.load_full(),
             ring: app.ring.load_full().ok_or_else(|| missing("key ring"))?,
             pepper: app.pepper.load_full().ok_or_else(|| missing("pepper"))?,
-            keys: app.keys.load().ok_or_else(|| missing("key set"))?,
+            keys,
             now: app.clock.now(),
         })
     }
@@ -57,6 +47,30 @@ impl Moment {
     pub fn issuer(&self) -> &str {
         &self.installation.issuer
     }
+}
+
+/// The signing keys and their documents alone.
+///
+/// # Errors
+/// `temporarily_unavailable` until everything was read once.
+pub fn keys(app: &App) -> Result<Arc<Prepared>, Failure> {
+    // a client that is not known yet is not unknown
+    if !app.readiness.is_synced() {
+        return Err(missing("full list of clients and users"));
+    }
+    if app.ring.load().is_none() {
+        return Err(missing("key ring"));
+    }
+    app.keys.load().ok_or_else(|| missing("key set"))
+}
+
+fn missing(what: &'static str) -> Failure {
+    OAuthError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "The provider is starting: try again in a moment.",
+    )
+    .because(format!("no {what} is known yet"))
+    .into()
 }
 
 /// Whether browsers reach an issuer by https, so that cookies are `Secure` and `__Host-`.

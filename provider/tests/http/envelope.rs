@@ -106,7 +106,8 @@ async fn a_panic_is_a_server_error_and_nothing_more() {
             interactive: false,
             quiet: false,
         };
-        let layer = axum::middleware::from_fn_with_state((app.app.clone(), endpoint), envelope);
+        let numbers = app.app.metrics.of_endpoint(endpoint.name);
+        let layer = axum::middleware::from_fn_with_state((app.app.clone(), endpoint, numbers), envelope);
         let router = axum::Router::new().route("/broken", axum::routing::get(broken).layer(layer));
         let answer = send_to(&router, Ask::get("/broken")).await;
         assert_eq!(answer.status, 500);

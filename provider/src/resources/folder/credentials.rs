@@ -1,7 +1,7 @@
 //! Credentials of clients: digests in the records, generated Secrets as manifests in the state, each told
 //! once on standard output.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,13 +71,13 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         .map(|client| path(work.state, client))
         .collect();
     let terms = Terms::of(work.installation);
+    let clients = work.objects.clients.iter_mut();
+    let mut by_uid: HashMap<_, _> = clients
+        .filter_map(|object| Some((object.metadata.uid.clone()?, object)))
+        .collect();
     for client in work.clients {
         let name = format!("OidcClient/{}/{}", client.namespace(), client.name());
-        let object = work
-            .objects
-            .clients
-            .iter_mut()
-            .find(|object| object.metadata.uid.as_deref() == Some(client.uid()));
+        let object = by_uid.get_mut(client.uid());
         // those that registered themselves have no manifest, and are gone at exit
         let Some(object) = object else { continue };
         let path = work.state.secret_path(client.namespace(), client.secret_name());
