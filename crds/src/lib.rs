@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`resources`] | the custom resources as the API server stores them; conditions and reasons |
+//! | [`guard`] | objects that may not be readable as their kind, told without a value |
 //! | [`names`] | closed vocabularies, durations, labels and annotations |
 //! | [`validate`], [`client`], [`user`] | the only validator, and what it makes of a good object |
 //! | [`arbitrate`] | rules between objects |
@@ -18,6 +19,7 @@ pub mod arbitrate;
 pub mod client;
 pub mod credentials;
 mod encoding;
+pub mod guard;
 pub mod jwk;
 pub mod names;
 pub mod password;

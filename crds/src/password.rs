@@ -9,9 +9,63 @@ use crate::seal::{KeyRing, Purpose, SealError};
 /// Memory in KiB, passes, lanes: OWASP's first choice for argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
+/// What a password needs at least, in characters (NIST SP 800-63B §5.1.1.2).
+pub const MIN_LENGTH: usize = 8;
+
+/// The longest password that is hashed, in bytes.
+pub const MAX_LENGTH: usize = 1024;
+
+/// Long enough, but the first that anybody tries (NIST SP 800-63B §5.1.1.2); lower case. The demo user's
+/// password is one of them.
+const COMMON: [&str; 20] = [
+    "00000000",
+    "11111111",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "987654321",
+    "abcd1234",
+    "admin123",
+    "administrator",
+    "baseball",
+    "changeme",
+    "football",
+    "iloveyou",
+    "passw0rd",
+    "password",
+    "password1",
+    "password123",
+    "qwerty123",
+    "qwertyuiop",
+    "trustno1",
+];
+
 /// The salt and the output are random: no password is known that gives them.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$4Wq5vRk0bYdZt8mJcX2hNw\
                      $k3Jm1xq0v7Vd2c8yQe5TgU9bRzLwHnAoPsF4iKtXh6M";
+
+/// Whether a password may be used. `weak`: any text will do, because nobody else can try it.
+///
+/// # Errors
+/// What is wrong with it, never the password.
+pub fn check(password: &str, weak: bool) -> Result<(), String> {
+    if password.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if password.len() > MAX_LENGTH {
+        return Err(format!("is longer than {MAX_LENGTH} bytes"));
+    }
+    if weak {
+        return Ok(());
+    }
+    if password.chars().count() < MIN_LENGTH {
+        return Err(format!("is too short: {MIN_LENGTH} characters are needed"));
+    }
+    if COMMON.contains(&password.to_lowercase().as_str()) {
+        return Err("is one of the most common ones: choose another".to_owned());
+    }
+    Ok(())
+}
 
 /// Hashes a password; PHC string format. Takes tens of milliseconds and 19 MiB.
 ///
@@ -89,6 +143,21 @@ mod tests {
         assert!(verify(&one, "correct horse"));
         assert!(!verify(&one, "correct horsf"));
         assert!(!verify(&one, ""));
+    }
+
+    #[test]
+    fn a_password_needs_eight_characters_and_must_not_be_the_first_guess() {
+        for good in ["ein Wort", "øøøøøøøø", "correct horse", &"x".repeat(MAX_LENGTH)] {
+            assert_eq!(check(good, false), Ok(()));
+        }
+        for weak in ["password", "PassWord1", "seven77", "øøøøøøø"] {
+            let problem = check(weak, false).unwrap_err();
+            assert!(!problem.contains(weak), "{problem}");
+            assert_eq!(check(weak, true), Ok(()));
+        }
+        for bad in [String::new(), "x".repeat(MAX_LENGTH + 1)] {
+            assert!(check(&bad, false).is_err() && check(&bad, true).is_err());
+        }
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub enum Found {
     },
     /// `secretRef` names a Secret that is not there.
     GivenMissing,
+    /// `secretRef` names a Secret of this type, which may not be referred to
+    /// ([`is_opaque`](crate::secrets::is_opaque)).
+    GivenOfType(String),
 }
 
 /// What an installation says about credentials.
@@ -142,6 +145,13 @@ pub fn decide(
         Found::GivenMissing => {
             let message = "the Secret that `secretRef` names is not there; create it".to_owned();
             life.problem = Some((Reason::SecretNotFound, message));
+        }
+        Found::GivenOfType(kind) => {
+            let message = format!(
+                "the Secret that `secretRef` names is of type {kind}; only Opaque ones are taken: copy the \
+                 value into one"
+            );
+            life.problem = Some((Reason::SecretInvalid, message));
         }
     }
     life.finish()

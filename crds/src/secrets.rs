@@ -12,6 +12,14 @@ pub mod pepper;
 /// The data of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;
 
+/// Whether a Secret of this type may be referred to by a spec: those that people fill themselves. A type of
+/// Kubernetes' own, or of a tool (`kubernetes.io/service-account-token`, `helm.sh/release.v1`), holds what
+/// was never meant for an application, and a reference would be a way to read it.
+#[must_use]
+pub fn is_opaque(kind: Option<&str>) -> bool {
+    matches!(kind, None | Some("" | "Opaque"))
+}
+
 /// Data that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -44,8 +44,13 @@ pub struct Settings {
     )]
     pub log_format: LogFormat,
     /// Where health and metrics are served. Without IPv6, `[::]` becomes `0.0.0.0`.
-    #[arg(long, value_name = "ADDRESS", default_value = "[::]:9090")]
-    pub listen_internal: SocketAddr,
+    #[arg(
+        long,
+        env = "OIDC_INTERNAL_LISTEN",
+        value_name = "OIDC_INTERNAL_LISTEN",
+        default_value = "[::]:9090"
+    )]
+    pub internal_listen: SocketAddr,
 }
 
 /// The shape of log lines.
@@ -165,7 +170,7 @@ mod tests {
         assert_eq!(settings.release, "oidc");
         assert_eq!(settings.log, "info");
         assert_eq!(settings.log_format, LogFormat::Json);
-        assert_eq!(settings.listen_internal.port(), 9090);
+        assert_eq!(settings.internal_listen.port(), 9090);
     }
 
     #[test]
@@ -173,7 +178,7 @@ mod tests {
         for (more, name) in [
             (["--log-format", "xml"], "OIDC_LOG_FORMAT"),
             (["--log", "a=b=c"], "OIDC_LOG"),
-            (["--listen-internal", "here"], "listen-internal"),
+            (["--internal-listen", "here"], "OIDC_INTERNAL_LISTEN"),
             (["--colour", "red"], "--colour"),
         ] {
             let stop = Settings::from_arguments(GOOD.into_iter().chain(more)).expect_err(name);

@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube_runtime::events::Recorder;
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::announce::Announcer;
 use crate::index::Index;
 use crate::lease::Leadership;
+use crate::plan::Note;
 use crate::telemetry::Metrics;
 
 /// Names that follow from the release. Apart from [`Context`], so that plans need no client.
@@ -76,7 +78,7 @@ pub(crate) struct Context {
     pub(crate) installation: watch::Receiver<Option<Arc<Installation>>>,
     pub(crate) material: watch::Sender<Option<Arc<Material>>>,
     pub(crate) index: Index,
-    pub(crate) recorder: Recorder,
+    pub(crate) announcer: Arc<Announcer>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failures: Failures,
     /// How many objects are reconciled at once, whatever their namespaces.
@@ -93,6 +95,11 @@ impl Context {
     /// The installation in force. The controllers start once there is one.
     pub(crate) fn installation(&self) -> Option<Arc<Installation>> {
         self.installation.borrow().clone()
+    }
+
+    /// Publishes Events.
+    pub(crate) async fn announce(&self, about: &ObjectReference, notes: &[Note]) {
+        self.announcer.announce(about, notes).await;
     }
 
     /// The material in force. The controllers start once there is some.

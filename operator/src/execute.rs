@@ -3,16 +3,12 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, PostParams};
 use kube::{Resource, ResourceExt};
-use kube_runtime::events::{Event, EventType};
-use oidc_crds::resources::Reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
-use crate::plan::Note;
 
 /// Why a reconcile did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +33,7 @@ pub(crate) enum Error {
 }
 
 /// An answer for logs and conditions. One that could not be read may hold pieces of a Secret.
-fn answer(error: &kube::Error) -> String {
+pub(crate) fn answer(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
         kube::Error::SerdeError(_) => "the answer of the API server cannot be read".into(),
@@ -128,74 +124,5 @@ impl Context {
             Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Conflict(what())),
             Err(error) => Err(Error::api(format!("{verb} {}", what()))(error)),
         }
-    }
-
-    /// Publishes Events. They are for people: one that cannot be written is only logged.
-    pub(crate) async fn announce(&self, about: &ObjectReference, notes: &[Note]) {
-        for note in notes {
-            if self.leadership.check().is_err() {
-                return;
-            }
-            let event = Event {
-                type_: if note.warning {
-                    EventType::Warning
-                } else {
-                    EventType::Normal
-                },
-                reason: note.reason.as_str().to_owned(),
-                note: Some(shorten(&note.message)),
-                action: action(note.reason).to_owned(),
-                secondary: None,
-            };
-            if let Err(error) = self.recorder.publish(&event, about).await {
-                tracing::warn!(reason = note.reason.as_str(), %error, "an Event was not written");
-            }
-        }
-    }
-}
-
-/// Events have at most 1 kB of text.
-fn shorten(text: &str) -> String {
-    if text.len() <= 1000 {
-        return text.to_owned();
-    }
-    let end = (0..=996).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
-    format!("{}…", &text[..end])
-}
-
-/// What was being done when an Event's reason came up.
-fn action(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Accepted
-        | Reason::Invalid
-        | Reason::Unparsable
-        | Reason::NamespaceNotServed
-        | Reason::OtherClass
-        | Reason::ClientIdTaken
-        | Reason::NameTaken
-        | Reason::NotGranted => "Validate",
-        Reason::KeyMinted
-        | Reason::KeyPublished
-        | Reason::KeyActive
-        | Reason::KeyRetiring
-        | Reason::KeyRemoved
-        | Reason::KeySetLost
-        | Reason::AlgorithmInUse
-        | Reason::WaitingForPods
-        | Reason::WaitingForCaches => "Rotate",
-        _ => "Reconcile",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_stay_below_a_kilobyte() {
-        let long = "ü".repeat(2000);
-        let short = shorten(&long);
-        assert!(short.len() <= 1000 && short.ends_with('…'));
-        assert_eq!(shorten("short"), "short");
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         }
         other => other,
     };
-    listener.with_context(|| format!("--listen-internal: cannot listen on {address}"))
+    listener.with_context(|| format!("OIDC_INTERNAL_LISTEN: cannot listen on {address}"))
 }
 
 /// Serves the port until `stop`.

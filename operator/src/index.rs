@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::core::DeserializeGuard;
 use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
+use oidc_crds::guard::Guarded;
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::schedule::Demand;
 use oidc_crds::secrets::installation::Installation;
@@ -21,9 +21,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::watches::Scope;
 
 /// An OidcClient, or what is left of one that cannot be parsed.
-pub(crate) type GuardedClient = DeserializeGuard<OidcClient>;
+pub(crate) type GuardedClient = Guarded<OidcClient>;
 /// An OidcUser, or what is left of one that cannot be parsed.
-pub(crate) type GuardedUser = DeserializeGuard<OidcUser>;
+pub(crate) type GuardedUser = Guarded<OidcUser>;
 
 /// Namespace and name.
 type Key = (String, String);

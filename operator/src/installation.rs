@@ -7,7 +7,6 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::{Client, Resource};
-use kube_runtime::events::Recorder;
 use kube_runtime::watcher::{self, Event};
 use kube_runtime::{WatchStreamExt, watcher as watch_objects};
 use oidc_crds::resources::Reason;
@@ -15,8 +14,9 @@ use oidc_crds::secrets::installation::Installation;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::announce::Announcer;
 use crate::context::Names;
-use crate::lease::Leadership;
+use crate::plan::Note;
 use crate::telemetry::Metrics;
 use crate::watches;
 
@@ -24,8 +24,7 @@ use crate::watches;
 pub(crate) struct Watch {
     pub(crate) client: Client,
     pub(crate) names: Names,
-    pub(crate) leadership: Leadership,
-    pub(crate) recorder: Recorder,
+    pub(crate) announcer: Arc<Announcer>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) current: watch::Sender<Option<Arc<Installation>>>,
 }
@@ -92,19 +91,9 @@ impl Watch {
             kept,
             "the installation's ConfigMap is not valid; a last good version stays in force"
         );
-        if self.leadership.check().is_err() {
-            return;
-        }
-        let event = kube_runtime::events::Event {
-            type_: kube_runtime::events::EventType::Warning,
-            reason: Reason::Invalid.as_str().into(),
-            note: Some(problem.chars().take(300).collect()),
-            action: "Validate".into(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, &map.object_ref(&())).await {
-            tracing::warn!(%error, "an Event was not written");
-        }
+        let problem: String = problem.chars().take(300).collect();
+        let note = Note::warning(Reason::Invalid, problem);
+        self.announcer.announce(&map.object_ref(&()), &[note]).await;
     }
 
     fn gone(&self) {
@@ -122,6 +111,7 @@ impl Watch {
 
     fn broke(&self, error: &watcher::Error) {
         self.metrics.watch_failed("ConfigMap");
-        tracing::warn!(%error, "the watch of the installation's ConfigMap broke");
+        let error = watches::told(error);
+        tracing::warn!(error, "the watch of the installation's ConfigMap broke");
     }
 }

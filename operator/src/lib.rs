@@ -10,6 +10,7 @@
 //! | `oidc_user` | sealed password digests |
 //! | `index` | rules between objects |
 //! | `execute` | the only writes |
+//! | `announce` | Events |
 //! | `watches`, `plan`, `context` | what the controllers share |
 //!
 //! Each controller observes (reads), plans (pure), executes (writes) and computes the status from what was
@@ -18,6 +19,7 @@
 //!
 //! Every long-lived task is joined in `run`; if one ends, the process ends.
 
+mod announce;
 mod config;
 mod context;
 mod execute;
@@ -41,7 +43,7 @@ use anyhow::{Context as _, anyhow};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PartialObjectMeta};
 use kube::{Client, ResourceExt};
-use kube_runtime::events::{Recorder, Reporter};
+use kube_runtime::events::Reporter;
 use kube_runtime::watcher::Event;
 use oidc_crds::secrets::installation::Namespaces;
 use rand_core::Rng as _;
@@ -50,6 +52,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use announce::Announcer;
 pub use config::{LogFormat, Settings, Stop};
 use context::{Context, Failures, Names, SystemRng};
 use lease::{Elector, Leadership};
@@ -70,7 +73,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     telemetry::start_logging(&settings)?;
     let stop = stop_on_signal()?;
     let client = client().await?;
-    let listener = health::bind(settings.listen_internal).await?;
+    let listener = health::bind(settings.internal_listen).await?;
     let names = Names {
         release: settings.release,
         namespace: settings.namespace,
@@ -82,7 +85,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         controller: names.operator(),
         instance: Some(names.pod.clone()),
     };
-    let recorder = Recorder::new(client.clone(), reporter);
+    let announcer = Arc::new(Announcer::new(client.clone(), reporter, leadership.clone()));
     let (current, installation) = watch::channel(None);
     let wake_signing_keys = Arc::new(Notify::new());
     let context = Arc::new(Context {
@@ -92,7 +95,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         installation: installation.clone(),
         material: watch::Sender::new(None),
         index: index::Index::new(wake_signing_keys.clone()),
-        recorder: recorder.clone(),
+        announcer: announcer.clone(),
         metrics: metrics.clone(),
         failures: Failures::default(),
         reconciles: Semaphore::new(RECONCILES),
@@ -108,8 +111,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let watch = installation::Watch {
         client: client.clone(),
         names: names.clone(),
-        leadership: leadership.clone(),
-        recorder,
+        announcer,
         metrics,
         current,
     };

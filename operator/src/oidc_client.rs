@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, PartialObjectMeta};
 use kube::{Resource, ResourceExt};
 use kube_runtime::controller::{self, Action, Controller};
@@ -31,6 +32,7 @@ use crate::context::{Context, Material, SystemRng, now, whole_seconds};
 use crate::execute::Error;
 use crate::index::GuardedClient;
 use crate::plan::Note;
+use crate::telemetry::tell_standing;
 use crate::watches::{self, Scope};
 
 pub(crate) use observe::{data_of, to_data};
@@ -113,7 +115,7 @@ impl Clients {
             .for_each(|outcome| {
                 if let Err(controller::Error::QueueError(error)) = outcome {
                     context.metrics.watch_failed(KIND);
-                    tracing::warn!(kind = KIND, %error, "a watch broke");
+                    tracing::warn!(kind = KIND, error = watches::told(&error), "a watch broke");
                 }
                 std::future::ready(())
             })
@@ -183,7 +185,7 @@ async fn reconcile(object: Arc<GuardedClient>, shared: Arc<Shared>) -> Result<Ac
     let client = match &object.0 {
         Ok(client) => shared.written.newest(client),
         Err(invalid) => {
-            let note = Note::warning(Reason::Unparsable, &invalid.error);
+            let note = Note::warning(Reason::Unparsable, invalid.to_string());
             tracing::warn!(kind = KIND, object = %ObjectRef::from_obj(object.as_ref()), error = %invalid, "unparsable");
             context.announce(&object.object_ref(&()), &[note]).await;
             context.metrics.reconciled(KIND, Reason::Unparsable);
@@ -239,7 +241,8 @@ impl Shared {
         };
         let outcome = plan.finish(&client, &applied, terms.now);
         if client.status.as_ref() != Some(&outcome.status) {
-            self.write_status(&client, outcome.status).await?;
+            let written = self.write_status(&client, outcome.status).await?;
+            tell_standing(&written, conditions(&client), conditions(&written));
         }
         context.announce(&about, &outcome.notes).await;
         match failure {
@@ -274,8 +277,18 @@ impl Shared {
             plan::SecretWrite::Create(secret) => self.context.create(&api, "Secret", secret).await?,
             plan::SecretWrite::Replace(secret) => self.context.replace(&api, "Secret", secret).await?,
         };
+        let reason = match write {
+            plan::SecretWrite::Create(_) => Reason::SecretCreated,
+            plan::SecretWrite::Replace(_) => Reason::SecretUpdated,
+        };
+        let object = ObjectRef::from_obj(client);
+        tracing::info!(kind = KIND, %object, secret = secret.name_any(), reason = reason.as_str(), "Secret written");
         Ok(plan::Applied::secret(&secret))
     }
+}
+
+fn conditions(client: &OidcClient) -> &[Condition] {
+    client.status.as_ref().map_or(&[], |status| &status.conditions)
 }
 
 fn failure_key(client: &OidcClient) -> String {
@@ -386,7 +399,7 @@ mod tests {
     }
 
     fn tell(written: &Written, version: &str) {
-        let object = kube::core::DeserializeGuard(Ok(client(version)));
+        let object = oidc_crds::guard::Guarded(Ok(client(version)));
         written.seen(&watcher::Event::Apply(object));
     }
 

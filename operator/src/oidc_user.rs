@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, PartialObjectMeta};
 use kube::{Resource, ResourceExt};
 use kube_runtime::controller::{self, Action, Controller};
@@ -15,6 +16,7 @@ use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::password;
 use oidc_crds::resources::oidc_user::SealedPassword;
 use oidc_crds::resources::{OidcUser, Reason};
+use oidc_crds::secrets::is_opaque;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -23,6 +25,7 @@ use crate::context::{Context, Material, SystemRng, now, whole_seconds};
 use crate::execute::Error;
 use crate::index::GuardedUser;
 use crate::plan::Note;
+use crate::telemetry::tell_standing;
 use crate::watches;
 
 const KIND: &str = "OidcUser";
@@ -73,7 +76,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         .for_each(|outcome| {
             if let Err(controller::Error::QueueError(error)) = outcome {
                 context.metrics.watch_failed(KIND);
-                tracing::warn!(kind = KIND, %error, "a watch broke");
+                tracing::warn!(kind = KIND, error = watches::told(&error), "a watch broke");
             }
             std::future::ready(())
         })
@@ -101,7 +104,7 @@ async fn reconcile(object: Arc<GuardedUser>, context: Arc<Context>) -> Result<Ac
     let user = match &object.0 {
         Ok(user) => user,
         Err(invalid) => {
-            let note = Note::warning(Reason::Unparsable, &invalid.error);
+            let note = Note::warning(Reason::Unparsable, invalid.to_string());
             tracing::warn!(kind = KIND, object = object.name_any(), error = %invalid, "unparsable");
             context.announce(&object.object_ref(&()), &[note]).await;
             context.metrics.reconciled(KIND, Reason::Unparsable);
@@ -141,7 +144,8 @@ async fn step(context: &Context, user: &OidcUser, material: &Material) -> Result
         let mut next = user.clone();
         next.metadata.managed_fields = None;
         next.status = Some(status);
-        context.replace_status(&api, KIND, &next).await?;
+        let written = context.replace_status(&api, KIND, &next).await?;
+        tell_standing(user, conditions(user), conditions(&written));
     }
     context.announce(&user.object_ref(&()), &notes).await;
     Ok(reason)
@@ -155,6 +159,9 @@ async fn read_password(context: &Context, name: &str) -> Result<plan::Found, Err
         .map_err(Error::api(format!("get Secret {name}")))?;
     Ok(match secret {
         None => plan::Found::Missing,
+        Some(Secret {
+            type_: Some(kind), ..
+        }) if !is_opaque(Some(&kind)) => plan::Found::OfType(kind),
         Some(secret) => plan::Found::Secret {
             fingerprint: password::fingerprint(
                 &secret.uid().unwrap_or_default(),
@@ -186,6 +193,10 @@ async fn seal(
         sealed: password::seal(&material.ring, uid, &phc, &mut SystemRng),
         fingerprint,
     })
+}
+
+fn conditions(user: &OidcUser) -> &[Condition] {
+    user.status.as_ref().map_or(&[], |status| &status.conditions)
 }
 
 fn failure_key(object: &GuardedUser) -> String {

@@ -113,20 +113,30 @@ impl Store<'_> {
     /// Replaces one of ours; one without our label is somebody else's.
     async fn replace(&self, mut secret: Secret, data: Data) -> Result<Secret, Error> {
         let name = secret.name_any();
-        if secret.labels().get(Names::MANAGED_BY) != Some(&self.names().release) {
-            return Err(Error::Unusable(format!(
-                "the Secret {name} must be renewed, but it lacks the label {}={}: it is not ours to \
-                 overwrite; delete or label it",
-                Names::MANAGED_BY,
-                self.names().release
-            )));
-        }
+        must_be_ours(self.names(), &secret)?;
         secret.data = Some(to_data(data));
         secret.metadata.managed_fields = None;
         let secret = self.context.replace(&self.api, "Secret", &secret).await?;
         tracing::info!(secret = name, "renewed");
         Ok(secret)
     }
+}
+
+/// One without our label is somebody else's and is never overwritten, whatever its name.
+///
+/// # Errors
+/// When it is not ours.
+pub(crate) fn must_be_ours(names: &Names, secret: &Secret) -> Result<(), Error> {
+    if secret.labels().get(Names::MANAGED_BY) == Some(&names.release) {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!(
+        "the Secret {} must be brought up to date, but it lacks the label {}={}: it is not ours to \
+         overwrite; delete or label it",
+        secret.name_any(),
+        Names::MANAGED_BY,
+        names.release
+    )))
 }
 
 /// A Secret as the operator makes its own.
@@ -177,5 +187,22 @@ mod tests {
         assert_eq!(secret.name_any(), "oidc-pepper");
         assert!(secret.metadata.owner_references.is_none());
         assert_eq!(secret.labels()[Names::MANAGED_BY], "oidc");
+        assert!(must_be_ours(&names, &secret).is_ok());
+    }
+
+    #[test]
+    fn i6_a_secret_without_our_label_is_not_ours() {
+        let names = Names {
+            release: "oidc".into(),
+            namespace: "identity".into(),
+            pod: "p".into(),
+        };
+        let mut foreign = own_secret(&names, names.key_set(), "Opaque", Data::default());
+        foreign
+            .labels_mut()
+            .insert(Names::MANAGED_BY.into(), "Helm".into());
+        assert!(must_be_ours(&names, &foreign).is_err());
+        foreign.metadata.labels = None;
+        assert!(must_be_ours(&names, &foreign).is_err());
     }
 }

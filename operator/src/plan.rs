@@ -98,6 +98,37 @@ pub(crate) fn conditions(
     conditions
 }
 
+/// Where an object stands, in a word for the log, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing<'a> {
+    /// `refused`, `not ready` or `ready`.
+    pub(crate) word: &'static str,
+    /// The reason of the condition that says so.
+    pub(crate) reason: &'a str,
+}
+
+impl<'a> Standing<'a> {
+    fn of(conditions: &'a [Condition]) -> Option<Self> {
+        let find = |kind: ConditionType| conditions.iter().find(|c| c.type_ == kind.as_str());
+        let ready = find(ConditionType::Ready)?;
+        let (word, by) = match find(ConditionType::Accepted) {
+            Some(accepted) if accepted.status != "True" => ("refused", accepted),
+            _ if ready.status != "True" => ("not ready", ready),
+            _ => ("ready", ready),
+        };
+        Some(Self {
+            word,
+            reason: &by.reason,
+        })
+    }
+
+    /// How it stands now, if that is news.
+    pub(crate) fn changed(old: &[Condition], new: &'a [Condition]) -> Option<Self> {
+        let now = Self::of(new)?;
+        (Standing::of(old) != Some(now)).then_some(now)
+    }
+}
+
 /// Events for conditions that changed: a warning for what fails now, a word when `Ready` holds again.
 pub(crate) fn news(old: &[Condition], claims: &[Claim]) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
@@ -194,6 +225,43 @@ mod tests {
             at(9),
         );
         assert_eq!(third, second, "nothing changed, so nothing is written");
+    }
+
+    #[test]
+    fn an_object_is_refused_accepted_anew_or_as_it_was() {
+        let bad = conditions(
+            &[],
+            &refused(&[violation("spec.a", Reason::NotGranted)]),
+            1,
+            at(1),
+        );
+        let good = conditions(
+            &bad,
+            &[
+                holds(ConditionType::Accepted, Reason::Accepted, ""),
+                holds(ConditionType::Ready, Reason::Ready, ""),
+            ],
+            2,
+            at(2),
+        );
+        let late = conditions(
+            &good,
+            &[fails(
+                ConditionType::Ready,
+                Reason::SecretNotFound,
+                "the Secret a",
+            )],
+            2,
+            at(3),
+        );
+        let told = |old: &[Condition], new: &[Condition]| {
+            Standing::changed(old, new).map(|now| format!("{} {}", now.word, now.reason))
+        };
+        assert_eq!(told(&[], &bad).as_deref(), Some("refused NotGranted"));
+        assert_eq!(told(&bad, &bad), None);
+        assert_eq!(told(&bad, &good).as_deref(), Some("ready Ready"));
+        assert_eq!(told(&good, &late).as_deref(), Some("not ready SecretNotFound"));
+        assert_eq!(told(&[], &[]), None);
     }
 
     #[test]

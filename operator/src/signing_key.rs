@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::Api;
-use kube::core::DeserializeGuard;
 use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Event;
+use oidc_crds::guard::Guarded;
 use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::resources::{Reason, SigningKey};
 use oidc_crds::schedule::{Acknowledgements, Schedule, schedule};
@@ -23,14 +24,15 @@ use tokio_util::sync::CancellationToken;
 use crate::context::{Context, now, whole_seconds};
 use crate::execute::Error;
 use crate::oidc_client::{data_of, to_data};
-use crate::own_secrets::own_secret;
+use crate::own_secrets::{must_be_ours, own_secret};
 use crate::plan::Note;
+use crate::telemetry::tell_standing;
 use crate::watches;
 
 const KIND: &str = "SigningKey";
 
 /// A SigningKey, or what is left of one that cannot be parsed.
-pub(crate) type GuardedKey = DeserializeGuard<SigningKey>;
+pub(crate) type GuardedKey = Guarded<SigningKey>;
 
 /// Reconciles until `stop`.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
@@ -145,6 +147,7 @@ impl Keys {
                 self.context.create(api, "Secret", &secret).await?;
             }
             Some(mut secret) => {
+                must_be_ours(names, &secret)?;
                 secret.data = Some(to_data(set.to_data()));
                 secret.metadata.managed_fields = None;
                 self.context.replace(api, "Secret", &secret).await?;
@@ -174,7 +177,7 @@ impl Keys {
             next.metadata.managed_fields = None;
             next.status = Some(outcome.status);
             match context.replace_status(&api, KIND, &next).await {
-                Ok(_) => {}
+                Ok(written) => tell_standing(key, conditions(key), conditions(&written)),
                 // It changed or was deleted meanwhile; its watch event brings the next reconcile.
                 Err(Error::Conflict(_)) => context.wake_signing_keys.notify_one(),
                 Err(Error::Api { source, .. }) if is_not_found(&source) => {}
@@ -198,13 +201,17 @@ impl Keys {
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(seen);
             if is_new {
-                let note = Note::warning(Reason::Unparsable, &invalid.error);
+                let note = Note::warning(Reason::Unparsable, invalid.to_string());
                 tracing::warn!(kind = KIND, object = object.name_any(), error = %invalid, "unparsable");
                 self.context.announce(&object.object_ref(&()), &[note]).await;
                 self.context.metrics.reconciled(KIND, Reason::Unparsable);
             }
         }
     }
+}
+
+fn conditions(key: &SigningKey) -> &[Condition] {
+    key.status.as_ref().map_or(&[], |status| &status.conditions)
 }
 
 fn is_not_found(error: &kube::Error) -> bool {

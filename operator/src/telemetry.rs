@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicI64;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, ResourceExt};
 use oidc_crds::resources::Reason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +13,7 @@ use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
+use crate::plan::Standing;
 
 /// Starts logging to stdout.
 ///
@@ -28,6 +31,21 @@ pub(crate) fn start_logging(settings: &Settings) -> anyhow::Result<()> {
         LogFormat::Text => builder.try_init(),
     }
     .map_err(|error| anyhow::anyhow!("logging does not start: {error}"))
+}
+
+/// One line when an object is refused, accepted anew, or ready or not for another reason. The reason only:
+/// what a spec holds belongs to its condition.
+pub(crate) fn tell_standing<K: Resource<DynamicType = ()>>(object: &K, old: &[Condition], new: &[Condition]) {
+    if let Some(now) = Standing::changed(old, new) {
+        tracing::info!(
+            kind = %K::kind(&()),
+            namespace = object.namespace(),
+            name = object.name_any(),
+            reason = now.reason,
+            "{}",
+            now.word
+        );
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, now};
-use crate::execute::Error;
+use crate::execute::{Error, answer};
 
 /// Where clients are: one namespace, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -112,9 +112,21 @@ pub(crate) async fn wake_on<K>(
             Ok(event) => on(event),
             Err(error) => {
                 context.metrics.watch_failed(kind);
-                tracing::warn!(kind, %error, "a watch broke");
+                tracing::warn!(kind, error = told(&error), "a watch broke");
             }
         }
+    }
+}
+
+/// A watch's error for the log, on one line. Answers that could not be read may hold pieces of objects.
+pub(crate) fn told(error: &watcher::Error) -> String {
+    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(error) => format!("the list failed: {}", answer(error)),
+        WatchStartFailed(error) => format!("the watch did not begin: {}", answer(error)),
+        WatchFailed(error) => format!("the watch failed: {}", answer(error)),
+        WatchError(status) => format!("the watch was ended: {}", status.message),
+        NoResourceVersion => error.to_string(),
     }
 }
 
@@ -176,6 +188,25 @@ mod tests {
         let all = Scope::of(&Namespaces::ClusterWide { selector: None });
         assert_eq!(all, [Scope::All]);
         assert!(all[0].contains("anything"));
+    }
+
+    #[test]
+    fn i9_a_broken_watch_tells_no_piece_of_an_object() {
+        let parse = serde_json::from_str::<bool>("\"canary\"").expect_err("no boolean");
+        assert!(parse.to_string().contains("canary"));
+        let told = told(&watcher::Error::InitialListFailed(kube::Error::SerdeError(parse)));
+        assert!(
+            told.starts_with("the list failed") && !told.contains("canary"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_one_line() {
+        let mut status = kube::core::Status::failure("oidcclients is forbidden", "Forbidden");
+        status.code = 403;
+        let error = watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status)));
+        assert_eq!(told(&error), "the watch did not begin: oidcclients is forbidden");
     }
 
     #[test]

@@ -36,6 +36,9 @@ impl Clock for SystemClock {
     }
 }
 
+/// The most password hashes at once, whatever the cores: the pod's memory limit has room for so many.
+const MOST_HASHES: usize = 8;
+
 /// Everything a request needs. Snapshots are read without a lock; resources fill them.
 pub struct App {
     /// What this installation is and grants.
@@ -58,7 +61,7 @@ pub struct App {
     pub metrics: Metrics,
     /// Registration, where it is open.
     pub registrar: Option<Arc<dyn Registrar>>,
-    /// At most as many password hashes at once as there are cores: each takes 19 MiB.
+    /// As many password hashes at once as there are cores, at most [`MOST_HASHES`]: each takes 19 MiB.
     pub password_slots: Arc<tokio::sync::Semaphore>,
     /// Whether the process is ready, and why not.
     pub readiness: Readiness,
@@ -71,6 +74,7 @@ impl App {
     #[must_use]
     pub fn new(installation: Installation, store: Arc<dyn Store>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let hashes = cores.min(MOST_HASHES);
         Self {
             installation: ArcSwap::from_pointee(installation),
             clients: ClientIndex::default(),
@@ -82,7 +86,7 @@ impl App {
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
             registrar: None,
-            password_slots: Arc::new(tokio::sync::Semaphore::new(cores)),
+            password_slots: Arc::new(tokio::sync::Semaphore::new(hashes)),
             readiness: Readiness::default(),
             loopback: false,
         }

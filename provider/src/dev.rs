@@ -2,7 +2,7 @@
 //! unless a Redis is given.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -26,6 +26,14 @@ use crate::{router, server};
 /// How long open connections may take to end: a person waits for the prompt.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// Where things are, for the greeting.
+struct Places {
+    manifests: PathBuf,
+    state: PathBuf,
+    /// Where this machine reaches the listener.
+    base: String,
+}
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -33,7 +41,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub async fn dev(settings: Dev) -> anyhow::Result<()> {
     let (listeners, port) = listen(settings.listen).map_err(|error| anyhow!("--listen: {error}"))?;
     let issuer = settings.issuer.filter(|issuer| !issuer.is_empty());
-    let issuer = issuer.unwrap_or_else(|| format!("http://localhost:{port}"));
+    let base = reachable(settings.listen, port, issuer.as_deref());
+    let issuer = issuer.unwrap_or_else(|| default_issuer(port));
     let loopback = settings.listen.is_loopback();
     let installation = installation(&issuer, loopback)?;
     let redis = settings.redis.filter(|url| !url.expose().is_empty());
@@ -62,13 +71,12 @@ pub async fn dev(settings: Dev) -> anyhow::Result<()> {
         end = &mut ended => bail!(end?),
     }
     app.readiness.synced();
-    greet(
-        &app,
-        &settings.manifests,
-        &settings.state,
-        &issuer,
-        redis.is_some(),
-    );
+    let places = Places {
+        manifests: settings.manifests,
+        state: settings.state,
+        base,
+    };
+    greet(&app, &places, redis.is_some());
 
     let (control, mut tasks) = (Control::new(), JoinSet::new());
     for listener in listeners {
@@ -163,14 +171,82 @@ fn installation(issuer: &str, loopback: bool) -> anyhow::Result<Installation> {
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+/// Where curl on this machine reaches the listener: the issuer, unless that was not chosen and names an
+/// address which the listener does not have.
+fn reachable(listen: Listen, port: u16, issuer: Option<&str>) -> String {
+    match (issuer, listen) {
+        (Some(issuer), _) => issuer.to_owned(),
+        (None, Listen::Address(address))
+            if !address.ip().is_unspecified()
+                && address.ip() != Ipv4Addr::LOCALHOST
+                && address.ip() != Ipv6Addr::LOCALHOST =>
+        {
+            format!("http://{}", SocketAddr::new(address.ip(), port))
+        }
+        (None, _) => default_issuer(port),
+    }
+}
+
+fn default_issuer(port: u16) -> String {
+    format!("http://localhost:{port}")
+}
+
+/// What there is of the demo.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Demo {
+    /// Other manifests are served.
+    Absent,
+    /// Its credentials are accepted.
+    Open,
+    /// Its credentials are refused, because others can reach the listener.
+    Refused,
+}
+
+impl Demo {
+    fn of(app: &App, manifests: &Path) -> Self {
+        if manifests != Path::new(DEFAULT_MANIFESTS) || app.clients.get("client123").is_none() {
+            Self::Absent
+        } else if app.loopback {
+            Self::Open
+        } else {
+            Self::Refused
+        }
+    }
+}
+
+/// What to try: only what works on this listener.
+fn to_try(base: &str, demo: Demo) -> String {
+    let documents =
+        format!("Try:\n  curl {base}/.well-known/openid-configuration\n  curl {base}/jwks.json\n");
+    let more = match demo {
+        Demo::Absent => String::new(),
+        Demo::Refused => {
+            "The demo's secret and password are known to everybody, so they are refused on a listener \
+                          that others can reach.\n"
+                .to_owned()
+        }
+        Demo::Open => format!(
+            "  curl -u client123:secret456 -d grant_type=client_credentials {base}/token\n\
+             Sign in as jdoe with the password `password`:\n  \
+             {base}/authorize?response_type=code&client_id=client123&redirect_uri=http://localhost:8080/callback\
+             &scope=openid%20profile%20email&state=random123&code_challenge={CHALLENGE}&code_challenge_method=S256\n\
+             and redeem the code that the browser is sent back with:\n  \
+             curl -u client123:secret456 -d grant_type=authorization_code \
+             -d redirect_uri=http://localhost:8080/callback -d code_verifier={VERIFIER} -d code=CODE {base}/token\n"
+        ),
+    };
+    documents + &more
+}
+
 /// Says where everything is and what to try.
 #[expect(clippy::print_stdout, reason = "the person who runs it reads this")]
-fn greet(app: &App, manifests: &Path, state: &Path, issuer: &str, redis: bool) {
-    let max_age = app.installation.load().jwks_max_age;
+fn greet(app: &App, places: &Places, redis: bool) {
+    let installation = app.installation.load();
     println!(
-        "oidc-provider serves {issuer} from {}, with its state in {}",
-        manifests.display(),
-        state.display()
+        "oidc-provider serves {} from {}, with its state in {}",
+        installation.issuer,
+        places.manifests.display(),
+        places.state.display()
     );
     if redis {
         println!("Codes, sessions and tokens are kept in Redis.");
@@ -179,27 +255,15 @@ fn greet(app: &App, manifests: &Path, state: &Path, issuer: &str, redis: bool) {
     }
     println!(
         "A new signing key is published for {PUBLISH_FOR} before it signs, verifiers may cache the keys for \
-         {max_age}: short, for trying out."
+         {}: short, for trying out.\n",
+        installation.jwks_max_age
     );
     if app.registrar.is_none() {
         println!(
             "POST /register is closed, since others can reach this listener: --open-registration opens it."
         );
     }
-    println!("\nTry:\n  curl {issuer}/.well-known/openid-configuration\n  curl {issuer}/jwks.json");
-    let demo = manifests == Path::new(DEFAULT_MANIFESTS) && app.clients.get("client123").is_some();
-    if demo {
-        println!(
-            "  curl -u client123:secret456 -d grant_type=client_credentials {issuer}/token\n\
-             Sign in as jdoe with the password `password`:\n  \
-             {issuer}/authorize?response_type=code&client_id=client123&redirect_uri=http://localhost:8080/callback\
-             &scope=openid%20profile%20email&state=random123&code_challenge={CHALLENGE}&code_challenge_method=S256\n\
-             and redeem the code that the browser is sent back with:\n  \
-             curl -u client123:secret456 -d grant_type=authorization_code \
-             -d redirect_uri=http://localhost:8080/callback -d code_verifier={VERIFIER} -d code=CODE {issuer}/token"
-        );
-    }
-    println!();
+    println!("{}", to_try(&places.base, Demo::of(app, &places.manifests)));
 }
 
 #[cfg(test)]
@@ -222,6 +286,33 @@ mod tests {
         }
         for issuer in ["http://localhost:5000", "https://example.com/path"] {
             assert!(installation(issuer, true).is_ok(), "{issuer}");
+        }
+    }
+
+    #[test]
+    fn only_what_works_on_the_listener_is_printed() {
+        let open = to_try("http://localhost:5000", Demo::Open);
+        assert!(open.contains("secret456") && open.contains("Sign in as jdoe"));
+        let refused = to_try("http://localhost:5000", Demo::Refused);
+        assert!(refused.contains("curl http://localhost:5000/jwks.json") && refused.contains("refused"));
+        let absent = to_try("http://localhost:5000", Demo::Absent);
+        for told in [refused, absent] {
+            assert!(!told.contains("client123") && !told.contains("jdoe"), "{told}");
+        }
+        for (listen, base) in [
+            ("localhost:0", "http://localhost:5000"),
+            ("127.0.0.1:0", "http://localhost:5000"),
+            ("0.0.0.0:0", "http://localhost:5000"),
+            ("[::]:0", "http://localhost:5000"),
+            ("192.0.2.7:0", "http://192.0.2.7:5000"),
+            ("[2001:db8::7]:0", "http://[2001:db8::7]:5000"),
+        ] {
+            let listen: Listen = listen.parse().unwrap();
+            assert_eq!(reachable(listen, 5000, None), base);
+            assert_eq!(
+                reachable(listen, 5000, Some("https://a.example.com")),
+                "https://a.example.com"
+            );
         }
     }
 

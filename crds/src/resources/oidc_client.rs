@@ -183,7 +183,8 @@ pub struct OidcClientSpec {
     /// The Secret that the operator writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOutput>,
-    /// A Secret of yours, in the same namespace, that holds the client's secret instead of a generated one.
+    /// A Secret of yours, of type Opaque and in the same namespace, that holds the client's secret instead of
+    /// a generated one.
     /// It is never written; label it `oidc-operator.dev/watch: "true"` and its edits are noticed at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,

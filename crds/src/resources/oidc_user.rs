@@ -47,7 +47,8 @@ pub struct OidcUserSpec {
     /// Refuses logins, refreshes and userinfo at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
-    /// A Secret whose key `password` holds the password; it is hashed and sealed.
+    /// A Secret of type Opaque whose key `password` holds the password, 8 characters at least; it is hashed
+    /// and sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<PasswordSecretRef>,
     /// Groups, in the claim `groups`.

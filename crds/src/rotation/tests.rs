@@ -483,6 +483,7 @@ fn i6_a_late_secret_ref_mints_nothing_and_keeps_what_works() {
             secret: None,
         },
         given("u/3", "weak"),
+        Found::GivenOfType("kubernetes.io/tls".to_owned()),
     ] {
         assert_calm_with(&mut world, &found);
         assert!(world.decide(&found).problem.is_some());

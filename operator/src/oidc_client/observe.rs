@@ -8,8 +8,8 @@ use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::GROUP;
 use oidc_crds::resources::OidcClient;
-use oidc_crds::secrets::Data;
 use oidc_crds::secrets::app::CLIENT_SECRET;
+use oidc_crds::secrets::{Data, is_opaque};
 
 use crate::context::Context;
 use crate::execute::Error;
@@ -37,6 +37,8 @@ pub(crate) enum Target {
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
     Missing,
+    /// Of this type: nobody may refer to it.
+    OfType(String),
     Present {
         /// Changes with the content.
         version: String,
@@ -78,6 +80,9 @@ async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Error> {
 }
 
 fn present(secret: &Secret, key: &str) -> Given {
+    if !is_opaque(secret.type_.as_deref()) {
+        return Given::OfType(secret.type_.clone().unwrap_or_default());
+    }
     let value = secret
         .data
         .as_ref()
@@ -183,6 +188,20 @@ mod tests {
             Target::Foreign
         );
         assert_eq!(classify(Secret::default(), &client()), Target::Foreign);
+    }
+
+    #[test]
+    fn a_secret_ref_takes_opaque_secrets_only() {
+        let mut secret = Secret {
+            data: Some([("token".to_owned(), ByteString(b"x".to_vec()))].into()),
+            ..Secret::default()
+        };
+        for kind in ["kubernetes.io/service-account-token", "helm.sh/release.v1"] {
+            secret.type_ = Some(kind.to_owned());
+            assert!(matches!(present(&secret, "token"), Given::OfType(told) if told == kind));
+        }
+        secret.type_ = Some("Opaque".to_owned());
+        assert!(matches!(present(&secret, "token"), Given::Present { .. }));
     }
 
     #[test]

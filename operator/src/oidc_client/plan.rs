@@ -54,7 +54,7 @@ pub(crate) struct Plan {
 }
 
 /// How the Secret is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum SecretWrite {
     /// POST.
     Create(Box<Secret>),
@@ -142,7 +142,10 @@ pub(crate) fn plan(
         .reasons
         .iter()
         .filter(|reason| !matches!(reason, Reason::SecretCreated | Reason::SecretUpdated))
-        .map(|reason| Note::normal(*reason, tell(*reason)))
+        .map(|reason| {
+            let told = tell(*reason, &status.credentials, &decision.credentials);
+            Note::normal(*reason, told)
+        })
         .collect();
     notes.extend(reason.map(|reason| written_note(reason, client, &decision, status.secret.as_ref())));
     let secret = reason.map(|_| match ours {
@@ -206,6 +209,7 @@ fn ready(client: &Client) -> Vec<Claim> {
 fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
     match (given, ours) {
         (Some(Given::Missing), _) => Found::GivenMissing,
+        (Some(Given::OfType(kind)), _) => Found::GivenOfType(kind.clone()),
         (Some(Given::Present { version, secret }), _) => Found::Given {
             version: version.clone(),
             secret: secret.clone(),
@@ -225,7 +229,7 @@ fn content<'a>(client: &Client, decision: &'a Decision, found: &'a Found) -> Opt
     }
     let there = match found {
         Found::Ours { secret, .. } | Found::Given { secret, .. } => secret.as_ref(),
-        Found::Nothing | Found::GivenMissing => None,
+        Found::Nothing | Found::GivenMissing | Found::GivenOfType(_) => None,
     };
     decision
         .deliver
@@ -283,22 +287,38 @@ fn build(object: &OidcClient, client: &Client, desired: &Desired<'_>, mut secret
     secret
 }
 
-/// An Event's text for what happened to the credentials. Never a value.
-fn tell(reason: Reason) -> &'static str {
+/// An Event's text for what happened to the credentials: their ids, never a value.
+fn tell(reason: Reason, before: &[Credential], after: &[Credential]) -> String {
+    let list = |texts: Vec<String>| texts.join(", ");
     match reason {
-        Reason::CredentialRotated => "a replaced client secret is accepted until the end of the overlap",
-        Reason::CredentialRetired => "a replaced client secret is no longer accepted",
-        Reason::DigestsRestored => "digests were computed again from the Secret",
-        _ => "the credentials changed",
+        Reason::CredentialRotated => {
+            let planned = |known: &Credential| {
+                let former = before.iter().find(|former| former.id == known.id);
+                former.is_some_and(|former| former.retires_at.is_some())
+            };
+            let until = |known: &Credential| {
+                let at = known.retires_at.as_ref().filter(|_| !planned(known))?;
+                Some(format!("{} until {}", known.id, at.0))
+            };
+            let replaced = after.iter().filter_map(until).collect();
+            format!("a replaced client secret is still accepted: {}", list(replaced))
+        }
+        Reason::CredentialRetired => {
+            let gone = |known: &&Credential| after.iter().all(|other| other.id != known.id);
+            let gone = before.iter().filter(gone).map(|known| known.id.clone()).collect();
+            format!("a replaced client secret is no longer accepted: {}", list(gone))
+        }
+        Reason::DigestsRestored => "digests were computed again from the Secret".to_owned(),
+        _ => "the credentials changed".to_owned(),
     }
 }
 
 /// The Event for a Secret that is written.
 fn written_note(reason: Reason, client: &Client, decision: &Decision, known: Option<&WrittenSecret>) -> Note {
     let name = client.secret_name();
-    let with = match decision.deliver {
-        Some(_) => " with a new client secret",
-        None => "",
+    let with = match &decision.deliver {
+        Some(delivery) => format!(" with a new client secret, {}", delivery.credential_id),
+        None => String::new(),
     };
     let moved = known
         .filter(|known| known.name != name)

@@ -10,12 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::plan::{Note, conditions, fails, holds, news, refused};
 
-/// The longest password that is hashed, in bytes.
-const LONGEST: usize = 1024;
-
 /// The Secret that `passwordSecretRef` names.
 pub(crate) enum Found {
     Missing,
+    /// Of this type: nobody may refer to it.
+    OfType(String),
     Secret {
         /// Changes with the content.
         fingerprint: String,
@@ -65,20 +64,22 @@ pub(crate) fn plan(
             let why = format!("the Secret {name} is not there; create it with the key `password`");
             Plan::new(None, true, not_ready(Reason::SecretNotFound, why))
         }
-        Some(Found::Secret { password: None, .. }) => {
-            let why = format!("the Secret {name} has no key `password` with text");
+        Some(Found::OfType(kind)) => {
+            let why = format!("the Secret {name} is of type {kind}; only Opaque ones are taken");
             Plan::new(None, true, not_ready(Reason::SecretInvalid, why))
         }
-        Some(Found::Secret {
-            password: Some(text), ..
-        }) if text.is_empty() || text.len() > LONGEST => {
-            let why = format!("the password in the Secret {name} is empty or longer than {LONGEST} bytes");
+        Some(Found::Secret { password: None, .. }) => {
+            let why = format!("the Secret {name} has no key `password` with text");
             Plan::new(None, true, not_ready(Reason::SecretInvalid, why))
         }
         Some(Found::Secret {
             fingerprint,
             password: Some(text),
         }) => {
+            if let Err(problem) = password::check(text, false) {
+                let why = format!("the password in the Secret {name} {problem}");
+                return Plan::new(None, true, not_ready(Reason::SecretInvalid, why));
+            }
             // A ring that was lost cannot open what it sealed.
             let current = known.is_some_and(|known| {
                 known.fingerprint == *fingerprint && password::unseal(ring, uid, &known.sealed).is_ok()
@@ -190,18 +191,18 @@ mod tests {
                 .map(|password| password.fingerprint)
         };
         assert_eq!(
-            hash(&user(None), found("s/1", Some("pw")), &ring).as_deref(),
+            hash(&user(None), found("s/1", Some("correct horse")), &ring).as_deref(),
             Some("s/1")
         );
         let known = user(Some(sealed(&ring)));
-        assert_eq!(hash(&known, found("s/1", Some("pw")), &ring), None);
+        assert_eq!(hash(&known, found("s/1", Some("correct horse")), &ring), None);
         assert_eq!(
-            hash(&known, found("s/2", Some("pw")), &ring).as_deref(),
+            hash(&known, found("s/2", Some("correct horse")), &ring).as_deref(),
             Some("s/2")
         );
         let anew = super::tests::ring();
         assert_eq!(
-            hash(&known, found("s/1", Some("pw")), &anew).as_deref(),
+            hash(&known, found("s/1", Some("correct horse")), &anew).as_deref(),
             Some("s/1")
         );
     }
@@ -215,6 +216,8 @@ mod tests {
             (found("s/2", None), Reason::SecretInvalid),
             (found("s/2", Some("")), Reason::SecretInvalid),
             (found("s/2", Some(&"x".repeat(1025))), Reason::SecretInvalid),
+            (found("s/2", Some("seven77")), Reason::SecretInvalid),
+            (Found::OfType("kubernetes.io/tls".into()), Reason::SecretInvalid),
         ] {
             let plan = plan(&known, Ok(()), Some(&found), &ring);
             assert!(plan.hash.is_none());

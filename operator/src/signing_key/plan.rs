@@ -142,7 +142,11 @@ pub(crate) fn status(
         .map(|(reason, message)| Note {
             reason,
             warning: reason == Reason::KeySetLost,
-            message: message.to_owned(),
+            // Which key: only now it has a name, and two keys are two Events.
+            message: match newest.filter(|_| reason == Reason::KeyMinted) {
+                Some(newest) => format!("{message}: {}", newest.kid),
+                None => message.to_owned(),
+            },
         })
         .collect();
     notes.extend(news(&old.conditions, &claims));
@@ -237,7 +241,7 @@ fn is_event(reason: Reason) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::DeserializeGuard;
+    use oidc_crds::guard::Guarded;
     use oidc_crds::jwk::PrivateJwk;
     use oidc_crds::schedule::{Acknowledgements, schedule};
     use serde_json::json;
@@ -270,7 +274,7 @@ mod tests {
 
     /// One reconcile without an API server.
     fn step(key: &mut SigningKey, set: &mut Option<KeySet>, now: i64) -> Outcome {
-        let objects = [Arc::new(DeserializeGuard(Ok(key.clone())))];
+        let objects = [Arc::new(Guarded(Ok(key.clone())))];
         let input = input(&objects, set.as_ref(), &installation(), Demand::default());
         let decided = schedule(
             &input.wanted,
@@ -320,7 +324,19 @@ mod tests {
         assert_eq!(ready(&waits).0, "False");
         assert_eq!(waits.status.keys.len(), 2);
         assert_eq!(waits.status.active_kid, first.status.active_kid);
-        assert!(waits.notes.iter().any(|note| note.reason == Reason::KeyMinted));
+        let minted = |outcome: &Outcome| {
+            let note = outcome.notes.iter().find(|note| note.reason == Reason::KeyMinted);
+            note.map(|note| note.message.clone()).expect("told")
+        };
+        let kids = [&first, &waits].map(|outcome| outcome.status.keys[0].kid.clone());
+        assert_eq!(
+            minted(&first),
+            format!("the first key for ES256 is minted and signs at once: {}", kids[0])
+        );
+        assert_eq!(
+            minted(&waits),
+            format!("a key for ES256 is minted and published: {}", kids[1])
+        );
 
         let done = step(&mut key, &mut set, 6);
         assert_eq!(ready(&done), ("True", "KeyActive"));

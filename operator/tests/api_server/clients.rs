@@ -85,7 +85,61 @@ async fn a_client_gets_its_secret_in_two_writes() {
     for kind in ["Accepted", "CredentialsReady", "Ready"] {
         world.client_is("demo", kind, "True").await;
     }
-    drop(operator);
+    // One line tells of the Secret, and one of the client.
+    let log = operator.log();
+    let lines = |part: &str| {
+        let lines = log.lines().filter(|line| line.contains(part));
+        lines
+            .filter(|line| line.contains("demo") && line.contains("INFO"))
+            .count()
+    };
+    assert_eq!((lines("\"Secret written\""), lines("\"ready\"")), (1, 1), "{log}");
+}
+
+#[tokio::test]
+async fn a_refusal_and_its_end_are_a_line_each() {
+    let world = World::new(&[]).await;
+    let operator = world.operator("op-0");
+    world.apply_client("demo", "scopes: [openid, canary.read]");
+    world.client_is("demo", "Accepted", "False").await;
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    wait("both are told", SOON, async || {
+        operator.log().contains("\"ready\"").then_some(())
+    })
+    .await;
+    let log = operator.log();
+    let refused = log
+        .lines()
+        .find(|line| line.contains("\"refused\""))
+        .expect("told");
+    assert!(
+        refused.contains("demo") && refused.contains("NotGranted"),
+        "{refused}"
+    );
+    assert!(
+        !refused.contains("canary"),
+        "the condition tells what, the log only why: {refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_secret_ref_takes_opaque_secrets_only() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply(
+        "{apiVersion: v1, kind: Secret, metadata: {name: chart}, type: helm.sh/release.v1,
+          stringData: {release: 0123456789abcdefghijklmnopqrstuvwxyzABCDEFG}}",
+    );
+    world.apply_client("demo", "secretRef: {name: chart, key: release}");
+    let demo = world.client_is("demo", "Ready", "False").await;
+    let status = demo.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "CredentialsReady");
+    assert_eq!(reason, "SecretInvalid");
+    assert!(message.contains("helm.sh/release.v1"), "{message}");
+    assert!(status.credentials.is_empty());
+    let written = world.secrets().get_opt("demo-oidc").await.expect("readable");
+    assert!(written.is_none(), "nothing of it is copied");
 }
 
 #[tokio::test]

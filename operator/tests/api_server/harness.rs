@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::{Client, Resource, ResourceExt};
@@ -167,7 +168,7 @@ impl World {
             .env("POD_NAMESPACE", &self.namespace)
             .env("POD_NAME", pod)
             .env("OIDC_LOG", "info,oidc_operator=debug,kube_runtime=debug")
-            .args(["run", "--listen-internal", &format!("127.0.0.1:{port}")])
+            .args(["run", "--internal-listen", &format!("127.0.0.1:{port}")])
             .stdout(output.try_clone().expect("one more handle"))
             .stderr(output)
             .spawn()
@@ -277,6 +278,16 @@ impl World {
         writes.extend(self.writes_of::<OidcUser>(version).await);
         writes.extend(self.writes_of::<SigningKey>(version).await);
         writes
+    }
+
+    /// The texts of all Events with this reason, in no order.
+    pub async fn events(&self, reason: &str) -> Vec<String> {
+        let api = self.api::<Event>();
+        let events = api.list(&ListParams::default()).await.expect("listed");
+        let of_reason = events
+            .into_iter()
+            .filter(|event| event.reason.as_deref() == Some(reason));
+        of_reason.filter_map(|event| event.note).collect()
     }
 
     async fn writes_of<K>(&self, version: &str) -> Vec<String>

@@ -96,6 +96,15 @@ async fn a_key_goes_through_its_phases() {
         })
         .await;
     }
+    // The second key is no "x2" of the first one's Event.
+    let minted = world.events("KeyMinted").await;
+    assert_eq!(minted.len(), 2, "{minted:?}");
+    for kid in status.keys.iter().map(|key| &key.kid) {
+        assert!(
+            minted.iter().any(|text| text.ends_with(kid.as_str())),
+            "{minted:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -188,6 +197,29 @@ async fn i6_a_key_set_that_cannot_be_read_is_not_overwritten() {
     world.client_is("demo", "Ready", "True").await;
     let now = world.secrets().get("oidc-key-set").await.expect("there");
     assert_eq!(now.resource_version(), broken.resource_version());
+}
+
+#[tokio::test]
+async fn i6_a_key_set_that_is_not_ours_is_not_overwritten() {
+    let world = World::new(&[]).await;
+    let operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let edit = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}});
+    let foreign = world.patch::<Secret>("oidc-key-set", edit).await;
+    world.patch::<SigningKey>("main", revision(1)).await;
+    wait("it is told", SOON, async || {
+        operator
+            .log()
+            .contains("it is not ours to overwrite")
+            .then_some(())
+    })
+    .await;
+    let now = world.secrets().get("oidc-key-set").await.expect("there");
+    assert_eq!(now.resource_version(), foreign.resource_version());
+
+    let edit = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "oidc"}}});
+    world.patch::<Secret>("oidc-key-set", edit).await;
+    has_phases(&world, &[Phase::Published, Phase::Active]).await;
 }
 
 #[tokio::test]

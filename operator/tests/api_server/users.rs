@@ -56,6 +56,32 @@ async fn a_password_is_sealed_when_it_comes_and_when_it_changes() {
 }
 
 #[tokio::test]
+async fn a_password_that_is_too_short_or_of_another_type_is_refused() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply(&secret("jane", "password", "seven77"));
+    world.apply(
+        "{apiVersion: v1, kind: Secret, metadata: {name: john}, type: kubernetes.io/basic-auth,
+          stringData: {username: john, password: correct horse}}",
+    );
+    for (name, told) in [("jane", "8 characters"), ("john", "kubernetes.io/basic-auth")] {
+        world.apply(&user(name, &format!("passwordSecretRef: {{name: {name}}}")));
+        let status = world
+            .user_is(name, "Ready", "False")
+            .await
+            .status
+            .expect("a status");
+        let (reason, message) = condition(&status.conditions, "Ready");
+        assert_eq!(reason, "SecretInvalid");
+        assert!(
+            message.contains(told) && !message.contains("seven77"),
+            "{message}"
+        );
+        assert!(status.password.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_lost_key_ring_is_made_anew_and_passwords_are_sealed_again() {
     let world = World::new(&[]).await;
     let _operator = world.operator("op-0");

@@ -248,6 +248,10 @@ async fn an_edited_signing_key_takes_over_without_a_restart() {
         old,
         "it does not sign before publishFor"
     );
+    let log = provider
+        .stderr
+        .wait_for("SigningKey main: a key for RS256 is minted and published");
+    assert!(!log.contains("KeyMinted"), "{log}");
     let signing = eventually("the next key signs", async || {
         let (_, token) = provider.token("client123", "secret456").await;
         Some(header(&token["access_token"])["kid"].clone()).filter(|kid| *kid != old)
@@ -393,6 +397,59 @@ async fn demo_credentials_are_refused_where_others_can_reach_them() {
     let log = provider.stderr.wait_for("OidcUser/default/jdoe");
     assert!(log.contains("OidcClient/default/client123"), "{log}");
     assert!(!log.contains("secret456"));
+    assert!(
+        log.contains("OidcUser/default/jdoe: its password is one of the most common ones"),
+        "{log}"
+    );
+
+    // eight characters that nobody guesses first will do
+    let user = world.read("jdoe.yaml");
+    world.write(
+        "jdoe.yaml",
+        &user.replace("password: password", "password: seven77"),
+    );
+    let log = provider
+        .stderr
+        .wait_for("its password is too short: 8 characters are needed");
+    assert!(!log.contains("seven77"));
+    world.write(
+        "jdoe.yaml",
+        &user.replace("password: password", "password: eight888"),
+    );
+    world.write("machine.yaml", CLIENT); // read in the same order
+    provider.stdout.wait_for("CLIENT_ID=default.machine");
+    let records = std::fs::read_to_string(world.state("objects.json")).unwrap();
+    assert!(records.contains("sealed"), "{records}");
+}
+
+#[tokio::test]
+async fn a_reference_takes_opaque_secrets_only() {
+    let world = World::of_examples();
+    for (name, kind) in [
+        ("client123.yaml", "kubernetes.io/tls"),
+        ("jdoe.yaml", "kubernetes.io/basic-auth"),
+    ] {
+        let text = world.read(name);
+        world.write(
+            name,
+            &text.replace("kind: Secret", &format!("kind: Secret\ntype: {kind}")),
+        );
+    }
+    let provider = world.start();
+    assert_eq!(provider.token("client123", "secret456").await.0, 401);
+    for told in [
+        "OidcClient/default/client123: the Secret that `secretRef` names is of type kubernetes.io/tls",
+        "OidcUser/default/jdoe: its password Secret is of type kubernetes.io/basic-auth",
+    ] {
+        provider.stderr.wait_for(told);
+    }
+    let text = world.read("client123.yaml");
+    world.write("client123.yaml", &text.replace("kubernetes.io/tls", "Opaque"));
+    eventually("an Opaque one is taken", async || {
+        let (status, _) = provider.token("client123", "secret456").await;
+        (status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -184,6 +184,70 @@ fn a_lost_secret_is_made_anew_and_the_new_digest_is_listed_first() {
 }
 
 #[test]
+fn each_new_secret_is_told_by_its_id() {
+    let world = world();
+    let (mut client, mut secret) = world.settle(&demo(), Target::Absent, NOW);
+    let mut texts = Vec::new();
+    for round in 1..=2 {
+        // Its value was edited.
+        secret.data = None;
+        let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + round);
+        let (before, after) = (client.status.clone().unwrap_or_default(), &plan.credentials);
+        let id = &after.last().expect("minted").id;
+        let text = |reason| {
+            let note = plan.notes.iter().find(|note| note.reason == reason);
+            note.expect("told").message.clone()
+        };
+        assert!(text(Reason::SecretUpdated).ends_with(&format!("a new client secret, {id}")));
+        let old = &before.credentials.last().expect("there").id;
+        assert_eq!(
+            text(Reason::CredentialRotated),
+            format!(
+                "a replaced client secret is still accepted: {old} until {}",
+                at(NOW + round + 86_400)
+            ),
+            "and nothing of those that were told before"
+        );
+        texts.extend(plan.notes.iter().map(|note| note.message.clone()));
+        let Some(SecretWrite::Replace(written)) = plan.secret.clone() else {
+            panic!("it is healed");
+        };
+        secret = *written;
+        client.status = Some(
+            plan.finish(&client, &Applied::secret(&secret), at(NOW + round))
+                .status,
+        );
+    }
+    let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 86_401);
+    let retired = plan
+        .notes
+        .iter()
+        .find(|note| note.reason == Reason::CredentialRetired);
+    texts.push(retired.expect("told").message.clone());
+    let count = texts.len();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), count, "all Events are different ones");
+}
+
+#[test]
+fn a_secret_ref_of_another_type_is_refused() {
+    let world = world();
+    let object = object(json!({
+        "redirectUris": ["https://app.example.com/cb"], "secretRef": {"name": "mine"},
+    }));
+    let given = Some(Given::OfType("kubernetes.io/service-account-token".into()));
+    let plan = world.plan(&object, Target::Absent, given, NOW);
+    assert!(plan.secret.is_none() && plan.credentials.is_empty());
+    let outcome = plan.finish(&object, &Applied::nothing(), at(NOW));
+    assert_eq!(
+        condition(&outcome.status, "Ready"),
+        ("False".into(), "SecretInvalid".into())
+    );
+    assert!(outcome.notes[0].message.contains("service-account-token"));
+}
+
+#[test]
 fn an_edited_secret_is_healed_and_what_others_added_stays() {
     let world = world();
     let (client, mut secret) = world.settle(&demo(), Target::Absent, NOW);

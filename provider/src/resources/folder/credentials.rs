@@ -15,7 +15,7 @@ use oidc_crds::rng::SystemRng;
 use oidc_crds::rotation::{Found, Terms, decide};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
-use oidc_crds::secrets::{Data, app};
+use oidc_crds::secrets::{Data, app, is_opaque};
 use serde_json::{Map, Value, json};
 
 use super::manifest::{self, Object};
@@ -227,6 +227,9 @@ fn found(object: &OidcClient, secrets: &BTreeMap<Key, GivenSecret>, written: Opt
     let Some(secret) = secrets.get(&(namespace, reference.name.clone())) else {
         return Found::GivenMissing;
     };
+    if let Some(kind) = secret.kind.clone().filter(|kind| !is_opaque(Some(kind))) {
+        return Found::GivenOfType(kind);
+    }
     let key = reference.key.as_deref().unwrap_or(app::CLIENT_SECRET);
     let text = secret
         .data

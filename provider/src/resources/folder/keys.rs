@@ -137,7 +137,7 @@ impl SigningKeys {
     fn tell(&mut self, notes: &[(String, oidc_crds::resources::Reason, String)]) {
         let notes: Vec<_> = notes
             .iter()
-            .map(|(key, reason, message)| format!("SigningKey {key}: {}: {message}", reason.as_str()))
+            .map(|(key, _, message)| format!("SigningKey {key}: {message}"))
             .collect();
         for note in &notes {
             if !self.told.contains(note) {

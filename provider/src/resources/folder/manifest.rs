@@ -39,6 +39,8 @@ pub enum Object {
 pub struct Secret {
     /// Name, namespace, annotations.
     pub metadata: ObjectMeta,
+    /// Its type, if one is given.
+    pub kind: Option<String>,
     /// What it holds.
     pub data: Data,
 }
@@ -239,6 +241,7 @@ fn secret(document: &Node) -> Result<Secret, Fault> {
     }
     Ok(Secret {
         metadata: metadata(document)?,
+        kind: document.get("type").and_then(Node::text).map(ToOwned::to_owned),
         data,
     })
 }

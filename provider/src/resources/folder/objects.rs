@@ -36,6 +36,8 @@ pub struct GivenSecret {
     pub uid: String,
     /// Counts its changes.
     pub version: u64,
+    /// Its type, if one is given.
+    pub kind: Option<String>,
     /// What it holds.
     pub data: Data,
 }
@@ -104,6 +106,7 @@ impl Objects {
                     let given = GivenSecret {
                         uid: record.uid.clone(),
                         version: record.version,
+                        kind: secret.kind.clone(),
                         data: secret.data.clone(),
                     };
                     self.secrets.insert(key, given);

@@ -1,18 +1,17 @@
 //! Passwords of users: hashed and sealed when their Secret changes, never else.
 
-use oidc_crds::password::{fingerprint, hash, seal as seal_hash, unseal};
+use oidc_crds::password::{check, fingerprint, hash, seal as seal_hash, unseal};
 use oidc_crds::resources::oidc_user::SealedPassword;
 use oidc_crds::resources::{OidcUser, OidcUserStatus};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::seal::KeyRing;
+use oidc_crds::secrets::is_opaque;
 
 use super::objects::{GivenSecret, Objects, record_name};
 use super::state::State;
 
 /// The key of a password Secret.
 const PASSWORD: &str = "password";
-/// What a password needs at least where others than this machine can try it, in characters.
-const LENGTH: usize = 12;
 
 /// Brings the seals up to date with the Secrets, in the objects and the records. Returns what is wrong.
 /// `weak`: whether short passwords will do.
@@ -68,6 +67,10 @@ fn put(user: &mut OidcUser, password: Option<SealedPassword>) {
 
 /// The password, or whether the former one stays and why there is none.
 fn password(secret: &GivenSecret, weak: bool) -> Result<&str, (bool, String)> {
+    if let Some(kind) = secret.kind.as_deref().filter(|kind| !is_opaque(Some(kind))) {
+        let problem = format!("its password Secret is of type {kind}; only Opaque ones are taken");
+        return Err((true, problem));
+    }
     let text = secret
         .data
         .get(PASSWORD)
@@ -79,11 +82,13 @@ fn password(secret: &GivenSecret, weak: bool) -> Result<&str, (bool, String)> {
                 format!("its password Secret has no text under `{PASSWORD}`"),
             )
         })?;
-    if !weak && text.chars().count() < LENGTH {
-        let problem = format!(
-            "its password is refused on a listener that is not loopback: {LENGTH} characters are needed"
-        );
-        return Err((false, problem));
+    match check(text, weak) {
+        Ok(()) => Ok(text),
+        // what was sealed while the listener was on loopback
+        Err(problem) if check(text, true).is_ok() => Err((
+            false,
+            format!("its password {problem} (any will do on a loopback listener)"),
+        )),
+        Err(problem) => Err((true, format!("its password {problem}"))),
     }
-    Ok(text)
 }

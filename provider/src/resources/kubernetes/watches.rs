@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource};
 use kube_runtime::utils::{Backoff, ResetTimerBackoff};
 use kube_runtime::{WatchStreamExt, watcher};
+use oidc_crds::guard::{Guarded, Unreadable};
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::secrets::Data;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::Home;
 use crate::resources::directory::{Delta, key};
@@ -152,7 +153,7 @@ impl Watches {
             Target::Own(What::Installation, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
                 deltas(
-                    Api::<DeserializeGuard<ConfigMap>>::namespaced(client, own),
+                    Api::<Guarded<ConfigMap>>::namespaced(client, own),
                     config,
                     name.to_string(),
                 )
@@ -162,7 +163,7 @@ impl Watches {
             Target::Own(_, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
                 deltas(
-                    Api::<DeserializeGuard<Secret>>::namespaced(client, own),
+                    Api::<Guarded<Secret>>::namespaced(client, own),
                     config,
                     name.to_string(),
                 )
@@ -221,7 +222,7 @@ fn secret(secret: Secret) -> Data {
 /// The stream of a watch. An object that cannot be read as its kind is as good as deleted: nobody may be
 /// served by what it said before.
 fn deltas<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Guarded<K>>,
     config: watcher::Config,
     name: String,
 ) -> impl Stream<Item = Delta<K>> + Send + 'static
@@ -252,13 +253,13 @@ impl<K> Listing<K>
 where
     K: Resource<DynamicType: Default>,
 {
-    fn take(&mut self, event: watcher::Result<watcher::Event<DeserializeGuard<K>>>) -> Option<Delta<K>> {
+    fn take(&mut self, event: watcher::Result<watcher::Event<Guarded<K>>>) -> Option<Delta<K>> {
         match event {
             Ok(watcher::Event::Init) => {
                 self.objects.clear();
                 None
             }
-            Ok(watcher::Event::InitApply(DeserializeGuard(object))) => {
+            Ok(watcher::Event::InitApply(Guarded(object))) => {
                 match object {
                     Ok(object) => self.objects.push(object),
                     Err(invalid) => self.unreadable(&invalid),
@@ -266,8 +267,8 @@ where
                 None
             }
             Ok(watcher::Event::InitDone) => Some(Delta::Reset(std::mem::take(&mut self.objects))),
-            Ok(watcher::Event::Apply(DeserializeGuard(Ok(object)))) => Some(Delta::Apply(object)),
-            Ok(watcher::Event::Apply(DeserializeGuard(Err(invalid)))) => {
+            Ok(watcher::Event::Apply(Guarded(Ok(object)))) => Some(Delta::Apply(object)),
+            Ok(watcher::Event::Apply(Guarded(Err(invalid)))) => {
                 self.unreadable(&invalid);
                 Some(Delta::Delete(key(&invalid.metadata)))
             }
@@ -279,13 +280,11 @@ where
         }
     }
 
-    fn unreadable(&self, invalid: &kube::core::error_boundary::InvalidObject) {
+    fn unreadable(&self, invalid: &Unreadable) {
         let (namespace, name) = key(&invalid.metadata);
-        // the text of the error may show a value of the object
-        debug!(error = invalid.error, "unreadable");
         warn!(
             kind = %K::kind(&K::DynamicType::default()),
-            namespace, name, "not served: it cannot be read as its kind"
+            namespace, name, "not served: it cannot be read as its kind: {invalid}"
         );
     }
 
@@ -297,11 +296,34 @@ where
             .is_none_or(|at| now.duration_since(at) > Duration::from_secs(60))
         {
             self.warned = Some(now);
-            warn!(
-                watch = self.name,
-                "the API server does not answer, trying on: {error}"
-            );
+            warn!(watch = self.name, "{}, trying on", told::<K>(error));
         }
+    }
+}
+
+/// What is wrong with a watch, on one line: no dump of the answer, and no piece of an object from one that
+/// could not be read.
+fn told<K: Resource<DynamicType: Default>>(error: &watcher::Error) -> String {
+    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+    let (verb, error) = match error {
+        InitialListFailed(error) => ("list", error),
+        WatchStartFailed(error) | WatchFailed(error) => ("watch", error),
+        WatchError(status) => return format!("the API server ended the watch: {}", status.message),
+        NoResourceVersion => return error.to_string(),
+    };
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let kind = K::DynamicType::default();
+            let (group, plural) = (K::group(&kind), K::plural(&kind));
+            let dot = if group.is_empty() { "" } else { "." };
+            format!(
+                "the API server forbids it, the right to {verb} {plural}{dot}{group} is missing: {}",
+                status.message
+            )
+        }
+        kube::Error::Api(status) => format!("the API server refuses it: {}", status.message),
+        kube::Error::SerdeError(_) => "the answer of the API server cannot be read".to_owned(),
+        other => format!("the API server does not answer: {other}"),
     }
 }
 
@@ -341,9 +363,9 @@ mod tests {
 
     use super::*;
 
-    type Events = Vec<watcher::Event<DeserializeGuard<OidcUser>>>;
+    type Events = Vec<watcher::Event<Guarded<OidcUser>>>;
 
-    fn user(name: &str, disabled: serde_json::Value) -> DeserializeGuard<OidcUser> {
+    fn user(name: &str, disabled: serde_json::Value) -> Guarded<OidcUser> {
         let object = json!({
             "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcUser",
             "metadata": {"namespace": "idp", "name": name},
@@ -401,6 +423,33 @@ mod tests {
             Apply(user("a", good)),
         ]);
         assert_eq!(told, ["reset a", "delete idp/a", "apply a"]);
+    }
+
+    #[test]
+    fn a_forbidden_watch_names_the_right_that_is_missing() {
+        let mut status = kube::core::Status::failure("User \"x\" cannot list resource", "Forbidden");
+        status.code = 403;
+        let error = |status| watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)));
+        assert_eq!(
+            told::<OidcUser>(&error(status.clone())),
+            "the API server forbids it, the right to list oidcusers.oidc-operator.dev is missing: User \"x\" \
+             cannot list resource"
+        );
+        assert!(told::<Secret>(&error(status.clone())).contains("the right to list secrets is missing"));
+        status.code = 429;
+        let told = told::<OidcUser>(&error(status));
+        assert!(
+            told.starts_with("the API server refuses it") && !told.contains('\n'),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn i9_an_unreadable_answer_tells_no_piece_of_it() {
+        let parse = serde_json::from_str::<bool>("\"canary\"").unwrap_err();
+        assert!(parse.to_string().contains("canary"));
+        let error = watcher::Error::WatchFailed(kube::Error::SerdeError(parse));
+        assert!(!told::<OidcUser>(&error).contains("canary"));
     }
 
     #[test]
