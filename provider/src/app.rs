@@ -61,7 +61,7 @@ pub struct App {
     pub metrics: Metrics,
     /// Registration, where it is open.
     pub registrar: Option<Arc<dyn Registrar>>,
-    /// As many password hashes at once as there are cores, at most [`MOST_HASHES`]: each takes 19 MiB.
+    /// As many password hashes at once as there are cores, at most `MOST_HASHES`: each takes 19 MiB.
     pub password_slots: Arc<tokio::sync::Semaphore>,
     /// Whether the process is ready, and why not.
     pub readiness: Readiness,
