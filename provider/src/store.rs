@@ -170,6 +170,18 @@ pub struct StoredSession {
     pub consent: Option<Vec<u8>>,
 }
 
+/// A consent to keep in a session.
+#[derive(Clone)]
+pub struct NewConsent {
+    /// Its name.
+    pub key: ConsentKey,
+    /// The sealed consent.
+    pub record: Vec<u8>,
+    /// Whether it counts in this session alone. Then it lives on when the session is replaced; any other
+    /// comes from the user's slot again.
+    pub session_only: bool,
+}
+
 /// A code to write.
 #[derive(Clone)]
 pub struct NewCode {
@@ -274,7 +286,7 @@ pub trait Store: Send + Sync {
     fn forget_logins<'a>(&'a self, user: &'a UserKey, tags: &'a [LoginTag]) -> Answer<'a, ()>;
 
     /// `{login}`: writes the session; one of the same tag is replaced (same person, new cookie), its
-    /// families live on. Whether that was done: a login that was ended less than a minute ago gets none.
+    /// families live on, and so do consents that count in it alone. Whether that was done: a login that was ended less than a minute ago gets none.
     fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, bool>;
 
     /// `{login}`: reads and touches the session if the cookie is its own.
@@ -317,7 +329,7 @@ pub trait Store: Send + Sync {
         &self,
         tag: LoginTag,
         cookie: Digest,
-        consent: Option<(ConsentKey, Vec<u8>)>,
+        consent: Option<NewConsent>,
         code: NewCode,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>>;

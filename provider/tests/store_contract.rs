@@ -67,6 +67,7 @@ macro_rules! rules {
             session_ends_by_idle_and_by_absolute_time
             session_is_ended_once
             session_copies_consents_and_forgets_them_when_replaced
+            consent_for_the_session_alone_lives_on_when_it_is_replaced
             code_is_not_stored_without_a_session
             code_keeps_the_session_as_it_was
             grant_keeps_the_consent_and_stores_the_code

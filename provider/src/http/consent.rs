@@ -21,6 +21,7 @@ use super::extract::{Form, refused};
 use super::flow::Flow;
 use super::moment::Moment;
 use crate::app::App;
+use crate::store::NewConsent;
 
 /// How long a consent is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -57,7 +58,11 @@ pub async fn post(
     let sealed = consent.seal(ring, &user_uid, flow.client.uid(), &mut SystemRng);
     let remember = flow.client.consent() == Consent::Remember;
     let (code, new) = flow.draw_code(handle.tag);
-    let in_session = remember.then(|| (key, sealed.clone()));
+    let in_session = remember.then(|| NewConsent {
+        key,
+        record: sealed.clone(),
+        session_only: flow.consents_in_session_only(),
+    });
     let granted = app
         .store
         .grant(handle.tag, handle.digest(), in_session, new, now)

@@ -20,7 +20,7 @@ use super::extract::Form;
 use super::flow::{Flow, with_cookie};
 use super::own_form::{self, OwnForm};
 use crate::app::App;
-use begin::Begun;
+use begin::{Begun, Place};
 use credentials::Checked;
 
 pub mod begin;
@@ -62,10 +62,16 @@ pub async fn post(
     };
     let session = person.session(*now);
     let user = person.user.clone();
-    let consents = &person.consents;
     let key = flow.consent_key();
-    let consent = consents.iter().find(|(name, _)| *name == key);
-    let consent = flow.consent_of(user.uid(), consent.map(|(_, sealed)| sealed.as_slice()));
+    let place = Place::find(&app, &flow.moment, &flow.browser, &headers, Some(key)).await;
+    let place = place.map_err(|error| flow.refuse(error))?;
+    let consent = if flow.consents_in_session_only() {
+        place.consent()
+    } else {
+        let consent = person.consents.iter().find(|(name, _)| *name == key);
+        consent.map(|(_, sealed)| sealed.as_slice())
+    };
+    let consent = flow.consent_of(user.uid(), consent);
     let known = Some((&session, Some(&*user)));
     // before anything is stored: a person who may not sign in leaves nothing behind
     let decision = next(&flow.request, &flow.client, known, consent.as_ref(), true, *now);
@@ -73,7 +79,7 @@ pub async fn post(
         app.metrics.login("denied");
         flow.refuse(error)
     })?;
-    let begun = begin::begin(&app, &flow.moment, &flow.browser, &headers, session, person).await;
+    let begun = begin::begin(&app, &flow.moment, place, session, person).await;
     let handle = match begun.map_err(|error| flow.refuse(error))? {
         Begun::Signed(handle) => handle,
         Begun::Full(sessions) => {

@@ -13,7 +13,7 @@ use oidc_protocol::limits::FORGET;
 use self::state::{Code, Counted, Family, Item, Login, Refresh, Session, State};
 use super::{
     Account, Answer, Attempt, BARRED, ConsentKey, Indexed, LoginLimit, MOST_CONSENTS, NewAttempt, NewCode,
-    NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoredGrant,
+    NewConsent, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoredGrant,
     StoredLogin, StoredSession, UserKey, millis, seconds,
 };
 
@@ -58,7 +58,8 @@ fn visit(
     now: i64,
     tag: LoginTag,
     cookie: Digest,
-    consent: Option<(ConsentKey, Option<Vec<u8>>)>,
+    asked: Option<ConsentKey>,
+    given: Option<NewConsent>,
     code: Option<NewCode>,
 ) -> Option<StoredSession> {
     let session = state
@@ -66,12 +67,22 @@ fn visit(
         .get_mut(&tag)
         .filter(|s| s.ends > now && s.cookie == cookie)?;
     session.touch(now);
-    let consent = consent.and_then(|(key, record)| {
-        if let Some(record) = record {
-            session.consents.insert(key, record);
-        }
-        session.consents.get(&key).cloned()
-    });
+    let asked = given.as_ref().map(|given| given.key).or(asked);
+    if let Some(given) = given {
+        let consents = if given.session_only {
+            &mut session.own_consents
+        } else {
+            &mut session.consents
+        };
+        consents.insert(given.key, given.record);
+    }
+    let find = |key| {
+        session
+            .own_consents
+            .get(&key)
+            .or_else(|| session.consents.get(&key))
+    };
+    let consent = asked.and_then(find).cloned();
     let found = StoredSession {
         record: session.record.clone(),
         consent,
@@ -326,12 +337,16 @@ impl Store for MemoryStore {
             }
             let (stop, idle) = (millis(new.until), seconds(new.idle));
             let ends = stop.min(now + idle);
-            let epoch = state.session(tag, now).map_or(new.cookie, |old| old.epoch);
+            let (epoch, own_consents) = match state.session(tag, now) {
+                Some(old) => (old.epoch, old.own_consents.clone()),
+                None => (new.cookie, HashMap::new()),
+            };
             let consents: HashMap<_, _> = new.consents.into_iter().take(MOST_CONSENTS).collect();
             let session = Session {
                 cookie: new.cookie,
                 record: new.record,
                 consents,
+                own_consents,
                 stop,
                 idle,
                 ends,
@@ -345,7 +360,9 @@ impl Store for MemoryStore {
     }
 
     fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
-        self.step(now, move |state, now| visit(state, now, tag, cookie, None, None))
+        self.step(now, move |state, now| {
+            visit(state, now, tag, cookie, None, None, None)
+        })
     }
 
     fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
@@ -377,7 +394,7 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {
         self.step(now, move |state, now| {
-            visit(state, now, tag, cookie, Some((consent, None)), code)
+            visit(state, now, tag, cookie, Some(consent), None, code)
         })
     }
 
@@ -405,13 +422,12 @@ impl Store for MemoryStore {
         &self,
         tag: LoginTag,
         cookie: Digest,
-        consent: Option<(ConsentKey, Vec<u8>)>,
+        consent: Option<NewConsent>,
         code: NewCode,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {
-        let consent = consent.map(|(key, record)| (key, Some(record)));
         self.step(now, move |state, now| {
-            visit(state, now, tag, cookie, consent, Some(code))
+            visit(state, now, tag, cookie, None, consent, Some(code))
         })
     }
 

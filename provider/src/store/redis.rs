@@ -34,8 +34,8 @@ use self::link::Link;
 use self::script::Request;
 use super::{
     Account, Answer, Attempt, BARRED, BROWSER_KNOWN, ConsentKey, Indexed, LoginLimit, MOST_BROWSERS,
-    MOST_CONSENTS, NewAttempt, NewCode, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated,
-    Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession, UserKey, millis, seconds,
+    MOST_CONSENTS, NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed,
+    Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession, UserKey, millis, seconds,
 };
 
 mod answer;
@@ -92,22 +92,27 @@ impl RedisStore {
         &self,
         tag: LoginTag,
         cookie: Digest,
-        consent: Option<(ConsentKey, Option<Vec<u8>>)>,
+        asked: Option<ConsentKey>,
+        given: Option<NewConsent>,
         code: Option<NewCode>,
         now: Timestamp,
     ) -> Result<Option<StoredSession>, StoreError> {
         let now = millis(now);
         let mut keys = vec![session_key(tag)];
         keys.extend(code.as_ref().map(|code| code_key(tag, code.code)));
-        let (key, record) =
-            consent.map_or_else(|| (Vec::new(), None), |(key, record)| (key.to_vec(), record));
+        let asked = given.as_ref().map(|given| given.key).or(asked);
+        let field = match &given {
+            None => "",
+            Some(given) if given.session_only => "o",
+            Some(_) => "k",
+        };
         let mut request = script::VISIT
             .on(keys)
             .number(now)
             .bytes(cookie.0)
-            .bytes(key)
-            .bytes(if record.is_some() { "1" } else { "0" })
-            .bytes(record.unwrap_or_default());
+            .bytes(asked.map_or_else(Vec::new, |key| key.to_vec()))
+            .bytes(field)
+            .bytes(given.map(|given| given.record).unwrap_or_default());
         if let Some(code) = code {
             request = request.bytes(code.record).number(millis(code.until));
         }
@@ -274,7 +279,7 @@ impl Store for RedisStore {
     }
 
     fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
-        Box::pin(self.visit(tag, cookie, None, None, now))
+        Box::pin(self.visit(tag, cookie, None, None, None, now))
     }
 
     fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
@@ -313,7 +318,7 @@ impl Store for RedisStore {
         code: Option<NewCode>,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {
-        Box::pin(self.visit(tag, cookie, Some((consent, None)), code, now))
+        Box::pin(self.visit(tag, cookie, Some(consent), None, code, now))
     }
 
     fn remember_consent<'a>(
@@ -337,12 +342,11 @@ impl Store for RedisStore {
         &self,
         tag: LoginTag,
         cookie: Digest,
-        consent: Option<(ConsentKey, Vec<u8>)>,
+        consent: Option<NewConsent>,
         code: NewCode,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {
-        let consent = consent.map(|(key, record)| (key, Some(record)));
-        Box::pin(self.visit(tag, cookie, consent, Some(code), now))
+        Box::pin(self.visit(tag, cookie, None, consent, Some(code), now))
     }
 
     fn redeem_code(

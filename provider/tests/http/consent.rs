@@ -205,3 +205,23 @@ async fn names_are_text_on_our_pages() {
     let page = browser.authorize("web", &[("prompt", "login")]).await;
     assert!(!page.text.contains("<b>"), "{}", page.text);
 }
+
+#[tokio::test]
+async fn az_18_signing_in_again_keeps_what_the_session_alone_remembers() {
+    let app = TestApp::new();
+    let more = [("redirect_uri", "com.example.app:/cb")];
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "native", &more).await;
+    browser.decide(&page, "allow").await.code();
+    // for another client, and for this one
+    let page = browser.authorize("web", &[("prompt", "login")]).await;
+    let page = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    browser.decide(&page, "allow").await.code();
+    browser.authorize("native", &more).await.code();
+    let page = browser.authorize("native", &[more[0], ("prompt", "login")]).await;
+    browser.sign_in(&page, "jdoe", PASSWORD).await.code();
+    // another person in this browser has agreed to nothing
+    let page = browser.authorize("native", &[more[0], ("prompt", "login")]).await;
+    let page = browser.sign_in(&page, "erin", PASSWORD).await;
+    assert!(page.status == 200 && !Form::of(&page).has("password"), "{page:?}");
+}

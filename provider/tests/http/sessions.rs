@@ -222,3 +222,38 @@ async fn ses_04_the_limit_holds_at_the_account_page_too() {
     let page = browser.send(Ask::get("/account")).await;
     assert!(page.text.contains("this one"));
 }
+
+/// How many logins there are in the index of a user.
+async fn indexed(app: &TestApp, user: &str) -> usize {
+    let ring = app.app.ring.load_full().unwrap();
+    let slot = oidc_protocol::records::user_key(&ring, &format!("uid-{user}"));
+    app.app
+        .store
+        .logins(&slot, app.app.clock.now())
+        .await
+        .unwrap()
+        .len()
+}
+
+#[tokio::test]
+async fn ses_04_sessions_that_ended_do_not_count() {
+    let app = TestApp::new();
+    app.set_lifetimes(|lifetimes| {
+        lifetimes.sessions_per_user = 2;
+        lifetimes.session_idle = Seconds(1_000);
+    });
+    let (mut live, mut idle, mut next) = (Browser::new(&app), Browser::new(&app), Browser::new(&app));
+    live.code("web", &[]).await;
+    app.clock.advance(1);
+    idle.code("web", &[]).await;
+    app.clock.advance(600);
+    assert!(is_signed_in(&mut live).await);
+    app.clock.advance(600);
+    next.code("web", &[]).await;
+    assert!(is_signed_in(&mut live).await, "the idle one gives way");
+    assert_eq!(indexed(&app, "jdoe").await, 2);
+    // another person takes the browser over
+    let page = next.authorize("web", &[("prompt", "login")]).await;
+    next.sign_in(&page, "erin", PASSWORD).await;
+    assert_eq!((indexed(&app, "jdoe").await, indexed(&app, "erin").await), (1, 1));
+}

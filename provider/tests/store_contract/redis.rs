@@ -40,11 +40,13 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         ..session(login.cookie)
     };
     store.put_session(login.tag, with_consents, at(2)).await.unwrap();
-    let consent = Some((random(), b"sealed".to_vec()));
-    store
-        .grant(login.tag, login.cookie, consent, code(digest()), at(2))
-        .await
-        .unwrap();
+    for session_only in [false, true] {
+        let consent = consent(random(), session_only);
+        store
+            .grant(login.tag, login.cookie, Some(consent), code(digest()), at(2))
+            .await
+            .unwrap();
+    }
     rotate(store, family, 0, at(2)).await;
     store
         .revoke_token(family, digest(), at(300), at(2))
@@ -91,7 +93,7 @@ async fn i5_who_proves_nothing_stores_nothing() {
         .authorize(tag, digest(), random(), Some(code(digest())), at(1))
         .await
         .unwrap();
-    let consent = Some((random(), b"sealed".to_vec()));
+    let consent = Some(consent(random(), true));
     store
         .grant(tag, digest(), consent, code(digest()), at(1))
         .await

@@ -614,6 +614,38 @@ pub async fn session_copies_consents_and_forgets_them_when_replaced(store: AnySt
     assert!(read.consent.is_none());
 }
 
+pub async fn consent_for_the_session_alone_lives_on_when_it_is_replaced(store: AnyStore) {
+    let login = log_in(&store).await;
+    let (own, copied) = (random(), random());
+    for (key, session_only) in [(own, true), (copied, false)] {
+        let given = Some(consent(key, session_only));
+        store
+            .grant(login.tag, login.cookie, given, code(digest()), at(1))
+            .await
+            .unwrap();
+    }
+    let read = async |cookie, key, now| {
+        let read = store.authorize(login.tag, cookie, key, None, now).await.unwrap();
+        read.unwrap().consent
+    };
+    for (cookie, now) in [(digest(), at(2)), (digest(), at(3))] {
+        assert!(store.put_session(login.tag, session(cookie), now).await.unwrap());
+        assert!(read(cookie, own, now).await.as_deref() == Some(b"consent"));
+        assert!(
+            read(cookie, copied, now).await.is_none(),
+            "the user's slot has it"
+        );
+    }
+    // a session that has ended leaves nothing to the next one of its tag
+    let (cookie, late) = (digest(), at(3 + 3_600));
+    let next = NewSession {
+        until: at(2 * SESSION_END),
+        ..session(cookie)
+    };
+    store.put_session(login.tag, next, late).await.unwrap();
+    assert!(read(cookie, own, late).await.is_none());
+}
+
 pub async fn code_is_not_stored_without_a_session(store: AnyStore) {
     let login = log_in(&store).await;
     let second = digest();
@@ -658,7 +690,7 @@ pub async fn code_keeps_the_session_as_it_was(store: AnyStore) {
 pub async fn grant_keeps_the_consent_and_stores_the_code(store: AnyStore) {
     let login = log_in(&store).await;
     let (consent, first, second) = (random(), digest(), digest());
-    let given = Some((consent, b"consent".to_vec()));
+    let given = Some(self::consent(consent, false));
     let read = store
         .grant(login.tag, login.cookie, given, code(first), at(1))
         .await
@@ -692,7 +724,7 @@ pub async fn grant_keeps_the_consent_and_stores_the_code(store: AnyStore) {
 pub async fn grant_without_a_session_stores_nothing(store: AnyStore) {
     let login = log_in(&store).await;
     let (consent, second) = (random(), digest());
-    let given = Some((consent, b"consent".to_vec()));
+    let given = Some(self::consent(consent, false));
     let read = store
         .grant(login.tag, digest(), given, code(second), at(1))
         .await

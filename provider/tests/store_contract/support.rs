@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::{
-    Indexed, LoginLimit, NewCode, NewLogin, NewSession, Opening, Redeemed, Rotated, Rotation, Store,
-    StoredGrant, StoredSession, UserKey,
+    ConsentKey, Indexed, LoginLimit, NewCode, NewConsent, NewLogin, NewSession, Opening, Redeemed, Rotated,
+    Rotation, Store, StoredGrant, StoredSession, UserKey,
 };
 
 /// The database `database` of the server under test; `None` where there is none.
@@ -114,6 +114,14 @@ pub async fn listed(store: &Arc<dyn Store>, user: UserKey, now: Timestamp) -> Ve
         .into_iter()
         .map(|login| (login.tag, login.entered_at))
         .collect()
+}
+
+pub fn consent(key: ConsentKey, session_only: bool) -> NewConsent {
+    NewConsent {
+        key,
+        record: b"consent".to_vec(),
+        session_only,
+    }
 }
 
 pub fn code(code: Digest) -> NewCode {

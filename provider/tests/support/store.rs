@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
-    Answer, Attempt, ConsentKey, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, Opening,
-    Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession, UserKey,
+    Answer, Attempt, ConsentKey, Indexed, LoginLimit, NewAttempt, NewCode, NewConsent, NewLogin, NewSession,
+    Opening, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession,
+    UserKey,
 };
 
 pub struct Counting {
@@ -137,7 +138,7 @@ impl Store for Counting {
         &self,
         tag: LoginTag,
         cookie: Digest,
-        consent: Option<(ConsentKey, Vec<u8>)>,
+        consent: Option<NewConsent>,
         code: NewCode,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {

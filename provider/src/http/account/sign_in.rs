@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::http::cookie::{self, Browser};
 use crate::http::error::Failure;
 use crate::http::flow::with_cookie;
-use crate::http::login::begin::{Begun, begin};
+use crate::http::login::begin::{Begun, Place, begin};
 use crate::http::login::credentials::{self, Checked};
 use crate::http::login::limit;
 use crate::http::moment::{Moment, path_of};
@@ -58,7 +58,8 @@ pub async fn sign_in(
     }
     let session = person.session(moment.now);
     let user = person.user.clone();
-    match begin(app, &moment, &browser, headers, session, person).await? {
+    let place = Place::find(app, &moment, &browser, headers, None).await?;
+    match begin(app, &moment, place, session, person).await? {
         Begun::Signed(handle) => {
             app.metrics.login("success");
             let cookie = cookie::session_cookie(&handle, moment.issuer());

@@ -10,7 +10,10 @@ use crate::store::{BROWSER_KNOWN, ConsentKey, MOST_BROWSERS, StoredGrant, UserKe
 pub(super) struct Session {
     pub cookie: Digest,
     pub record: Vec<u8>,
+    /// Copies of what the user's slot holds.
     pub consents: HashMap<ConsentKey, Vec<u8>>,
+    /// Those that count here alone.
+    pub own_consents: HashMap<ConsentKey, Vec<u8>>,
     /// When it ends whatever happens.
     pub stop: i64,
     pub idle: i64,
@@ -235,6 +238,7 @@ mod tests {
             cookie: Digest([0; 32]),
             record: vec![],
             consents: HashMap::new(),
+            own_consents: HashMap::new(),
             stop: ends,
             idle: ends,
             ends,

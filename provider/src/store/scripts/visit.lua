@@ -1,5 +1,5 @@
--- For `authorize` and `grant`. KEYS: session[, code]. ARGV: now, cookie, consent asked for ('' for none),
--- '1' if its record is written, that record[, grant, end of the code].
+-- For `authorize` and `grant`. KEYS: session[, code]. ARGV: now, cookie, consent asked for ('' for none), how
+-- it is written ('' not at all, 'k' as a copy, 'o' for this session alone), its record[, grant, end of the code].
 -- A code that is there is not overwritten: then this is a retry.
 local now = tonumber(ARGV[1])
 local s = get_session(KEYS[1], now)
@@ -9,11 +9,11 @@ end
 touch(KEYS[1], s, now)
 local consent = false
 if ARGV[3] ~= '' then
-  local field = 'k' .. ARGV[3]
-  if ARGV[4] == '1' then
-    redis.call('HSET', KEYS[1], field, ARGV[5])
+  if ARGV[4] ~= '' then
+    redis.call('HSET', KEYS[1], ARGV[4] .. ARGV[3], ARGV[5])
   end
-  consent = redis.call('HGET', KEYS[1], field)
+  local found = redis.call('HMGET', KEYS[1], 'o' .. ARGV[3], 'k' .. ARGV[3])
+  consent = found[1] or found[2]
 end
 if KEYS[2] then
   local stop = tonumber(ARGV[7])
