@@ -2,18 +2,22 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use oidc_e2e::browser::plain;
 use oidc_e2e::cluster::{self, Cluster, kubectl};
+use oidc_e2e::eventually;
 use oidc_e2e::flow::{Person, RelyingParty, Tokens};
 use reqwest::Method;
 use url::Url;
 
 const PASSWORD: &str = "canary-password-Zq81xk";
 const EMAIL: &str = "canary-mail-7Hw2@example.com";
+const REFUSED_EMAIL: &str = "canary-refused-mail-Ny61@.example.com";
+const REFUSED_WEBSITE: &str = "https://canary-refused-site-Wb73:99999/";
 const NAME: &str = "Canary Surname-5Tn9";
 
 /// A value in every guise in which it could leak.
@@ -100,7 +104,25 @@ async fn i8_i9_no_secret_and_no_personal_value_is_in_logs_metrics_events_status_
         .await?
         .expect(400)?;
 
+    // an object that the schema lets pass and the validator refuses: the reasons are told in many places
+    cluster::apply(&format!(
+        "apiVersion: oidc-operator.dev/v1alpha1\nkind: OidcUser\nmetadata: {{name: refused-user}}\n\
+         spec: {{email: '{REFUSED_EMAIL}', website: '{REFUSED_WEBSITE}'}}\n"
+    ))?;
+    cluster::wait_for("Accepted=False", "oidcuser/refused-user")?;
+    eventually("the refusal is told", Duration::from_secs(30), async || {
+        let pods = cluster::pods("provider")?;
+        let logs = pods.iter().map(|pod| kubectl(&["logs", &pod.name]));
+        let logs = logs.collect::<Result<Vec<_>>>()?;
+        let told = logs.iter().all(|log| log.contains("refused-user"));
+        let events = kubectl(&["get", "events", "-o", "yaml"])?;
+        Ok((told && events.contains("name: refused-user")).then_some(()))
+    })
+    .await?;
+
     let mut canaries = vec![
+        ("refused e-mail address", REFUSED_EMAIL.to_owned()),
+        ("refused website", "canary-refused-site-Wb73".to_owned()),
         ("password", PASSWORD.to_owned()),
         ("wrong password", wrong_password.to_owned()),
         ("wrong secret", wrong_secret.to_owned()),
@@ -161,6 +183,8 @@ async fn i8_i9_no_secret_and_no_personal_value_is_in_logs_metrics_events_status_
         places.push((format!("objects {kind}"), objects.to_string().into_bytes()));
     }
     places.push(("Redis dump".to_owned(), redis_dump()?));
+
+    kubectl(&["delete", "oidcuser", "refused-user"])?;
 
     for (place, content) in &places {
         for (what, value) in &canaries {
