@@ -17,9 +17,20 @@ pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
 /// Annotation of a pod's Lease: the key set that the pod holds, `<revision>-<digest>`.
 pub const ANNOTATION_KEY_SET: &str = "oidc-operator.dev/key-set";
 
+/// The scope for refresh tokens that outlive the browser session (OpenID Connect Core §11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
 /// The scopes that every client may have: they bring claims about the person (OpenID Connect Core §5.4;
-/// `groups` is ours). All others are granted by the installation.
-pub const STANDARD_SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "groups"];
+/// `groups` is ours), or `offline_access`. All others are granted by the installation.
+pub const STANDARD_SCOPES: [&str; 7] = [
+    "openid",
+    "profile",
+    "email",
+    "address",
+    "phone",
+    "groups",
+    OFFLINE_ACCESS,
+];
 
 /// Patterns of schemas: what the API server refuses at once. The validator checks all of it again.
 pub mod patterns {
@@ -196,6 +207,8 @@ pub enum Consent {
     Remember,
     /// Each time.
     Required,
+    /// Never; the installation must grant it.
+    Skip,
 }
 
 /// The `typ` of access tokens.

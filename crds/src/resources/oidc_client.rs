@@ -163,7 +163,8 @@ pub struct OidcClientSpec {
     /// Whether PKCE (`S256`) is demanded; default `required`. Only a client with a secret may have `optional`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pkce: Option<Pkce>,
-    /// When people are asked to consent: `remember` once per set of scopes, `required` each time. Default
+    /// When people are asked to consent: `remember` once per set of scopes, `required` each time,
+    /// `skip` never, where the installation grants it. Default
     /// `remember`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,

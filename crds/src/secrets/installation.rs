@@ -158,6 +158,9 @@ pub struct NamespaceGrant {
     pub resource_server_for: Vec<String>,
     /// Patterns (`*` matches any run of characters) of custom client ids.
     pub client_ids: Vec<String>,
+    /// Whether clients may do without the person's consent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub consent_skip: bool,
     /// Longer lifetimes than the installation's own.
     #[serde(skip_serializing_if = "LifetimeMaxima::is_empty")]
     pub lifetimes: LifetimeMaxima,
@@ -257,9 +260,7 @@ impl Installation {
     /// Whether clients of a namespace may have a scope: one of the standard scopes, or a granted one.
     #[must_use]
     pub fn grants_scope(&self, namespace: &str, scope: &str) -> bool {
-        STANDARD_SCOPES.contains(&scope)
-            // it is not offered yet, so it cannot be granted
-            || scope != "offline_access" && self.grants(namespace, |grant| &grant.scopes, scope)
+        STANDARD_SCOPES.contains(&scope) || self.grants(namespace, |grant| &grant.scopes, scope)
     }
 
     /// Whether clients of a namespace may request an audience.
@@ -272,6 +273,13 @@ impl Installation {
     #[must_use]
     pub fn grants_resource_server(&self, namespace: &str, audience: &str) -> bool {
         self.grants(namespace, |grant| &grant.resource_server_for, audience)
+    }
+
+    /// Whether clients of a namespace may do without the person's consent.
+    #[must_use]
+    pub fn grants_consent_skip(&self, namespace: &str) -> bool {
+        let mut grants = self.grants.iter();
+        self.grants_all || grants.any(|grant| grant.consent_skip && grant.covers(namespace))
     }
 
     /// The first grant that lets clients of a namespace have a custom client id, by its place in the list.
@@ -388,6 +396,7 @@ grants:
     audiences: ["https://orders.example.com"]
     resourceServerFor: ["https://orders.example.com"]
     clientIds: ["team-a-*"]
+    consentSkip: true
 tls:
   secretName: my-tls
 "#;
@@ -506,7 +515,6 @@ tls:
                 "grants[0].namespaces",
             ),
             ("[orders.read]", "[\"a b\"]", "grants[0].scopes"),
-            ("[orders.read]", "[offline_access]", "grants[0].scopes"),
             (
                 "audiences: [\"https://orders.example.com\"]",
                 "audiences: [orders]",
@@ -542,6 +550,8 @@ tls:
         let installation = Installation::parse(RENDERED).unwrap();
         assert!(installation.grants_scope("identity", "openid"));
         assert!(installation.grants_scope("team-a", "orders.read"));
+        assert!(installation.grants_consent_skip("team-a"));
+        assert!(!installation.grants_consent_skip("identity"));
         assert!(!installation.grants_scope("identity", "orders.read"));
         assert!(!installation.grants_scope("team-a", "orders.write"));
         assert!(installation.grants_audience("team-a", "https://orders.example.com"));
@@ -579,7 +589,7 @@ tls:
         let standalone = Installation::standalone("http://localhost:5000", true);
         assert_eq!(standalone.serves("default", None), Some(true));
         assert!(standalone.grants_scope("default", "orders.read"));
-        assert!(!standalone.grants_scope("default", "offline_access"));
+        assert!(standalone.grants_scope("default", "offline_access"));
         assert!(standalone.grants_client_id("default", "client123").is_some());
         assert!(
             standalone.weak_secrets && !Installation::standalone("http://localhost:5000", false).weak_secrets

@@ -50,6 +50,14 @@ pub fn validate(
         );
     }
     audiences(spec, &identity.namespace, installation, v);
+    consent(
+        spec,
+        &identity.namespace,
+        authentication,
+        &redirects,
+        installation,
+        v,
+    );
     people(spec, v);
     let secret_name = secrets(spec, &identity.name, installation, v);
 
@@ -354,15 +362,7 @@ fn scopes(
         if v.check(field.clone(), scope, syntax).is_none() || installation.grants_scope(namespace, scope) {
             continue;
         }
-        // without the rest of its meaning it would be a promise that is not kept
-        if scope == "offline_access" {
-            v.invalid(
-                field,
-                "`offline_access` is not offered: the grant refresh_token needs no scope",
-            );
-        } else {
-            not_granted(field, scope, namespace, v);
-        }
+        not_granted(field, scope, namespace, v);
     }
     scopes.clone()
 }
@@ -402,6 +402,31 @@ fn not_granted(field: String, value: &str, namespace: &str, v: &mut Violations) 
         text::quoted(value)
     );
     v.add(Reason::NotGranted, field, message);
+}
+
+/// Consent is skipped only where that was granted, and never for a client that anybody on the person's
+/// machine can pose as (RFC 8252 §8.6).
+fn consent(
+    spec: &OidcClientSpec,
+    namespace: &str,
+    authentication: Authentication,
+    redirects: &[(usize, Redirect)],
+    installation: &Installation,
+    v: &mut Violations,
+) {
+    if spec.consent != Some(Consent::Skip) {
+        return;
+    }
+    if !installation.grants_consent_skip(namespace) {
+        not_granted("spec.consent".to_owned(), "skip", namespace, v);
+    }
+    let local = redirects.iter().any(|(_, kind)| *kind != Redirect::Https);
+    if authentication == Authentication::None && local {
+        v.invalid(
+            "spec.consent",
+            "cannot be skip for a public client with redirect URIs on loopback or a custom scheme",
+        );
+    }
 }
 
 fn people(spec: &OidcClientSpec, v: &mut Violations) {
@@ -806,9 +831,40 @@ mod tests {
         assert!(validate(&object(spec), &everything, None).is_ok());
         assert_eq!(
             fields(with(json!({"scopes": ["openid", "offline_access"]}))),
-            ["spec.scopes[1]"]
+            [""; 0]
         );
         assert_eq!(fields(with(json!({"scopes": []}))), ["spec.scopes"]);
+    }
+
+    #[test]
+    fn az_18_skipping_consent_needs_a_grant_and_is_not_for_local_public_clients() {
+        let skip = |more: serde_json::Value| {
+            let mut spec = with(json!({"consent": "skip"}));
+            spec.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            object(spec)
+        };
+        let told = validate(&skip(json!({})), &installation(), None).unwrap_err();
+        assert_eq!(
+            (told.len(), told[0].field.as_str(), told[0].reason),
+            (1, "spec.consent", Reason::NotGranted)
+        );
+        let mut granted = installation();
+        granted.grants[0].consent_skip = true;
+        let judge = |more: serde_json::Value| validate(&skip(more), &granted, None);
+        assert_eq!(judge(json!({})).unwrap().consent(), Consent::Skip);
+        let public = json!({"none": {}});
+        assert!(judge(json!({"authentication": public})).is_ok());
+        for uri in ["http://localhost:8080/cb", "com.example.app:/cb"] {
+            let local = json!({"authentication": public, "redirectUris": [uri]});
+            let told = judge(local).unwrap_err();
+            assert_eq!(
+                (told[0].field.as_str(), told[0].reason),
+                ("spec.consent", Reason::Invalid)
+            );
+            assert!(judge(json!({"redirectUris": [uri]})).is_ok(), "it has a secret");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use oidc_crds::names::GrantType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, OAuthError};
+use crate::keys::Keys;
 use crate::params::Params;
 
 pub(crate) mod audience;
@@ -19,8 +20,8 @@ mod redirect_uri;
 pub mod return_to;
 pub(crate) mod scope;
 
-pub use next::next;
-pub use return_to::ReturnTo;
+pub use next::{anybody_can_pose, next};
+pub use return_to::{Reply, ReturnTo};
 
 /// An authorization request that passed all checks which need no person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub struct AuthorizationRequest {
     pub max_age: Option<u64>,
     /// `login_hint`, to fill the field.
     pub login_hint: Option<String>,
+    /// `sub` of a good `id_token_hint`: nobody else gets an answer.
+    pub hinted_subject: Option<String>,
 }
 
 /// How the parameters of an answer travel (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
@@ -63,11 +66,13 @@ pub enum ResponseMode {
     Query,
     /// In its fragment.
     Fragment,
+    /// In the body of a POST that the browser makes (OAuth 2.0 Form Post Response Mode).
+    FormPost,
 }
 
 impl ResponseMode {
     /// All that are built, in the order of the discovery document.
-    pub const ALL: [Self; 2] = [Self::Query, Self::Fragment];
+    pub const ALL: [Self; 3] = [Self::Query, Self::Fragment, Self::FormPost];
 
     /// The parameter's value.
     #[must_use]
@@ -75,6 +80,7 @@ impl ResponseMode {
         match self {
             Self::Query => "query",
             Self::Fragment => "fragment",
+            Self::FormPost => "form_post",
         }
     }
 }
@@ -139,6 +145,7 @@ pub fn check(
     params: &Params,
     client: &Client,
     return_to: &ReturnTo,
+    keys: &Keys,
 ) -> Result<AuthorizationRequest, OAuthError> {
     no_request_object(params)?;
     response_type(params)?;
@@ -147,11 +154,12 @@ pub fn check(
     let state = at_most(MAX_STATE, "state", params)?;
     let nonce = at_most(MAX_NONCE, "nonce", params)?;
     let code_challenge = pkce::challenge(params, client)?;
-    let (scope, scope_changed) = scope::requested(params, client)?;
-    let audience = audience::requested(params);
-    audience::check(&audience, client, &return_to.issuer)?;
     let prompt = prompt::prompt(params)?;
     let max_age = prompt::max_age(params)?;
+    let (scope, scope_changed) = scope::requested(params, client, can_go_offline(params, client, prompt))?;
+    let audience = audience::requested(params);
+    audience::check(&audience, client, &return_to.issuer)?;
+    let hinted_subject = prompt::hinted_subject(params, prompt, keys, &return_to.issuer)?;
     let text = |name| params.get(name).map(str::to_owned);
     Ok(AuthorizationRequest {
         client_uid: client.uid().to_owned(),
@@ -168,6 +176,7 @@ pub fn check(
         max_age,
         // A hint never causes an error (OpenID Connect Core §3.1.2.1).
         login_hint: text("login_hint").filter(|hint| hint.len() <= MAX_LOGIN_HINT),
+        hinted_subject,
     })
 }
 
@@ -246,6 +255,12 @@ fn may_use_codes(client: &Client) -> Result<(), OAuthError> {
     ))
 }
 
+/// Whether `offline_access` can be had: by refresh tokens, and with a consent, which `prompt=none` rules out.
+fn can_go_offline(params: &Params, client: &Client, prompt: Prompt) -> bool {
+    client.allows_grant(GrantType::RefreshToken)
+        && (!prompt.none || next::skips_consent(client, params.get("redirect_uri")))
+}
+
 /// How the answer travels; `query` if nothing is said (OAuth 2.0 Multiple Response Types §2.1).
 fn response_mode(params: &Params) -> Result<ResponseMode, OAuthError> {
     let Some(asked) = params.get("response_mode") else {
@@ -254,7 +269,7 @@ fn response_mode(params: &Params) -> Result<ResponseMode, OAuthError> {
     ResponseMode::ALL
         .into_iter()
         .find(|mode| mode.as_str() == asked)
-        .ok_or_else(|| OAuthError::invalid_request("response_mode must be query or fragment."))
+        .ok_or_else(|| OAuthError::invalid_request("response_mode must be query, fragment or form_post."))
 }
 
 /// A value of limited length: it is carried through our forms and kept with the code.

@@ -1,6 +1,6 @@
 //! The discovery document (OpenID Connect Discovery §3, RFC 8414 §2): only what works.
 
-use oidc_crds::names::{Algorithm, GrantType};
+use oidc_crds::names::{Algorithm, GrantType, OFFLINE_ACCESS};
 use serde_json::{Value, json};
 
 use crate::authorize::ResponseMode;
@@ -39,7 +39,7 @@ pub struct Capabilities<'a> {
 pub fn document(capabilities: &Capabilities<'_>) -> Value {
     let issuer = capabilities.issuer;
     let at = |path: &str| format!("{issuer}{path}");
-    let mut scopes = vec!["openid"];
+    let mut scopes = vec!["openid", OFFLINE_ACCESS];
     let standard = claims::SCOPES.iter().map(|(scope, _)| *scope);
     for scope in standard.chain(capabilities.scopes.iter().map(String::as_str)) {
         if !scopes.contains(&scope) {
@@ -71,7 +71,7 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
         "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": ["none", "login", "consent"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
@@ -167,14 +167,16 @@ mod tests {
           "prompt_values_supported": [
             "none",
             "login",
-            "consent"
+            "consent",
+            "select_account"
           ],
           "registration_endpoint": "https://id.example.com/register",
           "request_parameter_supported": false,
           "request_uri_parameter_supported": false,
           "response_modes_supported": [
             "query",
-            "fragment"
+            "fragment",
+            "form_post"
           ],
           "response_types_supported": [
             "code"
@@ -187,6 +189,7 @@ mod tests {
           ],
           "scopes_supported": [
             "openid",
+            "offline_access",
             "profile",
             "email",
             "address",

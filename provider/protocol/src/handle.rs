@@ -62,7 +62,12 @@ pub struct FamilyId {
     pub seed: [u8; 16],
 }
 
-/// An authorization code: `ac1.<tag>.<32 random bytes>`. `Debug` is redacted.
+const CODE: &str = "ac1";
+const OFFLINE_CODE: &str = "ao1";
+
+/// An authorization code: `ac1.<tag>.<32 random bytes>`, or `ao1.…` if what it opens outlives the session.
+/// The step that takes the code must know that before it has read what is bound to it; whoever writes the
+/// other letter has another code, which nobody made. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Code {
     /// The login.
@@ -71,18 +76,25 @@ pub struct Code {
 }
 
 impl Code {
-    /// Draws one.
-    pub fn generate(tag: LoginTag, rng: &mut impl CryptoRng) -> Self {
-        let text = random_handle("ac1", tag, rng);
+    /// Draws one. `offline`: what it opens outlives the session.
+    pub fn generate(tag: LoginTag, offline: bool, rng: &mut impl CryptoRng) -> Self {
+        let prefix = if offline { OFFLINE_CODE } else { CODE };
+        let text = random_handle(prefix, tag, rng);
         Self { tag, text }
     }
 
     /// Reads one; `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let tag = parse_random_handle("ac1", text)?;
+        let tag = parse_random_handle(CODE, text).or_else(|| parse_random_handle(OFFLINE_CODE, text))?;
         let text = text.to_owned();
         Some(Self { tag, text })
+    }
+
+    /// Whether what it opens outlives the session.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.text.starts_with(OFFLINE_CODE)
     }
 
     /// The value to send.

@@ -148,6 +148,7 @@ pub(crate) fn request() -> AuthorizationRequest {
         prompt: Prompt::default(),
         max_age: None,
         login_hint: None,
+        hinted_subject: None,
     }
 }
 

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn each_grant_is_parsed() {
         let app = authenticated(&client());
-        let code = Code::generate(LoginTag([1; 16]), &mut SeededRng::new(1));
+        let code = Code::generate(LoginTag([1; 16]), false, &mut SeededRng::new(1));
         let body = format!(
             "grant_type=authorization_code&code={}&redirect_uri=https%3A%2F%2Fa&code_verifier=v",
             code.expose()

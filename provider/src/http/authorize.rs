@@ -62,7 +62,8 @@ async fn authorize(
     let moment = Moment::load(app)?;
     let (client, return_to) = prove_client(params, |id| app.clients.get(id), moment.issuer())?;
     call.note_client(&client);
-    let request = check(params, &client, &return_to).map_err(|error| Failure::redirect(&return_to, error))?;
+    let request = check(params, &client, &return_to, &moment.keys.keys)
+        .map_err(|error| Failure::redirect(&return_to, error))?;
     let browser = Browser::known_or_new(headers, moment.issuer());
     let flow = Flow {
         moment,

@@ -1,5 +1,6 @@
 //! `/end_session` (OpenID Connect RP-Initiated Logout 1.0): GET and POST are equal. Three round trips: one
-//! reads the session, one ends it, one takes it out of its user's index. Unless the hint is a token of this very login, the person is asked.
+//! reads the session, one ends it, one takes it out of its user's index. Unless the hint is a token of this
+//! very login, the person is asked.
 
 use std::sync::Arc;
 

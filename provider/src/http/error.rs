@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oidc_crds::rng::SystemRng;
-use oidc_protocol::authorize::ReturnTo;
+use oidc_protocol::authorize::{Reply, ReturnTo};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use rand_core::Rng;
 
@@ -175,7 +175,7 @@ impl Failure {
             error.description = format!("{} The request id is {}.", error.description, call.id()).into();
         }
         let mut response = match (&way, speaks) {
-            (Way::Redirect(return_to), _) => redirect(&return_to.with_error(&error)),
+            (Way::Redirect(return_to), _) => send_back(&return_to.with_error(&error)),
             (Way::NoCredentials, _) => status.into_response(),
             (Way::Direct, Speaks::Html) => pages::error(status, &error, call.id()),
             (Way::Bearer | Way::Direct, _) => json(status, &error),
@@ -224,6 +224,15 @@ pub fn json_answer(status: StatusCode, body: impl Into<axum::body::Body>) -> Res
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The answer of an authorization request, on its way to the client.
+#[must_use]
+pub fn send_back(reply: &Reply) -> Response {
+    match reply {
+        Reply::Redirect(address) => redirect(address),
+        Reply::Post { action, fields } => pages::form_post(action, fields),
+    }
 }
 
 /// 303, so that a POST is not sent on (RFC 9700 §4.12).

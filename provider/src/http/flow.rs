@@ -7,9 +7,10 @@ use axum::response::Response;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oidc_crds::client::Client;
+use oidc_crds::names::OFFLINE_ACCESS;
 use oidc_crds::rng::SystemRng;
 use oidc_crds::user::User;
-use oidc_protocol::authorize::{AuthorizationRequest, ReturnTo, recheck};
+use oidc_protocol::authorize::{AuthorizationRequest, ReturnTo, anybody_can_pose, recheck};
 use oidc_protocol::handle::{Code, LoginTag};
 use oidc_protocol::params::Params;
 use oidc_protocol::pending::{Pending, csrf_token};
@@ -17,7 +18,7 @@ use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, sid};
 
 use super::call::Call;
 use super::cookie::Browser;
-use super::error::{Failure, redirect};
+use super::error::{Failure, send_back};
 use super::extract::refused;
 use super::login::credentials::Again;
 use super::moment::{Moment, path_of};
@@ -89,7 +90,7 @@ impl Flow {
     /// counts only in the browser session in which it was given (RFC 8252 §8.6).
     #[must_use]
     pub fn consents_in_session_only(&self) -> bool {
-        self.client.is_public() && !self.return_to.redirect_uri().starts_with("https://")
+        anybody_can_pose(&self.client, self.return_to.redirect_uri())
     }
 
     /// The name of this client's consent. One that counts in the session only has a name of its own, so
@@ -113,7 +114,8 @@ impl Flow {
     #[must_use]
     pub fn draw_code(&self, tag: LoginTag) -> (Code, NewCode) {
         let Moment { ring, now, .. } = &self.moment;
-        let code = Code::generate(tag, &mut SystemRng);
+        let offline = self.request.scope.iter().any(|scope| scope == OFFLINE_ACCESS);
+        let code = Code::generate(tag, offline, &mut SystemRng);
         let sid = sid(ring, tag, self.client.uid());
         let record = GrantRecord::new(&self.request, &self.client, sid, *now);
         let digest = code.digest();
@@ -129,7 +131,7 @@ impl Flow {
     #[must_use]
     pub fn finish(&self, app: &App, code: &Code) -> Response {
         app.metrics.auth_request("code");
-        redirect(&self.return_to.with_code(code.expose()))
+        send_back(&self.return_to.with_code(code.expose()))
     }
 
     /// The login form for this request.

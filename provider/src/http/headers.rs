@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use oidc_crds::client::Client;
 
-use super::pages::STYLE;
+use super::pages::{STYLE, SUBMIT};
 
 /// Which browsers may read an endpoint's answers from other origins (protocol.md disc_04).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +30,29 @@ pub enum Cors {
 /// No script, no frame, nothing from elsewhere but a client's logo. There is no `form-action`: Chromium
 /// applies it to all redirects that follow a form, the application's own included. The one style sheet is
 /// named by its hash.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("img-src https:"));
+
+/// The same for the page that posts an answer to a client: its script, and nothing else, may run.
+static SUBMIT_POLICY: LazyLock<HeaderValue> =
+    LazyLock::new(|| policy(&format!("script-src {}", hash(SUBMIT))));
+
+fn policy(more: &str) -> HeaderValue {
+    let style = hash(STYLE);
     HeaderValue::try_from(format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; img-src https:; base-uri 'none'; \
-         frame-ancestors 'none'"
+        "default-src 'none'; style-src {style}; {more}; base-uri 'none'; frame-ancestors 'none'"
     ))
     .unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+}
+
+/// How a policy names a text of ours (Content Security Policy Level 3 §2.3.1).
+fn hash(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, text.as_bytes())))
+}
+
+/// Lets the script of the page that posts an answer run.
+pub fn allow_submit(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, SUBMIT_POLICY.clone());
+}
 
 /// Security headers, and `no-store` unless the endpoint said otherwise.
 pub fn harden(headers: &mut HeaderMap, https: bool) {
@@ -45,9 +60,11 @@ pub fn harden(headers: &mut HeaderMap, https: bool) {
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (CONTENT_SECURITY_POLICY, POLICY.clone()),
     ];
     headers.extend(fixed);
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| POLICY.clone());
     if https {
         headers.insert(
             STRICT_TRANSPORT_SECURITY,

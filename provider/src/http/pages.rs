@@ -8,9 +8,13 @@ use jiff::Timestamp;
 use oidc_protocol::error::OAuthError;
 
 use super::error::Failure;
+use super::headers;
 
 /// The style sheet, as it stands in each page.
 pub const STYLE: &str = include_str!("../../templates/style.css");
+
+/// The script of the page that posts an answer to a client.
+pub const SUBMIT: &str = "document.forms[0].submit()";
 
 /// What all forms have.
 pub struct Form<'a> {
@@ -218,6 +222,7 @@ impl<'a> ScopeLine<'a> {
             "address" => "See your postal address",
             "phone" => "See your phone number",
             "groups" => "See the groups that you are in",
+            "offline_access" => "Keep this access when you are signed out",
             _ => "",
         };
         Self { name, meaning }
@@ -236,6 +241,23 @@ struct Problem<'a> {
 #[derive(Template)]
 #[template(path = "hello.html")]
 struct Hello;
+
+/// An answer that the browser posts to a client.
+#[derive(Template)]
+#[template(path = "form_post.html")]
+struct FormPost<'a> {
+    action: &'a str,
+    fields: &'a [(String, String)],
+}
+
+/// The page that posts an answer to a client: by its script, or without scripts by its button (OAuth 2.0
+/// Form Post Response Mode §2).
+#[must_use]
+pub fn form_post(action: &str, fields: &[(String, String)]) -> Response {
+    let mut response = page(StatusCode::OK, &FormPost { action, fields });
+    headers::allow_submit(response.headers_mut());
+    response
+}
 
 /// A page.
 pub fn page(status: StatusCode, template: &impl Template) -> Response {

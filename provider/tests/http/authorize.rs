@@ -546,3 +546,193 @@ async fn the_session_cookie_of_another_issuer_is_nothing() {
     browser.cookies.insert("__Host-oidc_session".to_owned(), stolen);
     browser.authorize("web", &[]).await.code();
 }
+
+#[tokio::test]
+async fn az_04_form_post_answers_and_errors_are_posted() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let post = ("response_mode", "form_post");
+    let state = "\"<&' \u{e9}";
+    let page = browser.authorize("web", &[post, ("state", state)]).await;
+    let page = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    let form = browser.decide(&page, "allow").await.posted_back();
+    assert_eq!(form.action, REDIRECT);
+    assert_eq!((form.get("state"), form.get("iss")), (state, ISSUER));
+    Tokens::of(&app.redeem("web", form.get("code")).await);
+    // with a session, and as an error
+    let form = browser.authorize("web", &[post]).await.posted_back();
+    assert!(form.has("code") && !form.has("error"));
+    for (more, error) in [
+        (("prompt", "none login"), "invalid_request"),
+        (("scope", "nothing"), "invalid_scope"),
+        (("response_type", "token"), "unsupported_response_type"),
+    ] {
+        let form = browser.authorize("web", &[post, more]).await.posted_back();
+        assert_eq!(form.get("error"), error);
+        assert_eq!((form.get("state"), form.get("iss")), ("the-state", ISSUER));
+        assert!(!form.has("code"));
+    }
+    let page = browser.authorize("web", &[post, ("prompt", "consent")]).await;
+    let form = browser.decide(&page, "deny").await.posted_back();
+    assert_eq!(form.get("error"), "access_denied");
+    let mut nobody = Browser::new(&app);
+    let form = nobody
+        .authorize("web", &[post, ("prompt", "none")])
+        .await
+        .posted_back();
+    assert_eq!(form.get("error"), "login_required");
+}
+
+#[tokio::test]
+async fn az_04_the_page_of_form_post_runs_its_script_and_no_other() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let more = [
+        ("response_mode", "form_post"),
+        ("prompt", "none"),
+        ("state", "<script>x</script>"),
+    ];
+    let page = browser.authorize("web", &more).await;
+    let (_, rest) = page.text.split_once("<script>").unwrap();
+    let (script, rest) = rest.split_once("</script>").unwrap();
+    assert!(!rest.contains("<script"), "{}", page.text);
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, script.as_bytes());
+    let hash = base64::engine::general_purpose::STANDARD.encode(hash);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains(&format!("script-src 'sha256-{hash}';")),
+        "{policy}"
+    );
+    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"));
+    assert!(!policy.contains("form-action") && !policy.contains("unsafe"));
+    assert!(
+        page.text.contains("<button type=\"submit\">"),
+        "works without scripts"
+    );
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    // and nowhere else
+    let page = browser.authorize("web", &[]).await;
+    assert!(
+        !page
+            .header("content-security-policy")
+            .unwrap()
+            .contains("script-src")
+    );
+}
+
+#[tokio::test]
+async fn az_04_only_registered_response_types_and_known_modes() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    for (name, value, error) in [
+        ("response_type", "token", "unsupported_response_type"),
+        ("response_type", "code id_token", "unsupported_response_type"),
+        ("response_type", "none", "unsupported_response_type"),
+        ("response_mode", "jwt", "invalid_request"),
+        ("response_mode", "Query", "invalid_request"),
+    ] {
+        browser
+            .authorize("web", &[(name, value)])
+            .await
+            .is_sent_back_with(error);
+    }
+}
+
+#[tokio::test]
+async fn az_09_select_account_shows_the_form_to_whoever_is_signed_in() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[]).await;
+    let page = browser.authorize("web", &[("prompt", "select_account")]).await;
+    let page = browser.sign_in(&page, "erin", PASSWORD).await;
+    let code = browser.decide(&page, "allow").await.code();
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(decode(&tokens.id).1["sub"], "erin");
+}
+
+#[tokio::test]
+async fn az_09_login_and_consent_together_ask_for_both() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[]).await;
+    app.clock.advance(5);
+    let page = browser.authorize("web", &[("prompt", "login consent")]).await;
+    assert!(browser::Form::of(&page).has("password"));
+    let page = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    assert_eq!(page.status, 200, "asked for consent, too");
+    let code = browser.decide(&page, "allow").await.code();
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    let (_, claims) = decode(&tokens.id);
+    assert_eq!(claims["auth_time"], claims["iat"]);
+}
+
+#[tokio::test]
+async fn az_10_auth_time_tells_when_the_person_signed_in() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let first = Tokens::of(&app.redeem("web", &browser.code("web", &[]).await).await);
+    app.clock.advance(100);
+    let code = browser.code("web", &[("max_age", "100")]).await;
+    let same = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(decode(&same.id).1["auth_time"], decode(&first.id).1["auth_time"]);
+    browser
+        .authorize("web", &[("max_age", "99"), ("prompt", "none")])
+        .await
+        .is_sent_back_with("login_required");
+    browser
+        .authorize("web", &[("max_age", "0"), ("prompt", "none")])
+        .await
+        .is_sent_back_with("login_required");
+    let code = browser.code("web", &[("max_age", "0")]).await;
+    let again = Tokens::of(&app.redeem("web", &code).await);
+    let auth_time = |tokens: &Tokens| decode(&tokens.id).1["auth_time"].as_i64().unwrap();
+    assert_eq!(auth_time(&again), auth_time(&first) + 100);
+}
+
+#[tokio::test]
+async fn az_11_id_token_hint_names_who_must_be_signed_in() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let mine = Tokens::of(&app.redeem("web", &browser.code("web", &[]).await).await).id;
+    let mut other = Browser::new(&app);
+    let code = other.walk_as("erin", "web", &[]).await.code();
+    let theirs = Tokens::of(&app.redeem("web", &code).await).id;
+    app.clock.advance(3_600);
+    let none = ("prompt", "none");
+    let code = browser
+        .authorize("web", &[none, ("id_token_hint", &mine)])
+        .await
+        .code();
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    let (old, new) = (decode(&mine).1, decode(&tokens.id).1);
+    assert_eq!((&old["sub"], &old["auth_time"]), (&new["sub"], &new["auth_time"]));
+    let forged = format!("{mine}x");
+    for bad in [theirs.as_str(), forged.as_str(), tokens.access.as_str()] {
+        browser
+            .authorize("web", &[none, ("id_token_hint", bad)])
+            .await
+            .is_sent_back_with("login_required");
+    }
+    // without prompt=none the form is shown, and only the named person gets an answer
+    let page = browser.authorize("web", &[("id_token_hint", &theirs)]).await;
+    assert!(browser::Form::of(&page).has("password"));
+    let answer = browser.sign_in(&page, "jdoe", PASSWORD).await;
+    answer.is_sent_back_with("login_required");
+    let answer = browser.sign_in(&page, "erin", PASSWORD).await;
+    answer.code();
+}
+
+#[tokio::test]
+async fn az_12_no_hint_disturbs_a_whole_login() {
+    let app = TestApp::new();
+    let more = [
+        ("ui_locales", "xx-broken ! de"),
+        ("claims_locales", "\u{1F600}"),
+        ("display", "cinema"),
+        ("acr_values", "none such"),
+        ("login_hint", &"x".repeat(2_000)),
+    ];
+    let code = Browser::new(&app).code("web", &more).await;
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(decode(&tokens.id).1["sub"], "jdoe");
+}

@@ -225,3 +225,17 @@ async fn az_18_signing_in_again_keeps_what_the_session_alone_remembers() {
     let page = browser.sign_in(&page, "erin", PASSWORD).await;
     assert!(page.status == 200 && !Form::of(&page).has("password"), "{page:?}");
 }
+
+#[tokio::test]
+async fn az_18_a_client_with_skip_asks_nobody() {
+    let mut app = TestApp::new();
+    let skip = json!({"redirectUris": [REDIRECT], "scopes": ["openid", "email"], "consent": "skip"});
+    app.set_client("web", skip);
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[("scope", "openid email")]).await;
+    browser.sign_in(&page, "jdoe", PASSWORD).await.code();
+    browser.authorize("web", &[("prompt", "none")]).await.code();
+    // unless the application asks for it
+    let page = browser.authorize("web", &[("prompt", "consent")]).await;
+    browser.decide(&page, "allow").await.code();
+}

@@ -313,3 +313,116 @@ async fn tok_02_hard_15_a_code_gives_only_what_the_client_may_still_have() {
     assert_eq!(left.all["scope"], "openid api", "the change is told");
     app.redeem("web", &one).await.is_error(400, "invalid_target");
 }
+
+/// A client that may go offline.
+fn with_offline(app: &mut TestApp, spec: serde_json::Value) {
+    let mut usual = json!({"redirectUris": [REDIRECT], "scopes": ["openid", "offline_access"],
+        "grantTypes": ["authorization_code", "refresh_token"]});
+    usual
+        .as_object_mut()
+        .unwrap()
+        .extend(spec.as_object().unwrap().clone());
+    app.set_client("web", usual);
+}
+
+const OFFLINE: (&str, &str) = ("scope", "openid offline_access");
+
+#[tokio::test]
+async fn tok_06_with_offline_access_it_outlives_the_session() {
+    let mut app = TestApp::new();
+    with_offline(&mut app, json!({}));
+    let mut browser = Browser::new(&app);
+    let code = browser.code("web", &[OFFLINE]).await;
+    let offline = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(offline.all["scope"], "openid offline_access");
+    let code = browser.code("web", &[]).await;
+    let bound = Tokens::of(&app.redeem("web", &code).await);
+    let answer = browser
+        .send(Ask::get(&format!("/end_session?id_token_hint={}", bound.id)))
+        .await;
+    answer.is_own_page(200);
+    app.refresh("web", &bound.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    let mut offline = Tokens::of(&app.refresh("web", &offline.refresh).await);
+    assert_eq!(app.userinfo(&offline.access).await.status, 200);
+    for _ in 0..4 {
+        app.clock.advance(13 * 86_400);
+        offline = Tokens::of(&app.refresh("web", &offline.refresh).await);
+    }
+    app.clock.advance(14 * 86_400 + 1);
+    app.refresh("web", &offline.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn tok_06_offline_access_is_consented_to_each_time() {
+    let mut app = TestApp::new();
+    with_offline(&mut app, json!({}));
+    let mut browser = Browser::new(&app);
+    browser.code("web", &[OFFLINE]).await;
+    let page = browser.authorize("web", &[OFFLINE]).await;
+    page.is_own_page(200);
+    assert!(page.text.contains("signed out"), "{}", page.text);
+    browser.decide(&page, "allow").await.code();
+    // nobody can be asked: the scope is ignored, and the token bound to the session
+    let code = browser
+        .authorize("web", &[OFFLINE, ("prompt", "none")])
+        .await
+        .code();
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(tokens.all["scope"], "openid");
+    app.clock.advance(13 * 3_600);
+    app.refresh("web", &tokens.refresh)
+        .await
+        .is_error(400, "invalid_grant");
+    // a client that skips consent
+    with_offline(&mut app, json!({"consent": "skip"}));
+    let mut browser = Browser::new(&app);
+    let page = browser.authorize("web", &[OFFLINE]).await;
+    browser.sign_in(&page, "jdoe", PASSWORD).await.code();
+    let code = browser
+        .authorize("web", &[OFFLINE, ("prompt", "none")])
+        .await
+        .code();
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(tokens.all["scope"], "openid offline_access");
+}
+
+#[tokio::test]
+async fn tok_06_without_the_grant_there_is_none_and_no_error() {
+    let mut app = TestApp::new();
+    with_offline(&mut app, json!({"grantTypes": ["authorization_code"]}));
+    let code = Browser::new(&app).code("web", &[OFFLINE]).await;
+    let tokens = Tokens::of(&app.redeem("web", &code).await);
+    assert_eq!(
+        (tokens.refresh.as_str(), &tokens.all["scope"]),
+        ("", &json!("openid"))
+    );
+}
+
+#[tokio::test]
+async fn i1_a_code_does_not_become_an_offline_one() {
+    let app = TestApp::new();
+    let code = Browser::new(&app).code("web", &[]).await;
+    let forged = code.replacen("ac1", "ao1", 1);
+    assert_ne!(forged, code);
+    app.redeem("web", &forged).await.is_error(400, "invalid_grant");
+    Tokens::of(&app.redeem("web", &code).await);
+}
+
+#[tokio::test]
+async fn tok_07_a_new_login_does_not_change_what_an_older_token_says() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let first = Tokens::of(&app.redeem("web", &browser.code("web", &[]).await).await);
+    app.clock.advance(50);
+    browser.code("web", &[("prompt", "login")]).await;
+    let second = Tokens::of(&app.refresh("web", &first.refresh).await);
+    let (first, second) = (decode(&first.id).1, decode(&second.id).1);
+    for same in ["iss", "sub", "aud", "auth_time", "sid"] {
+        assert_eq!(first[same], second[same], "{same}");
+    }
+    assert_eq!(second.get("nonce"), None);
+}

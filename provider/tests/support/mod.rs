@@ -544,6 +544,13 @@ impl Answer {
         form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
 
+    /// The form that posts an answer to a client.
+    #[track_caller]
+    pub fn posted_back(&self) -> browser::Form {
+        self.is_own_page(200);
+        browser::Form::of(self)
+    }
+
     /// A redirect to the client with this error.
     #[track_caller]
     pub fn is_sent_back_with(&self, error: &str) {

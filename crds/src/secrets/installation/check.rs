@@ -144,9 +144,7 @@ impl NamespaceGrant {
             }
         }
         for scope in &self.scopes {
-            if scope == "offline_access" {
-                refuse("scopes", scope, "is not offered");
-            } else if !text::is_scope(scope) {
+            if !text::is_scope(scope) {
                 refuse("scopes", scope, "is no scope");
             }
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use oidc_crds::client::Client;
-use oidc_crds::names::Consent;
+use oidc_crds::names::{Consent, OFFLINE_ACCESS};
 use oidc_crds::user::User;
 
 use super::{AuthorizationRequest, Next};
@@ -31,6 +31,21 @@ pub fn next(
         return page(request, Next::Login);
     };
     if !just_authenticated && (request.prompt.login || is_too_old(request, session, now)) {
+        return page(request, Next::Login);
+    }
+    // "MUST NOT reply with an ID Token or Access Token for a different user, even if they have an active
+    // session" (OpenID Connect Core §3.1.2.2).
+    if request
+        .hinted_subject
+        .as_deref()
+        .is_some_and(|subject| subject != user.subject())
+    {
+        if just_authenticated {
+            return Err(OAuthError::new(
+                ErrorCode::LoginRequired,
+                "Another person signed in than id_token_hint names.",
+            ));
+        }
         return page(request, Next::Login);
     }
     if user.disabled() || !user.is_in_one_of(client.allowed_groups()) {
@@ -72,8 +87,30 @@ fn is_too_old(request: &AuthorizationRequest, session: &Session, now: Timestamp)
         .is_some_and(|most| u64::try_from(age).is_ok_and(|age| age > most || most == 0))
 }
 
+/// Whether a client does without consent; never one that anybody can pose as.
+pub(super) fn skips_consent(client: &Client, redirect_uri: Option<&str>) -> bool {
+    // without one in the request it is the only one
+    let only = client.redirect_uris().first().map(String::as_str);
+    client.consent() == Consent::Skip && !anybody_can_pose(client, redirect_uri.or(only).unwrap_or_default())
+}
+
+/// Whether any program of the person's machine can pose as this client: it has no secret, and its answers go
+/// to loopback or a custom scheme (RFC 8252 §8.6).
+#[must_use]
+pub fn anybody_can_pose(client: &Client, redirect_uri: &str) -> bool {
+    client.is_public() && !redirect_uri.starts_with("https://")
+}
+
 fn needs_consent(request: &AuthorizationRequest, client: &Client, consent: Option<&ConsentRecord>) -> bool {
     if request.prompt.consent || client.consent() == Consent::Required {
+        return true;
+    }
+    if skips_consent(client, request.redirect_uri.as_deref()) {
+        return false;
+    }
+    // "The Authorization Server MUST always obtain consent to returning a Refresh Token that enables offline
+    // access … A previously saved user consent is not always sufficient" (OpenID Connect Core §11).
+    if request.scope.iter().any(|scope| scope == OFFLINE_ACCESS) {
         return true;
     }
     let agreed = consent.map_or(&[][..], |record| &record.scope);
@@ -278,6 +315,54 @@ mod tests {
             ..Ask::default()
         };
         assert_eq!(wider.next(), Ok(Next::Issue));
+    }
+
+    #[test]
+    fn az_11_a_hint_of_another_user_never_gets_an_answer() {
+        let hinted = |subject: &str| {
+            let mut ask = Ask::default();
+            ask.request.hinted_subject = Some(subject.to_owned());
+            ask
+        };
+        assert_eq!(hinted("jdoe").next(), Ok(Next::Issue));
+        assert_eq!(hinted("jdoe").prompt(true, false, false).next(), Ok(Next::Issue));
+        assert_eq!(hinted("erin").next(), Ok(Next::Login));
+        assert_eq!(
+            hinted("erin").prompt(true, false, false).next(),
+            Err(ErrorCode::LoginRequired)
+        );
+        let mut answered = hinted("erin");
+        answered.just_authenticated = true;
+        assert_eq!(answered.next(), Err(ErrorCode::LoginRequired));
+    }
+
+    #[test]
+    fn tok_06_offline_access_is_always_asked_for() {
+        let mut ask = Ask::default();
+        ask.request.scope.push("offline_access".to_owned());
+        ask.consent = Some(ask.request.scope.clone());
+        assert_eq!(ask.next(), Ok(Next::Consent(ask.request.scope.clone())));
+        ask.client = client_with(json!({"consent": "skip"}));
+        assert_eq!(ask.next(), Ok(Next::Issue));
+    }
+
+    #[test]
+    fn az_18_skip_never_applies_where_anybody_can_pose_as_the_client() {
+        let skip = |spec: serde_json::Value| Ask {
+            client: client_with(spec),
+            consent: None,
+            ..Ask::default()
+        };
+        assert_eq!(skip(json!({"consent": "skip"})).next(), Ok(Next::Issue));
+        let asked = skip(json!({"consent": "skip"})).prompt(false, false, true);
+        assert_eq!(asked.next(), Ok(all_scopes()));
+        let public = json!({"consent": "skip", "authentication": {"none": {}}});
+        assert_eq!(skip(public.clone()).next(), Ok(Next::Issue));
+        let mut local = skip(public);
+        for uri in ["http://127.0.0.1:4000/cb", "com.example.app:/cb"] {
+            local.request.redirect_uri = Some(uri.to_owned());
+            assert_eq!(local.next(), Ok(all_scopes()), "{uri}");
+        }
     }
 
     #[test]

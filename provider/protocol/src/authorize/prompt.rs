@@ -1,7 +1,9 @@
 //! `prompt` and `max_age` (OpenID Connect Core §3.1.2.1).
 
 use super::Prompt;
-use crate::error::OAuthError;
+use crate::error::{ErrorCode, OAuthError};
+use crate::jwt::verify_id_token_hint;
+use crate::keys::Keys;
 use crate::params::Params;
 
 /// What `prompt` asks for.
@@ -35,6 +37,29 @@ pub(super) fn prompt(params: &Params) -> Result<Prompt, OAuthError> {
     Ok(prompt)
 }
 
+/// `sub` of `id_token_hint`: an ID token of ours, expired or not. One that is not ours says nothing about who
+/// is meant, which only a person can make up for.
+///
+/// # Errors
+/// `login_required` for one that is not ours, with `prompt=none` (OpenID Connect Core §3.1.2.1).
+pub(super) fn hinted_subject(
+    params: &Params,
+    prompt: Prompt,
+    keys: &Keys,
+    issuer: &str,
+) -> Result<Option<String>, OAuthError> {
+    let Some(hint) = params.get("id_token_hint") else {
+        return Ok(None);
+    };
+    match verify_id_token_hint(hint, keys, issuer) {
+        None if prompt.none => Err(OAuthError::new(
+            ErrorCode::LoginRequired,
+            "id_token_hint is no ID token of this issuer: ask without prompt=none.",
+        )),
+        hint => Ok(hint.map(|hint| hint.subject)),
+    }
+}
+
 /// `max_age` in seconds.
 ///
 /// # Errors
@@ -56,7 +81,6 @@ pub(super) fn max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorCode;
 
     fn params(query: &str) -> Params {
         Params::parse(query.as_bytes()).unwrap()

@@ -21,15 +21,15 @@ impl ReturnTo {
         &self.redirect_uri
     }
 
-    /// The address with a code (RFC 6749 §4.1.2) and `iss` (RFC 9207).
+    /// The answer with a code (RFC 6749 §4.1.2) and `iss` (RFC 9207).
     #[must_use]
-    pub fn with_code(&self, code: &str) -> String {
+    pub fn with_code(&self, code: &str) -> Reply {
         self.with(&[("code", code)])
     }
 
-    /// The address with an error (RFC 6749 §4.1.2.1) and `iss`.
+    /// The answer with an error (RFC 6749 §4.1.2.1) and `iss`.
     #[must_use]
-    pub fn with_error(&self, error: &OAuthError) -> String {
+    pub fn with_error(&self, error: &OAuthError) -> Reply {
         self.with(&[
             ("error", error.code.as_str()),
             ("error_description", &error.description),
@@ -37,13 +37,44 @@ impl ReturnTo {
     }
 
     /// Adds parameters, `state` and `iss` by the response mode.
-    fn with(&self, parameters: &[(&str, &str)]) -> String {
+    fn with(&self, parameters: &[(&str, &str)]) -> Reply {
         let state = self.state.as_deref().map(|state| ("state", state));
         let all = parameters.iter().copied().chain(state);
         let all = all.chain([("iss", self.issuer.as_str())]);
         match self.response_mode {
-            ResponseMode::Query => with_query(&self.redirect_uri, all),
-            ResponseMode::Fragment => append(&self.redirect_uri, "#", all),
+            ResponseMode::Query => Reply::Redirect(with_query(&self.redirect_uri, all)),
+            ResponseMode::Fragment => Reply::Redirect(append(&self.redirect_uri, "#", all)),
+            ResponseMode::FormPost => Reply::Post {
+                action: self.redirect_uri.clone(),
+                fields: all
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+            },
+        }
+    }
+}
+
+/// An answer on its way to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The browser is sent to this address.
+    Redirect(String),
+    /// The browser posts a form: "the Authorization Response parameters are encoded as HTML form values"
+    /// (OAuth 2.0 Form Post Response Mode §2).
+    Post {
+        /// Where.
+        action: String,
+        /// Names and values.
+        fields: Vec<(String, String)>,
+    },
+}
+
+#[cfg(test)]
+impl Reply {
+    pub(crate) fn address(&self) -> &str {
+        match self {
+            Self::Redirect(address) => address,
+            Self::Post { action, .. } => action,
         }
     }
 }
@@ -97,13 +128,16 @@ mod tests {
 
     #[test]
     fn az_05_state_comes_back_unchanged_and_iss_is_in_every_answer() {
-        let good = to("https://a.example/cb").with_code("ac1.x-_");
+        let good = to("https://a.example/cb")
+            .with_code("ac1.x-_")
+            .address()
+            .to_owned();
         assert_eq!(
             good,
             "https://a.example/cb?code=ac1.x-_&state=a+b%26c%3D%C3%A9&iss=https%3A%2F%2Fid.example.com"
         );
         let error = OAuthError::new(ErrorCode::AccessDenied, "no way").because("internal");
-        let bad = to("https://a.example/cb").with_error(&error);
+        let bad = to("https://a.example/cb").with_error(&error).address().to_owned();
         assert_eq!(
             bad,
             "https://a.example/cb?error=access_denied&error_description=no+way&state=a+b%26c%3D%C3%A9\
@@ -113,7 +147,7 @@ mod tests {
             state: None,
             ..to("https://a.example/cb")
         };
-        assert!(!stateless.with_code("x").contains("state="));
+        assert!(!stateless.with_code("x").address().contains("state="));
     }
 
     #[test]
@@ -122,7 +156,7 @@ mod tests {
             ("com.yourapp://callback", "com.yourapp://callback?code=x&"),
             ("com.example.app:/cb", "com.example.app:/cb?code=x&"),
         ] {
-            assert!(to(uri).with_code("x").starts_with(expected));
+            assert!(to(uri).with_code("x").address().starts_with(expected));
         }
     }
 
@@ -133,7 +167,7 @@ mod tests {
             ("https://a.example/cb?", "https://a.example/cb?code=x&"),
             ("https://a.example/cb?t=1&", "https://a.example/cb?t=1&code=x&"),
         ] {
-            assert!(to(uri).with_code("x").starts_with(expected), "{uri}");
+            assert!(to(uri).with_code("x").address().starts_with(expected), "{uri}");
         }
     }
 
@@ -146,7 +180,39 @@ mod tests {
         assert!(
             fragment
                 .with_code("x")
+                .address()
                 .starts_with("https://a.example/cb?t=1#code=x&state=")
+        );
+    }
+
+    #[test]
+    fn az_04_form_post_carries_everything_in_fields() {
+        let post = ReturnTo {
+            response_mode: ResponseMode::FormPost,
+            ..to("https://a.example/cb?t=1")
+        };
+        let pairs = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let state = ("state", "a b&c=\u{e9}");
+        assert_eq!(
+            post.with_code("x"),
+            Reply::Post {
+                action: "https://a.example/cb?t=1".to_owned(),
+                fields: pairs(&[("code", "x"), state, ("iss", ISSUER)]),
+            }
+        );
+        let error = OAuthError::new(ErrorCode::AccessDenied, "no way");
+        let told = [("error", "access_denied"), ("error_description", "no way")];
+        assert_eq!(
+            post.with_error(&error),
+            Reply::Post {
+                action: "https://a.example/cb?t=1".to_owned(),
+                fields: pairs(&[told[0], told[1], state, ("iss", ISSUER)]),
+            }
         );
     }
 
@@ -158,7 +224,8 @@ mod tests {
                 response_mode: if fragment { ResponseMode::Fragment } else { ResponseMode::Query },
                 ..to("https://a.example/cb")
             };
-            let address = target.with_code(&code);
+            let reply = target.with_code(&code);
+            let address = reply.address();
             prop_assert!(address.bytes().all(|b| (0x21..0x7f).contains(&b)));
             let (_, sent) = address.split_once(if fragment { '#' } else { '?' }).unwrap();
             let read: Vec<(String, String)> = form_urlencoded::parse(sent.as_bytes()).into_owned().collect();

@@ -1,6 +1,7 @@
 //! `scope` (RFC 6749 §3.3).
 
 use oidc_crds::client::Client;
+use oidc_crds::names::OFFLINE_ACCESS;
 
 use crate::error::{ErrorCode, OAuthError};
 use crate::params::Params;
@@ -34,9 +35,16 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, OAuthError> {
 /// The scopes asked for that the client may have, in order, and whether others were dropped (us: tool
 /// clients ask for whatever they find).
 ///
+/// `offline`: whether `offline_access` can be had; otherwise it is dropped, too: "unless one or both of these
+/// conditions are fulfilled, then it MUST ignore the offline_access request" (OpenID Connect Core §11).
+///
 /// # Errors
 /// `invalid_scope` when none is left, or none was asked for.
-pub(super) fn requested(params: &Params, client: &Client) -> Result<(Vec<String>, bool), OAuthError> {
+pub(super) fn requested(
+    params: &Params,
+    client: &Client,
+    offline: bool,
+) -> Result<(Vec<String>, bool), OAuthError> {
     // "If the client omits the scope parameter … the authorization server MUST either process the request
     // using a pre-defined default value or fail the request indicating an invalid scope" (RFC 6749 §3.3).
     let asked = params
@@ -44,7 +52,7 @@ pub(super) fn requested(params: &Params, client: &Client) -> Result<(Vec<String>
         .ok_or_else(|| invalid("Send scope, for a login at least scope=openid."))?;
     let mut scopes = split(asked)?;
     let asked = scopes.len();
-    scopes.retain(|scope| client.scopes().contains(scope));
+    scopes.retain(|scope| client.scopes().contains(scope) && (offline || scope != OFFLINE_ACCESS));
     if scopes.is_empty() {
         return Err(invalid("The client may have none of the scopes asked for."));
     }
@@ -82,7 +90,7 @@ mod tests {
         let client = client_with(json!({"scopes": ["openid", "email", "api"]}));
         let encoded: String = form_urlencoded::byte_serialize(scope.as_bytes()).collect();
         let params = Params::parse(format!("scope={encoded}").as_bytes()).unwrap();
-        requested(&params, &client).map_err(|error| error.code)
+        requested(&params, &client, true).map_err(|error| error.code)
     }
 
     #[test]
@@ -108,6 +116,22 @@ mod tests {
         ] {
             assert_eq!(ask(scope), Err(ErrorCode::InvalidScope), "{scope}");
         }
+    }
+
+    #[test]
+    fn tok_06_offline_access_is_ignored_where_it_cannot_be_had() {
+        let client = client_with(json!({"scopes": ["openid", "offline_access"]}));
+        let ask = |scope: &str, offline| {
+            let params = Params::parse(format!("scope={scope}").as_bytes()).unwrap();
+            requested(&params, &client, offline).map_err(|error| error.code)
+        };
+        let both = strings(&["openid", "offline_access"]);
+        assert_eq!(ask("openid+offline_access", true), Ok((both, false)));
+        assert_eq!(
+            ask("openid+offline_access", false),
+            Ok((strings(&["openid"]), true))
+        );
+        assert_eq!(ask("offline_access", false), Err(ErrorCode::InvalidScope));
     }
 
     #[test]

@@ -1,8 +1,9 @@
+use oidc_crds::names::Algorithm;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{CHALLENGE, ISSUER, REDIRECT, client, client_with, public_client, strings};
+use crate::testing::{CHALLENGE, ISSUER, REDIRECT, client, client_with, keys, public_client, strings};
 
 /// A good request with these parameters instead of or beside the usual ones; `None` leaves one out.
 fn query(changes: &[(&str, Option<&str>)]) -> Params {
@@ -38,7 +39,7 @@ fn prove(params: &Params, client: &Arc<Client>) -> Result<(Arc<Client>, ReturnTo
 /// Both halves; the second's errors come with where they go.
 fn ask_of(client: &Arc<Client>, params: &Params) -> Result<AuthorizationRequest, (ErrorCode, ReturnTo)> {
     let (client, return_to) = prove(params, client).expect("the first half holds");
-    check(params, &client, &return_to).map_err(|error| (error.code, return_to))
+    check(params, &client, &return_to, &keys(&[Algorithm::ES256])).map_err(|error| (error.code, return_to))
 }
 
 fn ask(changes: &[(&str, Option<&str>)]) -> Result<AuthorizationRequest, ErrorCode> {
@@ -64,6 +65,7 @@ fn a_good_request_passes_unchanged() {
             prompt: Prompt::default(),
             max_age: Some(60),
             login_hint: Some("jdoe".to_owned()),
+            hinted_subject: None,
         }
     );
 }
@@ -92,7 +94,8 @@ fn err_02_then_they_go_to_the_client_by_the_requested_mode() {
         let params = query(&[("response_type", Some("token")), ("response_mode", mode)]);
         let (code, return_to) = ask_of(&client(), &params).unwrap_err();
         assert_eq!(code, ErrorCode::UnsupportedResponseType);
-        let address = return_to.with_error(&OAuthError::new(code, "x"));
+        let reply = return_to.with_error(&OAuthError::new(code, "x"));
+        let address = reply.address();
         let start = format!("{REDIRECT}{separator}error=unsupported_response_type");
         assert!(address.starts_with(&start), "{address}");
         assert!(address.contains("&state=st%26te&iss=https%3A%2F%2Fid.example.com"));
@@ -118,7 +121,7 @@ fn err_03_descriptions_echo_no_input() {
         let params = query(&[(name, Some(canary))]);
         let error = match prove(&params, &client()) {
             Err(error) => error,
-            Ok((client, to)) => check(&params, &client, &to).expect_err(name),
+            Ok((client, to)) => check(&params, &client, &to, &keys(&[Algorithm::ES256])).expect_err(name),
         };
         assert!(!error.to_string().contains(canary), "{name}: {error}");
         let told = format!("{error:?}");
@@ -164,12 +167,13 @@ fn az_04_code_is_the_only_response_type() {
 }
 
 #[test]
-fn az_04_query_and_fragment_are_the_response_modes() {
+fn az_04_query_fragment_and_form_post_are_the_response_modes() {
     let mode = |text| ask(&[("response_mode", text)]).map(|request| request.response_mode);
     assert_eq!(mode(None), Ok(ResponseMode::Query));
     assert_eq!(mode(Some("query")), Ok(ResponseMode::Query));
     assert_eq!(mode(Some("fragment")), Ok(ResponseMode::Fragment));
-    for unknown in ["form_post", "jwt", "Query"] {
+    assert_eq!(mode(Some("form_post")), Ok(ResponseMode::FormPost));
+    for unknown in ["form_post.jwt", "jwt", "Query"] {
         assert_eq!(mode(Some(unknown)), Err(ErrorCode::InvalidRequest), "{unknown}");
     }
 }
@@ -270,7 +274,7 @@ fn ses_01_hard_15_a_request_that_comes_back_is_checked_again() {
         ..request
     };
     let back = recheck(&fragment, &client(), ISSUER).unwrap();
-    assert!(back.with_code("x").contains("#code=x"));
+    assert!(back.with_code("x").address().contains("#code=x"));
 }
 
 #[test]
@@ -298,7 +302,52 @@ proptest! {
     ) {
         let params = query(&[(name.as_str(), Some(value.as_str()))]);
         if let Ok((client, return_to)) = prove(&params, &client()) {
-            let _ = check(&params, &client, &return_to);
+            let _ = check(&params, &client, &return_to, &keys(&[Algorithm::ES256]));
         }
     }
+}
+
+#[test]
+fn az_11_a_hint_of_ours_names_the_subject_even_expired() {
+    let hint = |claims: Value| {
+        let jwk = crate::testing::jwk(Algorithm::ES256, 0);
+        let signer = crate::jwt::Signer::new(&jwk.thumbprint().unwrap(), &jwk).unwrap();
+        signer.sign("JWT", &claims).unwrap()
+    };
+    let claims = json!({"iss": ISSUER, "sub": "jdoe", "aud": "default.app", "sid": "x", "exp": 1, "iat": 1});
+    let good = hint(claims.clone());
+    for prompt in [None, Some("none")] {
+        let request = ask(&[("id_token_hint", Some(&good)), ("prompt", prompt)]).unwrap();
+        assert_eq!(request.hinted_subject.as_deref(), Some("jdoe"));
+    }
+    let mut foreign = claims;
+    foreign["iss"] = "https://evil.example".into();
+    for bad in [hint(foreign), format!("{good}x"), "x".to_owned()] {
+        let request = ask(&[("id_token_hint", Some(&bad))]).unwrap();
+        assert_eq!(request.hinted_subject, None);
+        assert_eq!(
+            ask(&[("id_token_hint", Some(&bad)), ("prompt", Some("none"))]),
+            Err(ErrorCode::LoginRequired)
+        );
+    }
+}
+
+#[test]
+fn tok_06_offline_access_needs_refresh_tokens_and_somebody_to_ask() {
+    let offline = |spec: Value, prompt: Option<&str>| {
+        let mut usual = json!({"scopes": ["openid", "offline_access"]});
+        usual
+            .as_object_mut()
+            .unwrap()
+            .extend(spec.as_object().unwrap().clone());
+        let params = query(&[("scope", Some("openid offline_access")), ("prompt", prompt)]);
+        let request = ask_of(&client_with(usual), &params).unwrap();
+        assert_eq!(request.scope_changed, request.scope.len() == 1);
+        request.scope.len() == 2
+    };
+    assert!(offline(json!({}), None));
+    assert!(offline(json!({}), Some("login")));
+    assert!(!offline(json!({}), Some("none")));
+    assert!(offline(json!({"consent": "skip"}), Some("none")));
+    assert!(!offline(json!({"grantTypes": ["authorization_code"]}), None));
 }

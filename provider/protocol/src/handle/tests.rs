@@ -30,7 +30,7 @@ fn a_digest_is_sha_256() {
 fn codes_and_sessions_round_trip_and_are_no_others() {
     let mut rng = SeededRng::new(3);
     let (code, session) = (
-        Code::generate(tag(1), &mut rng),
+        Code::generate(tag(1), false, &mut rng),
         SessionHandle::generate(tag(1), &mut rng),
     );
     assert_eq!(Code::parse(code.expose()), Some(code.clone()));
@@ -39,7 +39,7 @@ fn codes_and_sessions_round_trip_and_are_no_others() {
     assert_eq!(SessionHandle::parse(code.expose()), None);
     assert_eq!(code.digest(), Digest::of(code.expose()));
     assert_ne!(
-        Code::generate(tag(1), &mut rng).digest(),
+        Code::generate(tag(1), false, &mut rng).digest(),
         code.digest(),
         "codes of one login differ"
     );
@@ -48,7 +48,7 @@ fn codes_and_sessions_round_trip_and_are_no_others() {
 #[test]
 fn a_code_holds_256_random_bits_and_a_cookie_only_cookie_octets() {
     let mut rng = SeededRng::new(3);
-    let code = Code::generate(tag(1), &mut rng);
+    let code = Code::generate(tag(1), false, &mut rng);
     assert_eq!(code.expose().len(), 3 + 1 + 22 + 1 + 43);
     let session = SessionHandle::generate(tag(1), &mut rng);
     // RFC 6265 §4.1.1.
@@ -62,7 +62,7 @@ fn a_code_holds_256_random_bits_and_a_cookie_only_cookie_octets() {
 
 #[test]
 fn only_the_canonical_text_is_read() {
-    let code = Code::generate(tag(1), &mut SeededRng::new(3));
+    let code = Code::generate(tag(1), false, &mut SeededRng::new(3));
     let good = code.expose();
     for wrong in [
         format!("{good}="),
@@ -87,7 +87,7 @@ fn only_the_canonical_text_is_read() {
 #[test]
 fn debug_is_redacted() {
     let mut rng = SeededRng::new(3);
-    let code = Code::generate(tag(1), &mut rng);
+    let code = Code::generate(tag(1), false, &mut rng);
     assert_eq!(format!("{code:?} {:?}", refresh(0)), "Code(…) RefreshToken(…)");
     assert_eq!(format!("{:?}", code.digest()), "Digest(…)");
     let session = SessionHandle::generate(tag(1), &mut rng);
@@ -209,7 +209,7 @@ proptest! {
 
     #[test]
     fn codes_round_trip(seed: u64, tag: [u8; 16]) {
-        let code = Code::generate(LoginTag(tag), &mut SeededRng::new(seed));
+        let code = Code::generate(LoginTag(tag), false, &mut SeededRng::new(seed));
         let read = Code::parse(code.expose()).unwrap();
         prop_assert_eq!(read.tag, LoginTag(tag));
         prop_assert_eq!(read, code);

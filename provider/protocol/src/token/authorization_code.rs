@@ -61,7 +61,7 @@ mod tests {
 
     fn good() -> CodeRequest {
         CodeRequest {
-            code: Code::generate(LoginTag([1; 16]), &mut SeededRng::new(1)),
+            code: Code::generate(LoginTag([1; 16]), false, &mut SeededRng::new(1)),
             redirect_uri: Some(REDIRECT.to_owned()),
             code_verifier: Some(VERIFIER.to_owned()),
         }

@@ -44,7 +44,7 @@ pub(super) async fn answer(
                 lifetimes.refresh_token_idle.0,
             )
         }),
-        bound_to_session: true,
+        bound_to_session: !request.code.is_offline(),
     };
     let stored = match app
         .store
