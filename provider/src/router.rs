@@ -68,6 +68,7 @@ fn main_table(app: Arc<App>) -> Table {
         .row(page("/end_session/confirm"), post(end_session::confirm))
         .row(page("/account"), get(account::get))
         .row(page("/account/sign-out"), post(account::sign_out))
+        .row(page("/account/withdraw"), post(account::withdraw))
         .row(
             page("/account/sign-out-everywhere"),
             post(account::sign_out_everywhere),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use oidc_crds::seal::KeyRing;
 use oidc_protocol::device::UNKNOWN;
 use oidc_protocol::handle::LoginTag;
-use oidc_protocol::records::{LoginRecord, user_key};
+use oidc_protocol::records::{LoginRecord, consent_key, session_consent_key, user_key};
 
 use crate::app::App;
 use crate::store::{StoreError, StoredLogin};
@@ -117,6 +117,35 @@ pub async fn end(
     let ended = ended.into_iter().filter(|ended| *ended).count();
     tracing::info!(user_uid, sessions = ended, "sessions were ended by their user");
     Ok(ended)
+}
+
+/// Withdraws a user's consent to a client: it is removed where it is remembered, then from every login of the
+/// user, with the client's codes and tokens there. A round trip, and one for each login. Lost half-way, it may
+/// be done again.
+///
+/// # Errors
+/// When the store is away.
+pub async fn withdraw_consent(
+    app: &App,
+    ring: &KeyRing,
+    user_uid: &str,
+    client_uid: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let client = consent_key(ring, client_uid);
+    let consents = [client, session_consent_key(ring, client_uid)];
+    let slot = user_key(ring, user_uid);
+    let tags = app.store.withdraw_consent(&slot, client, now).await?;
+    let logins = tags.len();
+    let forget = stream::iter(tags).map(|tag| app.store.forget_client(tag, client, consents, now));
+    forget.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    tracing::info!(
+        user_uid,
+        client_uid,
+        logins,
+        "a consent was withdrawn by its user"
+    );
+    Ok(())
 }
 
 /// Ends one login, which is known to be the user's.

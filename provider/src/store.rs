@@ -36,6 +36,8 @@ impl StoreError {
 pub type UserKey = [u8; 32];
 /// The name of a consent within a user's slot or a session: an HMAC of the client's UID.
 pub type ConsentKey = [u8; 32];
+/// The name of a client within a login's slot: the same HMAC.
+pub type ClientKey = [u8; 32];
 /// What a method returns.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
@@ -187,6 +189,8 @@ pub struct NewConsent {
 pub struct NewCode {
     /// Digest of the code.
     pub code: Digest,
+    /// Whose it is.
+    pub client: ClientKey,
     /// The sealed grant.
     pub record: Vec<u8>,
     /// When it ends.
@@ -198,6 +202,8 @@ pub struct NewCode {
 pub struct Opening {
     /// Its id: the digest of a seed drawn for this attempt.
     pub family: FamilyId,
+    /// Whose it is.
+    pub client: ClientKey,
     /// Ring version of the first refresh token.
     pub ring_version: u32,
     /// Until when access tokens made now live.
@@ -313,15 +319,46 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>>;
 
-    /// `{user}`: remembers a consent until `until`.
+    /// `{user}`: remembers a consent until `until`; with `offline`, as [`keep_login`](Self::keep_login).
     fn remember_consent<'a>(
         &'a self,
         user: &'a UserKey,
         consent: ConsentKey,
         record: Vec<u8>,
         until: Timestamp,
+        offline: Option<(LoginTag, Timestamp)>,
         now: Timestamp,
     ) -> Answer<'a, ()>;
+
+    /// `{user}`: keeps the tag of a login until all that may outlive its session has ended, so that
+    /// [`withdraw_consent`](Self::withdraw_consent) finds it. No login counts twice, and none that is kept in
+    /// this way alone counts as a session.
+    fn keep_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()>;
+
+    /// `{user}`: removes a consent. Returns the logins of the user, each once: those with a session and those
+    /// that are kept. The caller lets each [`forget_client`](Self::forget_client).
+    fn withdraw_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>>;
+
+    /// `{login}`: removes consents from the session, and ends the codes and families of a client there. Again
+    /// changes nothing.
+    fn forget_client(
+        &self,
+        tag: LoginTag,
+        client: ClientKey,
+        consents: [ConsentKey; 2],
+        now: Timestamp,
+    ) -> Answer<'_, ()>;
 
     /// `{login}`: after consent: checks the cookie, keeps the consent in the session, stores the code.
     /// `None`: the session has ended, nothing was stored.

@@ -73,6 +73,10 @@ macro_rules! rules {
             grant_keeps_the_consent_and_stores_the_code
             grant_without_a_session_stores_nothing
             consents_are_remembered_per_user_until_they_end
+            az_18_withdrawal_removes_the_consent_and_names_each_login_once
+            az_18_a_login_that_is_kept_is_named_until_then_and_is_no_session
+            az_18_a_forgotten_client_loses_its_codes_families_and_consents
+            az_18_forgetting_a_client_touches_no_other_client_and_no_other_login
             index_returns_the_oldest_beyond_the_limit
             index_counts_a_login_once_and_forgets_ended_ones
             index_never_returns_the_login_that_enters

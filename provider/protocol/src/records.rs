@@ -178,6 +178,13 @@ pub fn consent_key(ring: &KeyRing, client_uid: &str) -> [u8; 32] {
     ring.stable_mac(Purpose::Consent, &[client_uid.as_bytes()])
 }
 
+/// The name of a consent that counts only in the session in which it was given: another one, so that none
+/// from the user's slot is ever found under it.
+#[must_use]
+pub fn session_consent_key(ring: &KeyRing, client_uid: &str) -> [u8; 32] {
+    consent_key(ring, &format!("{client_uid}#session"))
+}
+
 /// `sid` of a login at a client: HMAC(ring `sid/v1`; tag, client UID), base64url.
 #[must_use]
 pub fn sid(ring: &KeyRing, tag: LoginTag, client_uid: &str) -> String {

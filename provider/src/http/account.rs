@@ -119,6 +119,28 @@ pub async fn sign_out_everywhere(
     }
 }
 
+/// POST `/account/withdraw`: withdraws the consent to the client that `client_id` names.
+///
+/// # Errors
+/// On our own page: the form is not ours, or the store is away.
+pub async fn withdraw(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Failure> {
+    let OwnForm { moment, .. } = OwnForm::check(&app, &headers, &form.params)?;
+    let Some(SignedIn { user, .. }) = signed_in(&app, &moment, &headers).await? else {
+        return Ok(back(&moment, Done::Nothing));
+    };
+    let client_id = form.params.get("client_id").unwrap_or_default();
+    let Some(client) = app.clients.get(client_id) else {
+        return Ok(back(&moment, Done::Nothing));
+    };
+    sessions::withdraw_consent(&app, &moment.ring, user.uid(), client.uid(), moment.now).await?;
+    app.metrics.account_action("withdraw");
+    Ok(back(&moment, Done::Withdrawn))
+}
+
 /// Who is signed in, as far as they still may: one round trip, none without a cookie.
 async fn signed_in(app: &App, moment: &Moment, headers: &HeaderMap) -> Result<Option<SignedIn>, StoreError> {
     let Some(handle) = cookie::session(headers, moment.issuer()) else {
@@ -142,16 +164,18 @@ enum Done {
     Nothing,
     SignedOut,
     SignedOutOthers,
+    Withdrawn,
 }
 
 impl Done {
-    const ALL: [Self; 2] = [Self::SignedOut, Self::SignedOutOthers];
+    const ALL: [Self; 3] = [Self::SignedOut, Self::SignedOutOthers, Self::Withdrawn];
 
     fn name(self) -> &'static str {
         match self {
             Self::Nothing => "",
             Self::SignedOut => "signed-out",
             Self::SignedOutOthers => "signed-out-others",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -161,6 +185,7 @@ impl Done {
             Self::Nothing => "",
             Self::SignedOut => "That session is signed out.",
             Self::SignedOutOthers => "All other sessions are signed out.",
+            Self::Withdrawn => "That application has no access any more; it must ask you again.",
         }
     }
 

@@ -91,7 +91,13 @@ async fn authorize(
         flow.moment.now,
     );
     match (decision.map_err(|error| flow.refuse(error))?, found, user) {
-        (Next::Issue, Some(found), _) => Ok(flow.finish(app, &found.code)),
+        (Next::Issue, Some(found), _) => {
+            let kept = flow
+                .keep_login(app, found.code.tag, &found.session.user_uid)
+                .await;
+            kept.map_err(|error| flow.refuse(error))?;
+            Ok(flow.finish(app, &found.code))
+        }
         (Next::Consent(scopes), _, Some(user)) => Ok(flow.ask_for_consent(&scopes, consent, &user, false)),
         _ => Ok(flow.ask_to_sign_in()),
     }

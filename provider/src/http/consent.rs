@@ -94,10 +94,14 @@ pub async fn post(
     }
     if remember && !flow.consents_in_session_only() {
         let slot = user_key(&flow.moment.ring, &user_uid);
+        let offline = flow.kept_login(handle.tag);
         let kept = app
             .store
-            .remember_consent(&slot, key, sealed, now + REMEMBERED, now)
+            .remember_consent(&slot, key, sealed, now + REMEMBERED, offline, now)
             .await;
+        kept.map_err(|error| flow.refuse(error))?;
+    } else {
+        let kept = flow.keep_login(&app, handle.tag, &user_uid).await;
         kept.map_err(|error| flow.refuse(error))?;
     }
     Ok(flow.finish(&app, &code))

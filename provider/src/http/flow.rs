@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use oidc_crds::client::Client;
 use oidc_crds::names::OFFLINE_ACCESS;
 use oidc_crds::rng::SystemRng;
@@ -14,7 +15,7 @@ use oidc_protocol::authorize::{AuthorizationRequest, ReturnTo, anybody_can_pose,
 use oidc_protocol::handle::{Code, LoginTag};
 use oidc_protocol::params::Params;
 use oidc_protocol::pending::{Pending, csrf_token};
-use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, sid};
+use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, session_consent_key, sid, user_key};
 
 use super::call::Call;
 use super::cookie::Browser;
@@ -25,7 +26,7 @@ use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
 use super::pages::{self, ScopeLine};
 use crate::app::App;
-use crate::store::{ConsentKey, NewCode};
+use crate::store::{ConsentKey, NewCode, StoreError};
 
 /// One authorization request.
 pub struct Flow {
@@ -98,7 +99,7 @@ impl Flow {
     #[must_use]
     pub fn consent_key(&self) -> ConsentKey {
         if self.consents_in_session_only() {
-            consent_key(&self.moment.ring, &format!("{}#session", self.client.uid()))
+            session_consent_key(&self.moment.ring, self.client.uid())
         } else {
             consent_key(&self.moment.ring, self.client.uid())
         }
@@ -114,17 +115,48 @@ impl Flow {
     #[must_use]
     pub fn draw_code(&self, tag: LoginTag) -> (Code, NewCode) {
         let Moment { ring, now, .. } = &self.moment;
-        let offline = self.request.scope.iter().any(|scope| scope == OFFLINE_ACCESS);
-        let code = Code::generate(tag, offline, &mut SystemRng);
+        let code = Code::generate(tag, self.is_offline(), &mut SystemRng);
         let sid = sid(ring, tag, self.client.uid());
         let record = GrantRecord::new(&self.request, &self.client, sid, *now);
         let digest = code.digest();
         let new = NewCode {
             code: digest,
+            client: consent_key(ring, self.client.uid()),
             record: record.seal(ring, tag, &digest, &mut SystemRng),
             until: record.expires_at,
         };
         (code, new)
+    }
+
+    /// Whether what the code opens outlives the session.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.request.scope.iter().any(|scope| scope == OFFLINE_ACCESS)
+    }
+
+    /// If what the code opens outlives the session: the login, and until when its user's index must keep it.
+    #[must_use]
+    pub fn kept_login(&self, tag: LoginTag) -> Option<(LoginTag, Timestamp)> {
+        let lifetimes = self.client.lifetimes();
+        // the last rotation may come just before the end, and its access token lives as long again
+        let longest = [lifetimes.code, lifetimes.refresh_token, lifetimes.access_token];
+        let until = longest
+            .iter()
+            .fold(self.moment.now, |until, length| until + length.span());
+        self.is_offline().then_some((tag, until))
+    }
+
+    /// Keeps the login in its user's index if the code opens what outlives the session; before anybody sees
+    /// the code. One round trip then, otherwise none.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn keep_login(&self, app: &App, tag: LoginTag, user_uid: &str) -> Result<(), StoreError> {
+        let Some((tag, until)) = self.kept_login(tag) else {
+            return Ok(());
+        };
+        let user = user_key(&self.moment.ring, user_uid);
+        app.store.keep_login(&user, tag, until, self.moment.now).await
     }
 
     /// Sends the browser back with a code.

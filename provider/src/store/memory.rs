@@ -12,9 +12,9 @@ use oidc_protocol::limits::FORGET;
 
 use self::state::{Code, Counted, Family, Item, Login, Refresh, Session, State};
 use super::{
-    Account, Answer, Attempt, BARRED, ConsentKey, Indexed, LoginLimit, MOST_CONSENTS, NewAttempt, NewCode,
-    NewConsent, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoredGrant,
-    StoredLogin, StoredSession, UserKey, millis, seconds,
+    Account, Answer, Attempt, BARRED, ClientKey, ConsentKey, Indexed, LoginLimit, MOST_CONSENTS, NewAttempt,
+    NewCode, NewConsent, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store,
+    StoredGrant, StoredLogin, StoredSession, UserKey, millis, seconds,
 };
 
 mod state;
@@ -91,6 +91,7 @@ fn visit(
     if let Some(code) = code {
         let stop = millis(code.until);
         let live = Code::Live {
+            client: code.client,
             stop,
             epoch,
             grant: code.record,
@@ -127,6 +128,7 @@ fn redeem(state: &mut State, now: i64, code: Digest, attempt: [u8; 16], opening:
             epoch,
             grant,
             session,
+            ..
         }) if *stop > now => (*epoch, grant.clone(), session.clone()),
         _ => return Redeemed::Unknown,
     };
@@ -147,6 +149,7 @@ fn redeem(state: &mut State, now: i64, code: Digest, attempt: [u8; 16], opening:
     let last = refresh.as_ref().map_or(0, |r| r.absolute + (tokens - now).max(0));
     let stop = retry.max(tokens).max(last);
     let family = Family {
+        client: opening.client,
         grant: StoredGrant { code, grant, session },
         bound_to: opening.bound_to_session.then_some(epoch),
         generation: 0,
@@ -404,6 +407,7 @@ impl Store for MemoryStore {
         consent: ConsentKey,
         record: Vec<u8>,
         until: Timestamp,
+        offline: Option<(LoginTag, Timestamp)>,
         now: Timestamp,
     ) -> Answer<'a, ()> {
         self.step(now, move |state, _| {
@@ -415,6 +419,54 @@ impl Store for MemoryStore {
                 .consents
                 .insert(consent, (record, stop));
             state.due.insert((stop, Item::User(*user)));
+            if let Some((tag, until)) = offline {
+                state.keep_login(*user, tag, millis(until));
+            }
+        })
+    }
+
+    fn keep_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        self.step(now, move |state, _| state.keep_login(*user, tag, millis(until)))
+    }
+
+    fn withdraw_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>> {
+        self.step(now, move |state, now| {
+            let Some(user) = state.users.get_mut(user) else {
+                return Vec::new();
+            };
+            user.consents.remove(&consent);
+            let logins = user.logins.iter().map(|(tag, login)| (*tag, login.stop));
+            let kept = user.kept.iter().map(|(tag, stop)| (*tag, *stop));
+            let live = logins.chain(kept).filter(|(_, stop)| *stop > now);
+            let once: BTreeSet<_> = live.map(|(tag, _)| tag).collect();
+            once.into_iter().collect()
+        })
+    }
+
+    fn forget_client(
+        &self,
+        tag: LoginTag,
+        client: ClientKey,
+        consents: [ConsentKey; 2],
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        self.step(now, move |state, _| {
+            if let Some(session) = state.sessions.get_mut(&tag) {
+                session.consents.retain(|key, _| !consents.contains(key));
+                session.own_consents.retain(|key, _| !consents.contains(key));
+            }
+            state.forget_client(tag, client);
         })
     }
 

@@ -7,8 +7,10 @@
 //! | `c:{<tag>}:<digest>` | packed | a code, then its tombstone |
 //! | `f:{<tag>}:<seed>` | packed | a family |
 //! | `j:{<tag>}:<digest>` | packed | a revoked access token |
+//! | `x:{<tag>}` | sorted set | which codes and families are which client's, by end |
 //! | `uc:{<user>}` | hash | the consents of a user |
 //! | `ui:{<user>}`, `ue:{<user>}`, `ur:{<user>}`, `uo:{<user>}` | sorted sets, hash, string | the logins of a user by end and by entry, their records; the last ones taken out |
+//! | `uf:{<user>}` | sorted set | logins of which something may outlive the session, by end |
 //! | `ua:{<user>}`, `ua:{<user>}:<browser>` | packed | attempts at a user's password: from anywhere, from a known browser |
 //! | `ub:{<user>}` | sorted set | browsers in which the user signed in, by when they are forgotten |
 //! | `un:{limit}:<0…4095>` | packed | attempts at names that nobody has |
@@ -33,9 +35,10 @@ use self::counter::{Counter, SESSIONS};
 use self::link::Link;
 use self::script::Request;
 use super::{
-    Account, Answer, Attempt, BARRED, BROWSER_KNOWN, ConsentKey, Indexed, LoginLimit, MOST_BROWSERS,
-    MOST_CONSENTS, NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed,
-    Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession, UserKey, millis, seconds,
+    Account, Answer, Attempt, BARRED, BROWSER_KNOWN, ClientKey, ConsentKey, Indexed, LoginLimit,
+    MOST_BROWSERS, MOST_CONSENTS, NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening,
+    RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession,
+    UserKey, millis, seconds,
 };
 
 mod answer;
@@ -99,7 +102,9 @@ impl RedisStore {
     ) -> Result<Option<StoredSession>, StoreError> {
         let now = millis(now);
         let mut keys = vec![session_key(tag)];
-        keys.extend(code.as_ref().map(|code| code_key(tag, code.code)));
+        if let Some(code) = &code {
+            keys.extend([code_key(tag, code.code), clients_key(tag)]);
+        }
         let asked = given.as_ref().map(|given| given.key).or(asked);
         let field = match &given {
             None => "",
@@ -114,7 +119,10 @@ impl RedisStore {
             .bytes(field)
             .bytes(given.map(|given| given.record).unwrap_or_default());
         if let Some(code) = code {
-            request = request.bytes(code.record).number(millis(code.until));
+            request = request
+                .bytes(code.record)
+                .number(millis(code.until))
+                .bytes(code.client);
         }
         let found = self.ask("visit", request, answer::visit).await?;
         Ok(found.map(|(session, ends)| {
@@ -142,6 +150,10 @@ fn code_key(tag: LoginTag, code: Digest) -> String {
 
 fn family_key(family: FamilyId) -> String {
     format!("oidc:f:{{{}}}:{}", text(&family.tag.0), text(&family.seed))
+}
+
+fn clients_key(tag: LoginTag) -> String {
+    format!("oidc:x:{{{}}}", text(&tag.0))
 }
 
 fn token_key(tag: LoginTag, jti: Digest) -> String {
@@ -327,15 +339,62 @@ impl Store for RedisStore {
         consent: ConsentKey,
         record: Vec<u8>,
         until: Timestamp,
+        offline: Option<(LoginTag, Timestamp)>,
         now: Timestamp,
     ) -> Answer<'a, ()> {
-        let request = script::REMEMBER_CONSENT
-            .on(vec![user_key("uc", user)])
+        let mut request = script::REMEMBER_CONSENT
+            .on(vec![user_key("uc", user), user_key("uf", user)])
             .number(millis(now))
             .bytes(consent)
             .bytes(record)
             .number(millis(until));
+        if let Some((tag, until)) = offline {
+            request = request.bytes(tag.0).number(millis(until));
+        }
         Box::pin(self.ask("remember_consent", request, done))
+    }
+
+    fn keep_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        let request = script::KEEP_LOGIN
+            .on(vec![user_key("uf", user)])
+            .number(millis(now))
+            .bytes(tag.0)
+            .number(millis(until));
+        Box::pin(self.ask("keep_login", request, done))
+    }
+
+    fn withdraw_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>> {
+        let keys = ["uc", "ui", "uf"].map(|kind| user_key(kind, user));
+        let request = script::WITHDRAW_CONSENT
+            .on(keys.to_vec())
+            .number(millis(now))
+            .bytes(consent);
+        Box::pin(self.ask("withdraw_consent", request, answer::tags))
+    }
+
+    fn forget_client(
+        &self,
+        tag: LoginTag,
+        client: ClientKey,
+        consents: [ConsentKey; 2],
+        _: Timestamp,
+    ) -> Answer<'_, ()> {
+        let request = script::FORGET_CLIENT
+            .on(vec![session_key(tag), clients_key(tag)])
+            .bytes(client);
+        let request = consents.iter().fold(request, |request, key| request.bytes(*key));
+        Box::pin(self.ask("forget_client", request, done))
     }
 
     fn grant(
@@ -366,6 +425,7 @@ impl Store for RedisStore {
                 code_key(tag, code),
                 family_key(opening.family),
                 session_key(tag),
+                clients_key(tag),
             ])
             .number(millis(now))
             .bytes(attempt)
@@ -375,7 +435,8 @@ impl Store for RedisStore {
             .bytes(absolute)
             .number(idle)
             .bytes(if opening.bound_to_session { "1" } else { "0" })
-            .number(RETRY_WINDOW);
+            .number(RETRY_WINDOW)
+            .bytes(opening.client);
         Box::pin(self.ask("redeem_code", request, move |value| {
             answer::redeemed(value, code, tag)
         }))

@@ -239,3 +239,130 @@ async fn az_18_a_client_with_skip_asks_nobody() {
     let page = browser.authorize("web", &[("prompt", "consent")]).await;
     browser.decide(&page, "allow").await.code();
 }
+
+/// Withdraws the consent of the person to a client.
+async fn withdraw(app: &TestApp, client: &str) {
+    let ring = app.app.ring.load_full().unwrap();
+    let uid = app.client(client).uid().to_owned();
+    let now = app.app.clock.now();
+    oidc_provider::sessions::withdraw_consent(&app.app, &ring, "uid-jdoe", &uid, now)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn az_18_a_withdrawn_consent_is_asked_for_again_everywhere() {
+    let app = TestApp::new();
+    let mut browsers = [Browser::new(&app), Browser::new(&app)];
+    let mut tokens = Vec::new();
+    for browser in &mut browsers {
+        tokens.push(Tokens::of(
+            &app.redeem("web", &browser.code("web", &[]).await).await,
+        ));
+    }
+    let code = browsers[0].code("web", &[]).await;
+    let other = Tokens::of(&app.redeem("other", &browsers[0].code("other", &[]).await).await);
+    withdraw(&app, "web").await;
+    for tokens in &tokens {
+        assert_eq!(app.userinfo(&tokens.access).await.status, 401);
+        app.refresh("web", &tokens.refresh)
+            .await
+            .is_error(400, "invalid_grant");
+    }
+    app.redeem("web", &code).await.is_error(400, "invalid_grant");
+    for browser in &mut browsers {
+        browser
+            .authorize("web", &[("prompt", "none")])
+            .await
+            .is_sent_back_with("consent_required");
+    }
+    asked(&mut Browser::new(&app), "web", &[]).await;
+    // what the person agreed to elsewhere stays
+    Tokens::of(&app.refresh("other", &other.refresh).await);
+    browsers[0].authorize("other", &[]).await.code();
+}
+
+#[tokio::test]
+async fn az_18_withdrawal_reaches_what_outlives_the_session() {
+    let mut app = TestApp::new();
+    for consent in ["remember", "required", "skip"] {
+        let spec = json!({"redirectUris": [REDIRECT], "scopes": ["openid", "offline_access"],
+            "postLogoutRedirectUris": [], "consent": consent,
+            "grantTypes": ["authorization_code", "refresh_token"]});
+        app.set_client("web", spec);
+        let mut browser = Browser::new(&app);
+        let offline = [("scope", "openid offline_access")];
+        let mut families = Vec::new();
+        // the login itself issues, and then the session does
+        for _ in 0..2 {
+            let code = browser.code("web", &offline).await;
+            families.push(Tokens::of(&app.redeem("web", &code).await));
+        }
+        let hint = &families[0].id;
+        let out = browser
+            .send(Ask::get(&format!("/end_session?id_token_hint={hint}")))
+            .await;
+        assert!(out.text.contains("signed out"), "{out:?}");
+        app.clock.advance(20 * 86_400 / 2);
+        let first = Tokens::of(&app.refresh("web", &families[0].refresh).await);
+        withdraw(&app, "web").await;
+        for token in [&first.refresh, &families[1].refresh] {
+            app.refresh("web", token).await.is_error(400, "invalid_grant");
+        }
+    }
+}
+
+#[tokio::test]
+async fn az_18_the_account_page_withdraws() {
+    let app = TestApp::new();
+    let mut browser = Browser::new(&app);
+    let tokens = Tokens::of(&app.redeem("web", &browser.code("web", &[]).await).await);
+    let page = browser.send(Ask::get("/account")).await;
+    let (_, rest) = page.text.split_once("/account/withdraw\">").unwrap();
+    let (fields, _) = rest.split_once("</form>").unwrap();
+    assert!(fields.contains("value=\"default.web\""), "{fields}");
+    let csrf = Form::of(&page).get("_csrf").to_owned();
+    let form = |csrf: &str, client: &str| Form {
+        action: "/account/withdraw".to_owned(),
+        fields: [("_csrf", csrf), ("client_id", client)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+    };
+    browser.submit(form("x", "default.web")).await.is_own_page(400);
+    assert_eq!(
+        browser.submit(form(&csrf, "default.none")).await.location(),
+        "/account"
+    );
+    assert_eq!(app.userinfo(&tokens.access).await.status, 200);
+    let answer = browser.submit(form(&csrf, "default.web")).await;
+    assert_eq!(answer.location(), "/account?done=withdrawn");
+    assert_eq!(app.userinfo(&tokens.access).await.status, 401);
+    let page = browser.send(Ask::get("/account?done=withdrawn")).await;
+    assert!(!page.text.contains("/account/withdraw") && page.text.contains("must ask you again"));
+}
+
+#[tokio::test]
+async fn i5_offline_access_costs_a_round_trip_only_where_no_consent_is_remembered() {
+    let mut app = TestApp::new();
+    let spec = |consent: &str| {
+        json!({"redirectUris": [REDIRECT], "scopes": ["openid", "offline_access"], "consent": consent,
+            "grantTypes": ["authorization_code", "refresh_token"]})
+    };
+    let offline = [("scope", "openid offline_access")];
+    app.set_client("web", spec("remember"));
+    let mut browser = Browser::new(&app);
+    let page = asked(&mut browser, "web", &offline).await;
+    let (answer, trips) = app.trips(browser.decide(&page, "allow")).await;
+    answer.code();
+    assert_eq!(trips, 2, "one a slot");
+    let cookies = browser.cookies.clone();
+    app.set_client("web", spec("skip"));
+    let mut browser = Browser::new(&app);
+    browser.cookies = cookies;
+    let (answer, trips) = app.trips(browser.authorize("web", &offline)).await;
+    answer.code();
+    assert_eq!(trips, 2);
+    let (answer, trips) = app.trips(browser.authorize("web", &[])).await;
+    answer.code();
+    assert_eq!(trips, 1);
+}

@@ -54,9 +54,10 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         .unwrap();
     store.revoke_detached(digest(), at(300), at(2)).await.unwrap();
     store
-        .remember_consent(user, random(), b"sealed".to_vec(), at(300), at(2))
+        .remember_consent(user, random(), b"sealed".to_vec(), at(300), None, at(2))
         .await
         .unwrap();
+    store.keep_login(user, login.tag, at(300), at(2)).await.unwrap();
     enter_login(store, user, login.tag, at(300), 1, at(2)).await;
     enter_login(store, user, LoginTag(random()), at(300), 1, at(2)).await;
     store.end_login(LoginTag(random()), at(2)).await.unwrap();
@@ -174,10 +175,12 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "ub",
             "uc",
             "ue",
+            "uf",
             "ui",
             "un",
             "uo",
             "ur",
+            "x",
             "{sessions}"
         ]
     );
@@ -187,13 +190,17 @@ async fn i8_every_key_is_a_digest_and_ends() {
         match key.split(':').collect::<Vec<_>>()[..] {
             ["oidc", "{sessions}"] => {}
             ["oidc", "e", slot] => assert_eq!(slot.len(), 24),
-            ["oidc", "s", slot] => assert_eq!(slot, login),
+            ["oidc", "s" | "x", slot] => assert_eq!(slot, login),
             ["oidc", "c" | "j", slot, digest] => {
                 assert_eq!((slot, digest.len()), (login.as_str(), 43));
             }
             ["oidc", "f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
             ["oidc", "j", digest] => assert_eq!(digest.len(), 45),
-            ["oidc", "uc" | "ui" | "ue" | "uo" | "ur" | "ua" | "ub", slot] => assert_eq!(slot, user),
+            [
+                "oidc",
+                "uc" | "uf" | "ui" | "ue" | "uo" | "ur" | "ua" | "ub",
+                slot,
+            ] => assert_eq!(slot, user),
             ["oidc", "ua", slot, browser] => assert_eq!((slot, browser.len()), (user.as_str(), 43)),
             ["oidc", "un", "{limit}", bucket] => assert!(bucket.parse::<u16>().unwrap() < 4_096),
             _ => panic!("what is {key}?"),
@@ -300,10 +307,19 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     store.begin_login(attempt, at(1)).await.unwrap();
     one("begin_login");
     store
-        .remember_consent(&user, random(), vec![], at(10), at(1))
+        .remember_consent(&user, random(), vec![], at(10), None, at(1))
         .await
         .unwrap();
     one("remember_consent");
+    store.keep_login(&user, tag, at(10), at(1)).await.unwrap();
+    one("keep_login");
+    store.withdraw_consent(&user, random(), at(1)).await.unwrap();
+    one("withdraw_consent");
+    store
+        .forget_client(tag, random(), [random(), random()], at(1))
+        .await
+        .unwrap();
+    one("forget_client");
     enter_login(&store, &user, tag, at(10), 1, at(1)).await;
     one("index_login");
     store.logins(&user, at(1)).await.unwrap();

@@ -748,11 +748,11 @@ pub async fn consents_are_remembered_per_user_until_they_end(store: AnyStore) {
     let (first, second) = (random(), random());
     assert!(store.consents(&user, at(0)).await.unwrap().is_empty());
     store
-        .remember_consent(&user, first, b"one".to_vec(), at(100), at(0))
+        .remember_consent(&user, first, b"one".to_vec(), at(100), None, at(0))
         .await
         .unwrap();
     store
-        .remember_consent(&user, second, b"two".to_vec(), at(50), at(0))
+        .remember_consent(&user, second, b"two".to_vec(), at(50), None, at(0))
         .await
         .unwrap();
     let mut all = store.consents(&user, at(1)).await.unwrap();
@@ -763,7 +763,7 @@ pub async fn consents_are_remembered_per_user_until_they_end(store: AnyStore) {
     assert!(store.consents(&other, at(1)).await.unwrap().is_empty());
     assert!(store.consents(&user, at(50)).await.unwrap() == [(first, b"one".to_vec())]);
     store
-        .remember_consent(&user, first, b"three".to_vec(), at(200), at(50))
+        .remember_consent(&user, first, b"three".to_vec(), at(200), None, at(50))
         .await
         .unwrap();
     assert!(store.consents(&user, ms(199_999)).await.unwrap() == [(first, b"three".to_vec())]);
@@ -954,7 +954,7 @@ pub async fn ses_05_a_known_browser_has_attempts_of_its_own(store: AnyStore) {
 pub async fn an_attempt_reads_the_consents(store: AnyStore) {
     let (user, consent) = (random(), random());
     store
-        .remember_consent(&user, consent, b"one".to_vec(), at(100), at(0))
+        .remember_consent(&user, consent, b"one".to_vec(), at(100), None, at(0))
         .await
         .unwrap();
     let taken = store
@@ -1194,6 +1194,7 @@ pub async fn records_may_be_empty_or_binary(store: AnyStore) {
         };
         store.put_session(tag, new, at(0)).await.unwrap();
         let code = NewCode {
+            client: CLIENT,
             code: id,
             record: record.clone(),
             until: at(60),
@@ -1216,7 +1217,7 @@ pub async fn records_may_be_empty_or_binary(store: AnyStore) {
             .unwrap();
         assert!(state.grant == record && state.session == record && state.code == id);
         store
-            .remember_consent(&user, consent, record.clone(), at(100), at(1))
+            .remember_consent(&user, consent, record.clone(), at(100), None, at(1))
             .await
             .unwrap();
         assert!(store.consents(&user, at(1)).await.unwrap() == [(consent, record)]);
@@ -1260,4 +1261,163 @@ pub async fn live_sessions_are_counted(store: AnyStore) {
     counts(2, ms(3_600_999)).await;
     counts(1, at(3_601)).await;
     counts(0, at(6_600)).await;
+}
+
+pub async fn az_18_withdrawal_removes_the_consent_and_names_each_login_once(store: AnyStore) {
+    let user: UserKey = random();
+    let (consent, other) = (random(), random());
+    assert!(
+        store
+            .withdraw_consent(&user, consent, at(0))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let tags: [LoginTag; 3] = [LoginTag(random()), LoginTag(random()), LoginTag(random())];
+    for (key, offline) in [(consent, Some((tags[0], at(500)))), (other, None)] {
+        store
+            .remember_consent(&user, key, b"sealed".to_vec(), at(100), offline, at(0))
+            .await
+            .unwrap();
+    }
+    for tag in [tags[0], tags[1]] {
+        enter_login(&store, &user, tag, at(300), 9, at(0)).await;
+    }
+    store.keep_login(&user, tags[2], at(400), at(0)).await.unwrap();
+    for _ in 0..2 {
+        let named = store.withdraw_consent(&user, consent, at(1)).await.unwrap();
+        assert_eq!(named.len(), 3);
+        assert_eq!(HashSet::from_iter(named), HashSet::from(tags));
+        let left = store.consents(&user, at(1)).await.unwrap();
+        assert_eq!(left, [(other, b"sealed".to_vec())]);
+    }
+}
+
+pub async fn az_18_a_login_that_is_kept_is_named_until_then_and_is_no_session(store: AnyStore) {
+    let user: UserKey = random();
+    let tag = LoginTag(random());
+    let named = async |now| store.withdraw_consent(&user, random(), at(now)).await.unwrap();
+    enter_login(&store, &user, tag, at(50), 9, at(0)).await;
+    store.keep_login(&user, tag, at(200), at(0)).await.unwrap();
+    // shorter ones shorten nothing
+    store.keep_login(&user, tag, at(100), at(0)).await.unwrap();
+    store.forget_logins(&user, &[tag]).await.unwrap();
+    assert!(store.logins(&user, at(1)).await.unwrap().is_empty());
+    assert_eq!(named(199).await, [tag]);
+    assert!(named(200).await.is_empty());
+    // it takes no session's place
+    let user: UserKey = random();
+    store.keep_login(&user, tag, at(200), at(0)).await.unwrap();
+    let next = LoginTag(random());
+    assert!(
+        enter_login(&store, &user, next, at(50), 1, at(1))
+            .await
+            .is_empty()
+    );
+}
+
+pub async fn az_18_a_forgotten_client_loses_its_codes_families_and_consents(store: AnyStore) {
+    let login = log_in(&store).await;
+    let consents = [random(), random()];
+    let pending = digest();
+    store
+        .grant(
+            login.tag,
+            login.cookie,
+            Some(crate::support::consent(consents[0], false)),
+            code(pending),
+            at(1),
+        )
+        .await
+        .unwrap();
+    let alone = Some(crate::support::consent(consents[1], true));
+    store
+        .grant(login.tag, login.cookie, alone, code(digest()), at(1))
+        .await
+        .unwrap();
+    let bound = login.open(&store, opening(login.tag)).await;
+    let unbound = Login {
+        code: digest(),
+        ..login
+    };
+    store
+        .authorize(login.tag, login.cookie, random(), Some(code(unbound.code)), at(1))
+        .await
+        .unwrap();
+    let terms = oidc_provider::store::Opening {
+        bound_to_session: false,
+        ..opening(login.tag)
+    };
+    let unbound = unbound.open(&store, terms).await;
+    // also when the session has ended
+    for round in 0..2 {
+        store
+            .forget_client(login.tag, CLIENT, consents, at(2))
+            .await
+            .unwrap();
+        for family in [bound, unbound] {
+            assert!(!is_active(&store, family, at(2)).await);
+            assert!(rotate(&store, family, 0, at(2)).await == Rotated::Unknown);
+        }
+        let answer = store
+            .redeem_code(pending, random(), opening(login.tag), at(2))
+            .await
+            .unwrap();
+        assert!(answer == Redeemed::Unknown);
+        let again = store
+            .redeem_code(login.code, random(), opening(login.tag), at(2))
+            .await
+            .unwrap();
+        assert!(!matches!(again, Redeemed::Taken(_)));
+        if round == 0 {
+            for consent in consents {
+                let session = store
+                    .authorize(login.tag, login.cookie, consent, None, at(2))
+                    .await
+                    .unwrap();
+                assert!(session.unwrap().consent.is_none());
+            }
+            store.end_session(login.tag, at(2)).await.unwrap();
+        }
+    }
+}
+
+pub async fn az_18_forgetting_a_client_touches_no_other_client_and_no_other_login(store: AnyStore) {
+    let (login, mine) = family(&store).await;
+    let (_, elsewhere) = family(&store).await;
+    let consent = random();
+    let theirs = Login {
+        code: digest(),
+        ..login
+    };
+    let foreign = NewCode {
+        client: [8; 32],
+        ..code(theirs.code)
+    };
+    store
+        .grant(
+            login.tag,
+            login.cookie,
+            Some(crate::support::consent(consent, false)),
+            foreign,
+            at(1),
+        )
+        .await
+        .unwrap();
+    let terms = oidc_provider::store::Opening {
+        client: [8; 32],
+        ..opening(login.tag)
+    };
+    let theirs = theirs.open(&store, terms).await;
+    store
+        .forget_client(login.tag, CLIENT, [random(), random()], at(2))
+        .await
+        .unwrap();
+    assert!(!is_active(&store, mine, at(2)).await);
+    assert!(is_active(&store, theirs, at(2)).await && is_active(&store, elsewhere, at(2)).await);
+    let session = store
+        .authorize(login.tag, login.cookie, consent, None, at(2))
+        .await
+        .unwrap();
+    assert!(session.unwrap().consent.is_some());
 }

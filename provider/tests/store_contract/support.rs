@@ -59,6 +59,8 @@ pub struct Login {
     pub code: Digest,
 }
 
+/// Whose codes and families the usual ones are.
+pub const CLIENT: [u8; 32] = [7; 32];
 pub const GRANT: &[u8] = b"sealed grant";
 pub const SESSION: &[u8] = b"sealed session";
 /// Absolute end and idle time of the sessions, in seconds.
@@ -127,6 +129,7 @@ pub fn consent(key: ConsentKey, session_only: bool) -> NewConsent {
 pub fn code(code: Digest) -> NewCode {
     NewCode {
         code,
+        client: CLIENT,
         record: GRANT.to_vec(),
         until: at(60),
     }
@@ -160,6 +163,7 @@ pub async fn log_in(store: &Arc<dyn Store>) -> Login {
 pub fn opening(tag: LoginTag) -> Opening {
     Opening {
         family: FamilyId { tag, seed: random() },
+        client: CLIENT,
         ring_version: 7,
         tokens_until: at(300),
         refresh: Some((at(10_000), 1_000)),

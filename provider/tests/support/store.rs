@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
-    Answer, Attempt, ConsentKey, Indexed, LoginLimit, NewAttempt, NewCode, NewConsent, NewLogin, NewSession,
-    Opening, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession,
-    UserKey,
+    Answer, Attempt, ClientKey, ConsentKey, Indexed, LoginLimit, NewAttempt, NewCode, NewConsent, NewLogin,
+    NewSession, Opening, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin,
+    StoredSession, UserKey,
 };
 
 pub struct Counting {
@@ -129,9 +129,42 @@ impl Store for Counting {
         consent: ConsentKey,
         record: Vec<u8>,
         until: Timestamp,
+        offline: Option<(LoginTag, Timestamp)>,
         now: Timestamp,
     ) -> Answer<'a, ()> {
-        self.counted(self.inner.remember_consent(user, consent, record, until, now))
+        self.counted(
+            self.inner
+                .remember_consent(user, consent, record, until, offline, now),
+        )
+    }
+
+    fn keep_login<'a>(
+        &'a self,
+        user: &'a UserKey,
+        tag: LoginTag,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        self.counted(self.inner.keep_login(user, tag, until, now))
+    }
+
+    fn withdraw_consent<'a>(
+        &'a self,
+        user: &'a UserKey,
+        consent: ConsentKey,
+        now: Timestamp,
+    ) -> Answer<'a, Vec<LoginTag>> {
+        self.counted(self.inner.withdraw_consent(user, consent, now))
+    }
+
+    fn forget_client(
+        &self,
+        tag: LoginTag,
+        client: ClientKey,
+        consents: [ConsentKey; 2],
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        self.counted(self.inner.forget_client(tag, client, consents, now))
     }
 
     fn grant(

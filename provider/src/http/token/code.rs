@@ -4,6 +4,7 @@
 use oidc_crds::names::GrantType;
 use oidc_crds::rng::SystemRng;
 use oidc_protocol::handle::{RefreshToken, family_of};
+use oidc_protocol::records::consent_key;
 use oidc_protocol::token::authorization_code::{CodeRequest, redeem};
 use oidc_protocol::token::issue::Who;
 use oidc_protocol::token::{TokenResponse, still_granted};
@@ -36,6 +37,7 @@ pub(super) async fn answer(
     let refreshes = client.allows_grant(GrantType::RefreshToken);
     let opening = Opening {
         family,
+        client: consent_key(ring, client.uid()),
         ring_version: ring.current(),
         tokens_until: *now + lifetimes.access_token.span(),
         refresh: refreshes.then(|| {

@@ -1,11 +1,11 @@
 //! The records, and how they leave. Times are milliseconds since 1970.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_protocol::limits::Attempts;
 
-use crate::store::{BROWSER_KNOWN, ConsentKey, MOST_BROWSERS, StoredGrant, UserKey};
+use crate::store::{BROWSER_KNOWN, ClientKey, ConsentKey, MOST_BROWSERS, StoredGrant, UserKey};
 
 pub(super) struct Session {
     pub cookie: Digest,
@@ -34,6 +34,7 @@ impl Session {
 
 pub(super) enum Code {
     Live {
+        client: ClientKey,
         stop: i64,
         epoch: Digest,
         grant: Vec<u8>,
@@ -63,6 +64,7 @@ pub(super) struct Refresh {
 }
 
 pub(super) struct Family {
+    pub client: ClientKey,
     pub grant: StoredGrant,
     /// The epoch of its session, if it ends with that.
     pub bound_to: Option<Digest>,
@@ -107,6 +109,8 @@ pub(super) struct User {
     /// The record, and when it ends.
     pub consents: HashMap<ConsentKey, (Vec<u8>, i64)>,
     pub logins: HashMap<LoginTag, Login>,
+    /// Logins of which something may outlive the session, and until when.
+    pub kept: HashMap<LoginTag, i64>,
 }
 
 /// A login in its user's index.
@@ -151,8 +155,9 @@ pub(super) enum Item {
 #[derive(Default)]
 pub(super) struct State {
     pub sessions: HashMap<LoginTag, Session>,
-    pub codes: HashMap<(LoginTag, Digest), Code>,
-    pub families: HashMap<FamilyId, Family>,
+    /// In order, like the families: those of one login are next to each other.
+    pub codes: BTreeMap<(LoginTag, Digest), Code>,
+    pub families: BTreeMap<FamilyId, Family>,
     /// Until when access tokens are revoked.
     pub revoked: HashMap<(Option<LoginTag>, Digest), i64>,
     /// Until when logins that were ended get no session.
@@ -176,6 +181,36 @@ impl State {
 
     pub fn is_revoked(&self, tag: Option<LoginTag>, jti: Digest, now: i64) -> bool {
         self.revoked.get(&(tag, jti)).is_some_and(|until| *until > now)
+    }
+
+    /// Keeps the tag of a login of a user.
+    pub fn keep_login(&mut self, user: UserKey, tag: LoginTag, until: i64) {
+        let stop = self.users.entry(user).or_default().kept.entry(tag).or_default();
+        *stop = until.max(*stop);
+        self.due.insert((until, Item::User(user)));
+    }
+
+    /// Ends the codes and families of a client in a login.
+    pub fn forget_client(&mut self, tag: LoginTag, client: ClientKey) {
+        let code = |code| (tag, Digest(code));
+        let codes = self.codes.range(code([0; 32])..=code([u8::MAX; 32]));
+        let is_its = |code: &Code| matches!(code, Code::Live { client: its, .. } if *its == client);
+        let codes: Vec<_> = codes
+            .filter(|(_, code)| is_its(code))
+            .map(|(key, _)| *key)
+            .collect();
+        let seed = |seed| FamilyId { tag, seed };
+        let families = self.families.range(seed([0; 16])..=seed([u8::MAX; 16]));
+        let families: Vec<_> = families
+            .filter(|(_, family)| family.client == client)
+            .map(|(id, _)| *id)
+            .collect();
+        for code in codes {
+            self.codes.remove(&code);
+        }
+        for family in families {
+            self.families.remove(&family);
+        }
     }
 
     /// Removes what has ended, at most `most` records.
@@ -206,10 +241,12 @@ impl State {
                 let user = self.users.get_mut(&key)?;
                 user.consents.retain(|_, (_, stop)| *stop > now);
                 user.logins.retain(|_, login| login.stop > now);
+                user.kept.retain(|_, stop| *stop > now);
                 user.attempts.retain(|_, counted| counted.attempts.ends() > now);
                 user.browsers.retain(|_, until| *until > now);
                 let consents = user.consents.values().map(|(_, stop)| *stop);
                 let logins = user.logins.values().map(|login| login.stop);
+                let logins = logins.chain(user.kept.values().copied());
                 let attempts = user.attempts.values().map(|counted| counted.attempts.ends());
                 let browsers = user.browsers.values().copied();
                 consents.chain(logins).chain(attempts).chain(browsers).min()

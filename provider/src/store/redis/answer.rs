@@ -187,6 +187,11 @@ pub(super) fn indexed(value: Value) -> Option<Indexed> {
     }
 }
 
+/// Of `withdraw_consent`.
+pub(super) fn tags(value: Value) -> Option<Vec<LoginTag>> {
+    Members::of(value)?.0.map(tag).collect()
+}
+
 /// Of `logins`.
 pub(super) fn logins(value: Value) -> Option<Vec<StoredLogin>> {
     let mut members = Members::of(value)?;

@@ -34,6 +34,9 @@ scripts! {
     BEGIN_LOGIN = "../scripts/begin_login.lua";
     CONSENTS = "../scripts/consents.lua";
     REMEMBER_CONSENT = "../scripts/remember_consent.lua";
+    KEEP_LOGIN = "../scripts/keep_login.lua";
+    WITHDRAW_CONSENT = "../scripts/withdraw_consent.lua";
+    FORGET_CLIENT = "../scripts/forget_client.lua";
     INDEX_LOGIN = "../scripts/index_login.lua";
     LOGINS = "../scripts/logins.lua";
     FORGET_LOGINS = "../scripts/forget_logins.lua";

@@ -31,6 +31,20 @@ local function keep(key, stop, now)
   end
 end
 
+-- Keeps a login of a user, of which something may outlive the session.
+local function keep_login(key, tag, stop, now)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - SLACK))
+  redis.call('ZADD', key, 'GT', stop, tag)
+  keep(key, tonumber(stop), now)
+end
+
+-- Notes in the index of a login that a key is a client's until `stop`.
+local function note(index, client, key, stop, now)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', whole(now - SLACK))
+  redis.call('ZADD', index, whole(stop), client .. key)
+  keep(index, stop, now)
+end
+
 local function open(format, raw)
   local values = { struct.unpack(format, raw) }
   if values[1] ~= VERSION or values[#values] ~= #raw + 1 then

@@ -1,5 +1,6 @@
--- KEYS: code, family to open, session. ARGV: now, attempt, digest of the code, ring version, end of the
--- access tokens, absolute end of the refresh tokens ('' for none), idle time, '1' if bound, retry window.
+-- KEYS: code, family to open, session, clients. ARGV: now, attempt, digest of the code, ring version, end of the
+-- access tokens, absolute end of the refresh tokens ('' for none), idle time, '1' if bound, retry window,
+-- client.
 -- The family that a replay revokes was opened by another attempt: its key is made here, in the same slot.
 local now = tonumber(ARGV[1])
 local raw = redis.call('GET', KEYS[1])
@@ -48,4 +49,5 @@ put_family(KEYS[2], {
 local ends = math.max(window, tokens, absolute and absolute + math.max(tokens - now, 0) or 0)
 local tombstone = struct.pack(TOMBSTONE, VERSION, KIND_TOMBSTONE, ends, window, KEYS[2]:sub(-22), ARGV[2])
 redis.call('SET', KEYS[1], tombstone, 'PX', ttl(ends, now))
+note(KEYS[4], ARGV[10], KEYS[2], ends, now)
 return { 1, grant, record }

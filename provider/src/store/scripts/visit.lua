@@ -1,5 +1,6 @@
--- For `authorize` and `grant`. KEYS: session[, code]. ARGV: now, cookie, consent asked for ('' for none), how
--- it is written ('' not at all, 'k' as a copy, 'o' for this session alone), its record[, grant, end of the code].
+-- For `authorize` and `grant`. KEYS: session[, code, clients]. ARGV: now, cookie, consent asked for ('' for
+-- none), how it is written ('' not at all, 'k' as a copy, 'o' for this session alone), its record[, grant, end
+-- of the code, client].
 -- A code that is there is not overwritten: then this is a retry.
 local now = tonumber(ARGV[1])
 local s = get_session(KEYS[1], now)
@@ -19,5 +20,6 @@ if KEYS[2] then
   local stop = tonumber(ARGV[7])
   local raw = struct.pack(CODE, VERSION, KIND_CODE, stop, s.epoch, #ARGV[6], ARGV[6], #s.record, s.record)
   redis.call('SET', KEYS[2], raw, 'PX', ttl(stop, now), 'NX')
+  note(KEYS[3], ARGV[8], KEYS[2], stop, now)
 end
 return { s.record, consent, s.ends }
