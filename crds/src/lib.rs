@@ -16,6 +16,7 @@
 //! accessor in `client.rs`, then its reader; `just crds` writes the chart's copy, which a test compares.
 
 pub mod arbitrate;
+pub mod cidr;
 pub mod client;
 pub mod credentials;
 mod encoding;

@@ -12,10 +12,12 @@ use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::Violation;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clients::ClientIndex;
 use crate::keys::KeyHolder;
 use crate::metrics::Metrics;
+use crate::rate::Buckets;
 use crate::store::Store;
 use crate::users::UserIndex;
 
@@ -61,8 +63,13 @@ pub struct App {
     pub metrics: Metrics,
     /// Registration, where it is open.
     pub registrar: Option<Arc<dyn Registrar>>,
-    /// As many password hashes at once as there are cores, at most `MOST_HASHES`: each takes 19 MiB.
-    pub password_slots: Arc<tokio::sync::Semaphore>,
+    /// How many passwords are hashed at once (as many as there are cores, at most `MOST_HASHES`: each takes
+    /// 19 MiB), and how many wait for it.
+    pub hashing: Hashing,
+    /// Token requests, by client.
+    pub client_requests: Buckets,
+    /// Requests, by the network of the address.
+    pub address_requests: Buckets,
     /// Whether the process is ready, and why not.
     pub readiness: Readiness,
     /// Whether demo credentials may be used: standalone on loopback.
@@ -86,10 +93,41 @@ impl App {
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
             registrar: None,
-            password_slots: Arc::new(tokio::sync::Semaphore::new(hashes)),
+            hashing: Hashing::new(hashes, hashes * 64),
+            client_requests: Buckets::default(),
+            address_requests: Buckets::default(),
             readiness: Readiness::default(),
             loopback: false,
         }
+    }
+}
+
+/// Passwords are hashed a few at once, since each takes a core and 19 MiB; some more logins may wait, and
+/// the rest is told to come later, so that a flood of them takes neither the memory nor the time of tokens.
+pub struct Hashing {
+    slots: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl Hashing {
+    /// `slots` at once; `places` logins are hashed or wait for it.
+    #[must_use]
+    pub fn new(slots: usize, places: usize) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(slots)),
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+
+    /// A place for one login, as long as it is held; `None` if all are taken.
+    #[must_use]
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Waits for the turn to hash.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().acquire_owned().await.ok()
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`call`], [`moment`] | what becomes known of a request; what is in force while it is answered |
 //! | [`extract`] | bodies, forms, and the client that calls |
 //! | [`error`] | [`Failure`](error::Failure): JSON, page or redirect; the only place that makes error answers |
+//! | [`audit`] | what security teams want to know, one line each |
 //! | [`cookie`], [`origin`], [`pages`] | the browser: cookies, where a form comes from, HTML |
 //! | [`own_form`] | a form that comes back from our own page in the same browser |
 //! | [`flow`] | what authorize, login, consent and signing out share |
@@ -14,6 +15,7 @@
 
 pub mod access;
 pub mod account;
+pub mod audit;
 pub mod authorize;
 pub mod call;
 pub mod consent;

@@ -170,7 +170,8 @@ impl Metrics {
         self.responses.get_or_create(&labels).clone()
     }
 
-    /// `oidc_rate_limited_total{limit}`: a request was told to come later (`login_per_account`).
+    /// `oidc_rate_limited_total{limit}`: a request was told to come later (`login_per_account`,
+    /// `login_per_address`, `password_hashes`, `requests_per_address`, `token_per_client`).
     pub fn rate_limited(&self, limit: &'static str) {
         self.rate_limited.get_or_create(&[("limit", limit)]).inc();
     }

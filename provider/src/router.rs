@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::http::envelope::{Endpoint, envelope};
+use crate::http::envelope::{Counts, Endpoint, envelope};
 use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
 use crate::http::moment::path_of;
@@ -80,7 +80,7 @@ fn main_table(app: Arc<App>) -> Table {
         )
         .row(json("/introspect", No), post(introspect::post))
         .row(json("/revoke", ByClient), post(revoke::post))
-        .row(json("/register", No), post(register::post))
+        .row(counted(json("/register", No)), post(register::post))
         .row(quiet("/health"), get(health::get))
         .row(page("/"), get(pages::hello))
 }
@@ -90,6 +90,7 @@ const fn endpoint(name: &'static str, speaks: Speaks, cors: Cors) -> Endpoint {
         name,
         speaks,
         cors,
+        counts: Counts::Failures,
         interactive: false,
         quiet: false,
     }
@@ -99,8 +100,19 @@ const fn json(name: &'static str, cors: Cors) -> Endpoint {
     endpoint(name, Speaks::Json, cors)
 }
 
+/// Each request counts: strangers may use it.
+const fn counted(endpoint: Endpoint) -> Endpoint {
+    Endpoint {
+        counts: Counts::All,
+        ..endpoint
+    }
+}
+
 const fn page(name: &'static str) -> Endpoint {
-    endpoint(name, Speaks::Html, Cors::No)
+    Endpoint {
+        counts: Counts::All,
+        ..endpoint(name, Speaks::Html, Cors::No)
+    }
 }
 
 const fn flow(name: &'static str) -> Endpoint {
@@ -121,6 +133,7 @@ const fn document(name: &'static str) -> Endpoint {
 const fn quiet(name: &'static str) -> Endpoint {
     Endpoint {
         quiet: true,
+        counts: Counts::No,
         ..endpoint(name, Speaks::Json, Cors::No)
     }
 }

@@ -116,6 +116,7 @@ fn nobody(release: &str) -> Installation {
         jwks_max_age: Seconds(0),
         lifetimes: Default::default(),
         limits: Default::default(),
+        client_address: None,
         grants: Vec::new(),
         tls: None,
         grants_all: false,

@@ -72,6 +72,19 @@ pub enum Account {
 /// Records for the attempts at names that nobody has.
 const UNKNOWN_NAMES: u16 = 4_096;
 
+/// A quarter of an hour, in milliseconds.
+const QUARTER: i64 = 900_000;
+
+/// The record of an address.
+fn address_bucket(address: &[u8; 32]) -> u16 {
+    u16::from_be_bytes([address[0], address[1]])
+}
+
+/// How long after an attempt from an address the next one has its time, in milliseconds.
+fn address_interval(per_quarter: u32) -> i64 {
+    (QUARTER / i64::from(per_quarter.max(1))).max(1)
+}
+
 impl Account {
     /// The record of an unknown name.
     fn bucket(name: &[u8; 32]) -> u16 {
@@ -270,6 +283,17 @@ pub trait Store: Send + Sync {
     /// `{user}` (or `{limit}` for a name that nobody has), before a password is looked at: takes one attempt
     /// by the rule of [`limits`](oidc_protocol::limits), and reads the consents.
     fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt>;
+
+    /// `{limit}`: takes one of `per_quarter` attempts at passwords from an address within a quarter of an
+    /// hour. `address` is an HMAC of its network: one of 65 536 records. Returns how many milliseconds to
+    /// wait, 0 if it is taken. `attempt` as in [`NewAttempt`].
+    fn take_address(
+        &self,
+        address: [u8; 32],
+        attempt: [u8; 16],
+        per_quarter: u32,
+        now: Timestamp,
+    ) -> Answer<'_, i64>;
 
     /// `{user}`: the consents remembered.
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>>;

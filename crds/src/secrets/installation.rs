@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
+use crate::cidr::Cidr;
 use crate::names::{STANDARD_SCOPES, Seconds};
 
 mod check;
@@ -34,6 +35,9 @@ pub struct Installation {
     /// How often things may be tried.
     #[serde(default)]
     pub limits: Limits,
+    /// Where the address of whoever asks is read; limits per address are off without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_address: Option<ClientAddress>,
     /// Grants beyond the standard scopes.
     #[serde(default)]
     pub grants: Vec<NamespaceGrant>,
@@ -133,12 +137,68 @@ pub struct Limits {
     /// Attempts at the password of one account that are let through without a pause; then one each growing
     /// interval, until a quarter of an hour passes without any. A success forgets them.
     pub login_per_account: u32,
+    /// Attempts at passwords from one address within a quarter of an hour, over all pods; 0: no limit.
+    pub login_per_address: u32,
+    /// Requests from one address within a minute to what people and strangers use: pages, registration, and
+    /// failed authentications of clients; 0: no limit.
+    pub requests_per_address: u32,
+    /// Token requests of one client within a minute; 0: no limit.
+    pub token_per_client: u32,
+    /// How many pods share `requestsPerAddress` and `tokenPerClient`, each of which counts for itself.
+    pub pods: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             login_per_account: 10,
+            login_per_address: 300,
+            requests_per_address: 600,
+            token_per_client: 0,
+            pods: 1,
+        }
+    }
+}
+
+/// Where the address of whoever asks is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum ClientAddress {
+    /// From the connection.
+    Socket,
+    /// From a header that proxies write.
+    Forwarded(Forwarded),
+}
+
+/// Proxies that may say whose requests they pass on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Forwarded {
+    /// Their addresses.
+    pub trusted_proxies: Vec<Cidr>,
+    /// The header that they write; others are not looked at.
+    #[serde(default)]
+    pub header: ForwardedHeader,
+}
+
+/// The header that proxies write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`: a list of addresses.
+    #[default]
+    #[serde(rename = "X-Forwarded-For")]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    /// Its name in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
         }
     }
 }
@@ -238,6 +298,7 @@ impl Installation {
             jwks_max_age: Seconds(5),
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
+            client_address: None,
             grants: Vec::new(),
             tls: None,
             grants_all: true,
@@ -390,6 +451,9 @@ lifetimes:
   accessToken: 5m
 limits:
   loginPerAccount: 5
+clientAddress:
+  forwarded:
+    trustedProxies: ["10.0.0.0/8"]
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]
@@ -417,6 +481,11 @@ tls:
         let refuse = replace("accessToken: 5m", "atSessionLimit: refuse").unwrap();
         assert_eq!(refuse.lifetimes.at_session_limit, AtSessionLimit::Refuse);
         assert_eq!(installation.limits.login_per_account, 5);
+        let Some(ClientAddress::Forwarded(forwarded)) = &installation.client_address else {
+            panic!("{:?}", installation.client_address);
+        };
+        assert_eq!(forwarded.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(forwarded.header.name(), "x-forwarded-for");
         assert_eq!(installation.tls_secret(), "my-tls");
         assert!(!installation.grants_all && !installation.weak_secrets);
         assert_eq!(installation.serves("team-a", None), Some(true));
@@ -508,6 +577,21 @@ tls:
                 "limits.loginPerAccount",
             ),
             ("accessToken: 5m", "atSessionLimit: ask", "ask"),
+            ("loginPerAccount: 5", "pods: 0", "limits.pods"),
+            (
+                "loginPerAccount: 5",
+                "loginPerAddress: 1",
+                "limits.loginPerAddress",
+            ),
+            (
+                "loginPerAccount: 5",
+                "requestsPerAddress: 9",
+                "limits.requestsPerAddress",
+            ),
+            ("loginPerAccount: 5", "tokenPerClient: 9", "limits.tokenPerClient"),
+            ("[\"10.0.0.0/8\"]", "[]", "clientAddress.forwarded.trustedProxies"),
+            ("[\"10.0.0.0/8\"]", "[\"10.0.0.1/8\"]", "did you mean"),
+            ("trustedProxies:", "proxies:", "proxies"),
             ("namespaces: [team-a]", "namespaces: []", "grants[0].namespaces"),
             (
                 "namespaces: [team-a]",

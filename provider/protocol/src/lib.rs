@@ -20,7 +20,8 @@
 //! | RFC 6749 §4.1.3, §4.4, §6: the token endpoint | [`token`], one file a grant | `tok_01`–`tok_10a` |
 //! | Core §2, RFC 9068: what tokens say | [`token::issue`] | `jwt_01`–`jwt_03`, `jwt_05`, `tok_06`–`tok_08` |
 //! | RFC 7515, RFC 8725: how they are signed and checked | [`jwt`], [`keys`] | `jwt_02`, `jwt_04`, `hard_06`, `i3` |
-//! | attempts at a password | [`limits`] | `ses_05` |
+//! | attempts at a password, requests in a time | [`limits`] | `ses_05` |
+//! | RFC 7239: the address of whoever asks | [`address`] | `ses_05` |
 //! | Core §5.4: scope → claims | [`claims`] | `ui_01` |
 //! | Core §5.3, RFC 6750: userinfo | [`userinfo`] | `ui_01`–`ui_03` |
 //! | RFC 7662: introspection | [`introspect`] | `int_01`, `int_02` |
@@ -32,6 +33,7 @@
 //! [`token::TokenRequest`], an arm in the provider's `http/token.rs`; [`discovery`] lists it by itself.
 
 pub mod acr;
+pub mod address;
 pub mod authorize;
 pub mod claims;
 pub mod client_auth;

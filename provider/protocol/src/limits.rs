@@ -1,6 +1,7 @@
 //! How many attempts at a password an account stands (protocol.md ses_05): some at once, then one each
 //! growing interval, and all of them again after a quarter of an hour without any. A refused attempt
-//! lengthens nothing, so whoever waits is let through: no stranger locks an account for good.
+//! lengthens nothing, so whoever waits is let through: no stranger locks an account for good. And the pace of
+//! requests: so many within a time.
 
 /// After this long without an attempt all are forgotten, in milliseconds.
 pub const FORGET: i64 = 900_000;
@@ -48,6 +49,17 @@ fn pause(count: u32, free: u32) -> i64 {
     }
 }
 
+/// Takes one of the requests of which one comes each `interval`, or a whole `window` of them at once.
+/// `until` is what is kept: when all that were taken have had their time. All in one unit of time.
+///
+/// # Errors
+/// How long to wait; nothing is taken then.
+pub fn pace(until: i64, interval: i64, window: i64, now: i64) -> Result<i64, i64> {
+    let next = until.max(now).saturating_add(interval);
+    let wait = next.saturating_sub(now).saturating_sub(window.max(interval));
+    if wait > 0 { Err(wait) } else { Ok(next) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -90,7 +102,34 @@ mod tests {
         assert_eq!(attempts.take(3, now + FORGET - 1).unwrap().count, 4);
     }
 
+    #[test]
+    fn a_window_comes_at_once_and_then_each_in_its_time() {
+        let mut until = 0;
+        for _ in 0..5 {
+            until = pace(until, 2, 10, 1_000).unwrap();
+        }
+        assert_eq!(pace(until, 2, 10, 1_000), Err(2));
+        assert_eq!(pace(until, 2, 10, 1_001), Err(1));
+        assert_eq!(pace(until, 2, 10, 1_002), Ok(1_012));
+    }
+
     proptest! {
+        #[test]
+        fn no_more_than_twice_a_limit_within_any_window(steps in prop::collection::vec(0..5_i64, 1..200)) {
+            let (mut until, mut now, mut taken) = (0, 1_000, Vec::new());
+            for step in steps {
+                now += step;
+                if let Ok(next) = pace(until, 2, 10, now) {
+                    until = next;
+                    taken.push(now);
+                }
+            }
+            for start in &taken {
+                // what a window allows at once, and what comes while it passes
+                prop_assert!(taken.iter().filter(|t| (*start..*start + 10).contains(*t)).count() <= 10);
+            }
+        }
+
         /// Whoever waits as told is let through, however often a stranger is refused meanwhile.
         #[test]
         fn ses_05_no_account_is_locked_for_good(count: u32, free in 1..1_000_u32, refused in 0..50_u32) {

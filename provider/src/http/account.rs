@@ -11,6 +11,8 @@ use oidc_crds::user::User;
 use oidc_protocol::handle::LoginTag;
 use oidc_protocol::records::Session;
 
+use super::audit;
+use super::call::Calling;
 use super::cookie::{self, Browser};
 use super::error::{Failure, redirect};
 use super::extract::Form;
@@ -62,10 +64,11 @@ pub async fn get(
 /// On our own page: the form is not ours, or the store is away.
 pub async fn sign_out(
     State(app): State<Arc<App>>,
+    Calling(call): Calling,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let OwnForm { moment, .. } = OwnForm::check(&app, &headers, &form.params)?;
+    let OwnForm { moment, .. } = OwnForm::check(&app, &call, &headers, &form.params)?;
     let Some(SignedIn { tag, session, .. }) = signed_in(&app, &moment, &headers).await? else {
         return Ok(back(&moment, Done::Nothing));
     };
@@ -73,6 +76,7 @@ pub async fn sign_out(
     let which = Which::Named(name);
     sessions::end(&app, &moment.ring, &session.user_uid, which, moment.now).await?;
     app.metrics.account_action("sign_out");
+    audit::session(&call, "sign_out", &session.subject);
     if name == tag.to_string() {
         return Ok(out(&moment));
     }
@@ -85,10 +89,11 @@ pub async fn sign_out(
 /// On our own page: the form is not ours, or the store is away.
 pub async fn sign_out_everywhere(
     State(app): State<Arc<App>>,
+    Calling(call): Calling,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let own = OwnForm::check(&app, &headers, &form.params)?;
+    let own = OwnForm::check(&app, &call, &headers, &form.params)?;
     let Some(signed_in) = signed_in(&app, &own.moment, &headers).await? else {
         return Ok(back(&own.moment, Done::Nothing));
     };
@@ -112,6 +117,7 @@ pub async fn sign_out_everywhere(
     let OwnForm { moment, .. } = own;
     sessions::end(&app, &moment.ring, signed_in.user.uid(), which, moment.now).await?;
     app.metrics.account_action(action);
+    audit::session(&call, action, &signed_in.session.subject);
     if keep {
         Ok(back(&moment, Done::SignedOutOthers))
     } else {

@@ -1,11 +1,13 @@
 //! What becomes known of a request while it is answered: for its log line, and for CORS.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
+use oidc_crds::cidr::masked;
 use oidc_crds::client::Client;
 use oidc_crds::rng::SystemRng;
 use rand_core::Rng;
@@ -21,6 +23,7 @@ pub struct Call {
     id: String,
     client: OnceLock<Arc<Client>>,
     grant: OnceLock<&'static str>,
+    address: Option<IpAddr>,
 }
 
 impl Call {
@@ -37,6 +40,28 @@ impl Call {
         Self {
             id: given.filter(harmless).map_or_else(own_id, str::to_owned),
             ..Self::default()
+        }
+    }
+
+    /// With the address of whoever asks, by the rule of the installation; without a rule it is not known.
+    #[must_use]
+    pub fn from(mut self, address: Option<IpAddr>) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// The address of whoever asks.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What limits per address go by: the address, or the /64 network of an IPv6 one, which is one subscriber.
+    #[must_use]
+    pub fn network(&self) -> Option<IpAddr> {
+        match self.address? {
+            v4 @ IpAddr::V4(_) => Some(v4),
+            v6 @ IpAddr::V6(_) => masked(v6, 64),
         }
     }
 

@@ -14,6 +14,7 @@ use oidc_protocol::authorize::{Next, next};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::records::{ConsentRecord, Session, user_key};
 
+use super::audit;
 use super::call::Calling;
 use super::cookie;
 use super::error::Failure;
@@ -41,6 +42,7 @@ pub async fn post(
         return Err(refused("This is not the answer to a consent form."));
     }
     if form.params.get("decision") != Some("allow") {
+        audit::consent(&call, "denied", None);
         let error = OAuthError::new(ErrorCode::AccessDenied, "The person did not allow it.");
         return Err(flow.refuse(error));
     }
@@ -104,5 +106,6 @@ pub async fn post(
         let kept = flow.keep_login(&app, handle.tag, &user_uid).await;
         kept.map_err(|error| flow.refuse(error))?;
     }
+    audit::consent(&call, "allowed", Some(&session.subject));
     Ok(flow.finish(&app, &code))
 }

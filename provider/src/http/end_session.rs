@@ -92,7 +92,7 @@ pub async fn confirm(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let own = OwnForm::check(&app, &headers, &form.params)?;
+    let own = OwnForm::check(&app, &call, &headers, &form.params)?;
     let sealed = form.params.get("_request").unwrap_or_default();
     let logout = own.open(sealed, PendingLogout::unseal)?;
     let moment = own.moment;

@@ -1,15 +1,19 @@
 //! What every request gets, whatever its endpoint: an id, limits, a net under panics, headers, CORS, one
 //! log line and its numbers. The log's fields are an allow-list: nothing of a request's parameters is in it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::header::{CONNECTION, ORIGIN};
 use http::{HeaderValue, Method, StatusCode, Version};
+use oidc_crds::secrets::installation::ClientAddress;
+use oidc_protocol::address::client_address;
+use oidc_protocol::error::ErrorCode;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -20,6 +24,7 @@ use super::headers::{self, Cors};
 use super::moment::is_https;
 use crate::app::App;
 use crate::metrics::OfEndpoint;
+use crate::rate::share;
 
 /// The longest URL, in bytes.
 pub const MAX_URL: usize = 8 * 1024;
@@ -37,8 +42,21 @@ pub struct Endpoint {
     pub cors: Cors,
     /// Whether an authorization request ends here, so that outcomes are counted.
     pub interactive: bool,
+    /// How it counts in the limit per address.
+    pub counts: Counts,
     /// Whether it is asked so often by machines that its log line is for debugging only.
     pub quiet: bool,
+}
+
+/// How an endpoint counts in the limit per address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// Not at all.
+    No,
+    /// What fails to authenticate: machines behind one address may ask as often as they like.
+    Failures,
+    /// Each request.
+    All,
 }
 
 /// Wraps a handler.
@@ -48,7 +66,7 @@ pub async fn envelope(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let call = Arc::new(Call::new(request.headers()));
+    let call = Arc::new(Call::new(request.headers()).from(address_of(&app, &request)));
     let method = request.method().clone();
     let origin = request.headers().get(ORIGIN).cloned();
     let old_http = request.version() < Version::HTTP_2;
@@ -63,12 +81,23 @@ pub async fn envelope(
     let mut response = if preflight {
         headers::preflight()
     } else {
-        answer(&call, request, next).instrument(span.clone()).await
+        match within_limit(&app, endpoint, &call) {
+            Ok(()) => answer(&call, request, next).instrument(span.clone()).await,
+            Err(failure) => failure.into_response(),
+        }
     };
     let failure = response.extensions_mut().remove::<Failure>();
     if let Some(failure) = &failure {
         response = failure.clone().render(speaks, &call);
         count(&app, endpoint, failure);
+        if endpoint.counts == Counts::Failures
+            && let Some(network) = call.network()
+            && matches!(failure.code(), ErrorCode::InvalidClient | ErrorCode::InvalidToken)
+        {
+            let limit = address_limit(&app);
+            // it was answered; the next ones find the bucket empty
+            let _ = app.address_requests.take(network, limit, app.clock.now());
+        }
     }
 
     let headers = response.headers_mut();
@@ -118,6 +147,47 @@ async fn answer(call: &Arc<Call>, mut request: Request, next: Next) -> Response 
         .catch_unwind()
         .await
         .unwrap_or_else(|_| Failure::broken("the handler panicked").into_response())
+}
+
+/// Whose request it is, by the installation's rule; `None` without one.
+fn address_of(app: &App, request: &Request) -> Option<IpAddr> {
+    let installation = app.installation.load();
+    let setting = installation.client_address.as_ref()?;
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    let headers: Vec<&str> = match setting {
+        ClientAddress::Socket => Vec::new(),
+        ClientAddress::Forwarded(forwarded) => {
+            let values = request.headers().get_all(forwarded.header.name());
+            // what is no text is no address: it ends the walk
+            values
+                .iter()
+                .map(|value| value.to_str().unwrap_or_default())
+                .collect()
+        }
+    };
+    Some(client_address(setting, peer.ip(), &headers))
+}
+
+/// This pod's share of the limit per address, per minute.
+fn address_limit(app: &App) -> u32 {
+    let limits = &app.installation.load().limits;
+    share(limits.requests_per_address, limits.pods)
+}
+
+fn within_limit(app: &App, endpoint: Endpoint, call: &Call) -> Result<(), Failure> {
+    let Some(network) = call.network() else {
+        return Ok(());
+    };
+    let (limit, now) = (address_limit(app), app.clock.now());
+    let taken = match endpoint.counts {
+        Counts::No => Ok(()),
+        Counts::Failures => app.address_requests.peek(network, limit, now),
+        Counts::All => app.address_requests.take(network, limit, now),
+    };
+    taken.map_err(|seconds| {
+        app.metrics.rate_limited("requests_per_address");
+        Failure::limited(seconds)
+    })
 }
 
 fn within_limits(request: &Request) -> Result<(), Failure> {

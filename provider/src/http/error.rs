@@ -25,6 +25,8 @@ struct Inner {
     way: Way,
     store: bool,
     cookie: Option<HeaderValue>,
+    /// Seconds: a limit was reached.
+    retry_after: Option<u64>,
 }
 
 /// How the answer travels.
@@ -114,6 +116,18 @@ impl Failure {
         Self::from(error).with_status(StatusCode::METHOD_NOT_ALLOWED)
     }
 
+    /// A limit was reached (RFC 6585 §4).
+    #[must_use]
+    pub fn limited(seconds: u64) -> Self {
+        let error = OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
+            "Too many requests: wait as long as Retry-After says, then try again.",
+        );
+        let mut failure = Self::from(error).with_status(StatusCode::TOO_MANY_REQUESTS);
+        failure.0.retry_after = Some(seconds);
+        failure
+    }
+
     /// With another status than the code's own.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
@@ -149,10 +163,11 @@ impl Failure {
     /// Whether it is our fault, so that somebody should look.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(
-            self.code(),
-            ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable
-        )
+        self.0.retry_after.is_none()
+            && matches!(
+                self.code(),
+                ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable
+            )
     }
 
     fn status(&self) -> StatusCode {
@@ -169,6 +184,7 @@ impl Failure {
             mut error,
             way,
             cookie,
+            retry_after,
             ..
         } = *self.0;
         if error.code == ErrorCode::ServerError {
@@ -199,7 +215,9 @@ impl Failure {
         if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if error.code == ErrorCode::TemporarilyUnavailable && !matches!(way, Way::Redirect(_)) {
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        } else if error.code == ErrorCode::TemporarilyUnavailable && !matches!(way, Way::Redirect(_)) {
             // spread, so that clients do not come back all at once
             headers.insert(RETRY_AFTER, HeaderValue::from(1 + SystemRng.next_u32() % 5));
         }
@@ -252,6 +270,7 @@ impl From<OAuthError> for Failure {
             way: Way::Direct,
             store: false,
             cookie: None,
+            retry_after: None,
         }))
     }
 }

@@ -50,11 +50,11 @@ impl Flow {
     /// For our own page: nothing is proven yet.
     pub fn resume(
         app: &App,
-        call: &Call,
+        call: &Arc<Call>,
         headers: &HeaderMap,
         params: &Params,
     ) -> Result<(Self, Pending), Failure> {
-        let form = OwnForm::check(app, headers, params)?;
+        let form = OwnForm::check(app, call, headers, params)?;
         let sealed = params.get("_request").unwrap_or_default();
         Self::take_up(app, call, form, sealed)
     }
@@ -65,7 +65,7 @@ impl Flow {
     /// For our own page: the request is not proven yet.
     pub fn take_up(app: &App, call: &Call, form: OwnForm, sealed: &str) -> Result<(Self, Pending), Failure> {
         let pending = form.open(sealed, Pending::unseal)?;
-        let OwnForm { moment, browser } = form;
+        let OwnForm { moment, browser, .. } = form;
         let client = app
             .clients
             .by_uid(&pending.request.client_uid)

@@ -11,7 +11,7 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ORIGIN,
     REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use oidc_crds::client::Client;
 
 use super::pages::{STYLE, SUBMIT};
@@ -54,12 +54,22 @@ pub fn allow_submit(headers: &mut HeaderMap) {
     headers.insert(CONTENT_SECURITY_POLICY, SUBMIT_POLICY.clone());
 }
 
-/// Security headers, and `no-store` unless the endpoint said otherwise.
+/// Security headers, and `no-store` unless the endpoint said otherwise. There is no
+/// `Cross-Origin-Opener-Policy`: applications that sign in by a popup would lose it for good.
 pub fn harden(headers: &mut HeaderMap, https: bool) {
     let fixed = [
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        // no site embeds what is ours; reading by CORS is not embedding
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        ),
     ];
     headers.extend(fixed);
     headers

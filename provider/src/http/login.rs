@@ -1,6 +1,7 @@
 //! POST `/login`: the answered login form. Three round trips: an attempt is taken and the consents are read
 //! (before the password is hashed, and for unknown names too), the user's index, the session; and those of
-//! the code, or of an earlier session of this browser.
+//! the code, or of an earlier session of this browser. Where addresses are known, one more before all: an
+//! attempt from the address. A login that finds no place to be hashed costs none.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use oidc_protocol::first_party::PendingPage;
 use oidc_protocol::pending::PendingError;
 
 use super::account;
+use super::audit;
 use super::call::Calling;
 use super::cookie;
 use super::error::Failure;
@@ -38,17 +40,17 @@ pub async fn post(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let own = OwnForm::check(&app, &headers, &form.params)?;
+    let own = OwnForm::check(&app, &call, &headers, &form.params)?;
     let sealed = form.params.get("_request").unwrap_or_default();
     let page = PendingPage::unseal(&own.moment.ring, &own.browser.digest(), sealed, own.moment.now);
     let flow = match page {
-        Ok(_) => return account::sign_in(&app, own, &headers, &form.params).await,
+        Ok(_) => return account::sign_in(&app, &call, own, &headers, &form.params).await,
         Err(PendingError::Expired) => return Err(own_form::unsealed(PendingError::Expired)),
         // not of that kind
         Err(PendingError::Forged) => Flow::take_up(&app, &call, own, sealed)?.0,
     };
     let now = &flow.moment.now;
-    let checked = credentials::check(&app, &flow.moment, &flow.browser, &form.params).await;
+    let checked = credentials::check(&app, &call, &flow.moment, &flow.browser, &form.params).await;
     let person = match checked.map_err(|error| flow.refuse(error))? {
         Checked::Right(person) => person,
         Checked::Again(why) => {
@@ -77,6 +79,7 @@ pub async fn post(
     let decision = next(&flow.request, &flow.client, known, consent.as_ref(), true, *now);
     let decision = decision.map_err(|error| {
         app.metrics.login("denied");
+        audit::login(&call, "denied", Some(user.subject()));
         flow.refuse(error)
     })?;
     let begun = begin::begin(&app, &flow.moment, place, session, person).await;
@@ -89,6 +92,7 @@ pub async fn post(
         Begun::Ended => return Ok(flow.ask_to_sign_in()),
     };
     app.metrics.login("success");
+    audit::login(&call, "success", Some(user.subject()));
     // the secret in the browser's old cookie, if it has one, is worth nothing any more
     let cookie = cookie::session_cookie(&handle, flow.moment.issuer());
     let refuse = |error: Failure| flow.refuse(error).with_cookie(cookie.clone());

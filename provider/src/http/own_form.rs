@@ -1,5 +1,7 @@
 //! A form that comes back to us: from our own page, in the same browser (protocol.md ses_03).
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use jiff::Timestamp;
 use oidc_crds::seal::KeyRing;
@@ -7,6 +9,7 @@ use oidc_protocol::handle::Digest;
 use oidc_protocol::params::Params;
 use oidc_protocol::pending::{PendingError, csrf_matches};
 
+use super::call::Call;
 use super::cookie::Browser;
 use super::error::Failure;
 use super::extract::refused;
@@ -16,6 +19,8 @@ use crate::app::App;
 
 /// Proof that a form is ours.
 pub struct OwnForm {
+    /// The request that it came with.
+    pub call: Arc<Call>,
     /// What is in force.
     pub moment: Moment,
     /// The browser.
@@ -27,7 +32,7 @@ impl OwnForm {
     ///
     /// # Errors
     /// For our own page.
-    pub fn check(app: &App, headers: &HeaderMap, params: &Params) -> Result<Self, Failure> {
+    pub fn check(app: &App, call: &Arc<Call>, headers: &HeaderMap, params: &Params) -> Result<Self, Failure> {
         let moment = Moment::load(app)?;
         if !origin::is_ours(headers, moment.issuer()) {
             return Err(refused(
@@ -43,7 +48,11 @@ impl OwnForm {
         if !csrf_matches(&moment.ring, &browser.digest(), csrf) {
             return Err(unsealed(PendingError::Forged));
         }
-        Ok(Self { moment, browser })
+        Ok(Self {
+            call: call.clone(),
+            moment,
+            browser,
+        })
     }
 
     /// Opens what the form carries.

@@ -284,6 +284,7 @@ pub fn error(status: StatusCode, error: &OAuthError, id: &str) -> Response {
     let title = match status.as_u16() {
         404 => "There is nothing here",
         405 => "This cannot be done here",
+        429 => "Too many requests",
         500 => "Something broke",
         503 => "Please try again in a moment",
         _ => "This request cannot be answered",

@@ -7,6 +7,8 @@ use http::StatusCode;
 use oidc_protocol::handle::{RefreshToken, TokenId};
 
 use super::access::Access;
+use super::audit;
+use super::call::Calling;
 use super::error::Failure;
 use super::extract::Caller;
 use crate::app::App;
@@ -16,13 +18,18 @@ use crate::app::App;
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request` without a token, 503.
-pub async fn post(State(app): State<Arc<App>>, caller: Caller) -> Result<StatusCode, Failure> {
+pub async fn post(
+    State(app): State<Arc<App>>,
+    Calling(call): Calling,
+    caller: Caller,
+) -> Result<StatusCode, Failure> {
     let token = caller.params.require("token")?;
     let moment = &caller.moment;
     let client = caller.client.client();
     if RefreshToken::looks_like(token) {
         if let Some(refresh) = RefreshToken::parse(token, &moment.ring, client.uid()) {
             app.store.revoke_family(refresh.family()).await?;
+            audit::revoked(&call, "refresh_token");
         }
     } else if let Some(access) = Access::read(&app, moment, token)
         && access.client.uid() == client.uid()
@@ -36,6 +43,7 @@ pub async fn post(State(app): State<Arc<App>>, caller: Caller) -> Result<StatusC
             }
             TokenId::Detached => app.store.revoke_detached(access.jti, until, moment.now).await?,
         }
+        audit::revoked(&call, "access_token");
     }
     Ok(StatusCode::OK)
 }

@@ -15,10 +15,12 @@ use oidc_protocol::token::client_credentials::{ClientCredentialsRequest, check};
 use oidc_protocol::token::issue::{Issuance, Who, issue};
 use oidc_protocol::token::{TokenRequest, TokenResponse};
 
+use super::audit;
 use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract::Caller;
 use crate::app::App;
+use crate::rate::share;
 use crate::store::{StoreError, StoredGrant};
 
 mod code;
@@ -33,6 +35,16 @@ pub async fn post(
     Calling(call): Calling,
     caller: Caller,
 ) -> Result<Response, Failure> {
+    let client = caller.client.client();
+    let limits = &caller.moment.installation.limits;
+    let per_minute = share(limits.token_per_client, limits.pods);
+    let taken = app
+        .client_requests
+        .take(client.uid(), per_minute, caller.moment.now);
+    taken.map_err(|seconds| {
+        app.metrics.rate_limited("token_per_client");
+        Failure::limited(seconds)
+    })?;
     let request = TokenRequest::parse(&caller.params, &caller.client)?;
     call.note_grant(request.grant_type());
     let response = match &request {
@@ -43,6 +55,7 @@ pub async fn post(
     let body = serde_json::to_vec(&response)
         .map_err(|error| Failure::broken(format!("the answer is no JSON: {error}")))?;
     app.metrics.token_issued(request.grant_type());
+    audit::token(&call, request.grant_type());
     Ok(json_answer(StatusCode::OK, body))
 }
 

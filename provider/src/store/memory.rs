@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
-use oidc_protocol::limits::FORGET;
+use oidc_protocol::limits::{FORGET, pace};
 
 use self::state::{Code, Counted, Family, Item, Login, Refresh, Session, State};
 use super::{
     Account, Answer, Attempt, BARRED, ClientKey, ConsentKey, Indexed, LoginLimit, MOST_CONSENTS, NewAttempt,
-    NewCode, NewConsent, NewLogin, NewSession, Opening, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store,
-    StoredGrant, StoredLogin, StoredSession, UserKey, millis, seconds,
+    NewCode, NewConsent, NewLogin, NewSession, Opening, QUARTER, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store,
+    StoredGrant, StoredLogin, StoredSession, UserKey, address_bucket, address_interval, millis, seconds,
 };
 
 mod state;
@@ -296,6 +296,28 @@ fn live(consents: &HashMap<ConsentKey, (Vec<u8>, i64)>, now: i64) -> Vec<(Consen
 impl Store for MemoryStore {
     fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt> {
         self.step(now, move |state, now| begin(state, now, attempt))
+    }
+
+    fn take_address(
+        &self,
+        address: [u8; 32],
+        attempt: [u8; 16],
+        per_quarter: u32,
+        now: Timestamp,
+    ) -> Answer<'_, i64> {
+        self.step(now, move |state, now| {
+            let (until, last) = state.addresses.entry(address_bucket(&address)).or_default();
+            if *last == attempt {
+                return 0;
+            }
+            match pace(*until, address_interval(per_quarter), QUARTER, now) {
+                Err(wait) => wait,
+                Ok(next) => {
+                    (*until, *last) = (next, attempt);
+                    0
+                }
+            }
+        })
     }
 
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {

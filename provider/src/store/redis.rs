@@ -14,6 +14,7 @@
 //! | `ua:{<user>}`, `ua:{<user>}:<browser>` | packed | attempts at a user's password: from anywhere, from a known browser |
 //! | `ub:{<user>}` | sorted set | browsers in which the user signed in, by when they are forgotten |
 //! | `un:{limit}:<0…4095>` | packed | attempts at names that nobody has |
+//! | `la:{limit}:<0…65535>` | packed | attempts at passwords from addresses |
 //! | `j:{<digest>}` | packed | a revoked access token of no login |
 //! | `{sessions}` | sorted set | live sessions by end, to count them |
 //!
@@ -36,9 +37,9 @@ use self::link::Link;
 use self::script::Request;
 use super::{
     Account, Answer, Attempt, BARRED, BROWSER_KNOWN, ClientKey, ConsentKey, Indexed, LoginLimit,
-    MOST_BROWSERS, MOST_CONSENTS, NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening,
+    MOST_BROWSERS, MOST_CONSENTS, NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening, QUARTER,
     RETRY_WINDOW, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin, StoredSession,
-    UserKey, millis, seconds,
+    UserKey, address_bucket, address_interval, millis, seconds,
 };
 
 mod answer;
@@ -218,6 +219,23 @@ impl Store for RedisStore {
             .bytes(new.browser.0)
             .bytes(name);
         Box::pin(self.ask("begin_login", request, answer::attempt))
+    }
+
+    fn take_address(
+        &self,
+        address: [u8; 32],
+        attempt: [u8; 16],
+        per_quarter: u32,
+        now: Timestamp,
+    ) -> Answer<'_, i64> {
+        let request = script::TAKE_ADDRESS
+            .on(vec![format!("oidc:la:{{limit}}:{}", address_bucket(&address))])
+            .number(millis(now))
+            .bytes(attempt)
+            .number(address_interval(per_quarter))
+            .number(QUARTER);
+        let read = |value| answer::number(value).filter(|wait| *wait >= 0);
+        Box::pin(self.ask("take_address", request, read))
     }
 
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {

@@ -99,6 +99,26 @@ async fn i9_no_secret_and_no_personal_value_is_in_logs_errors_or_metrics() {
         text.contains(r#""endpoint":"/token""#) && text.contains(r#""client_id":"default.web""#),
         "{text}"
     );
+    let audit: Vec<serde_json::Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &serde_json::Value| line["target"] == "audit")
+        .map(|line| line["fields"].clone())
+        .collect();
+    for (event, outcome, subject) in [
+        ("login", "wrong_credentials", None),
+        ("login", "success", Some("jdoe")),
+        ("consent", "allowed", Some("jdoe")),
+        ("token", "authorization_code", None),
+    ] {
+        let told = audit.iter().any(|line| {
+            line["event"] == event
+                && line["outcome"] == outcome
+                && line["client_id"] == "default.web"
+                && line.get("subject").and_then(|subject| subject.as_str()) == subject
+        });
+        assert!(told, "{event} {outcome}: {audit:#?}");
+    }
     assert!(text.contains("the line is cut"), "causes are told: {text}");
     assert!(text.contains("request_id"), "{text}");
     text.push_str(&app.send_internal(Ask::get("/metrics")).await.text);

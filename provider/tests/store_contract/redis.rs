@@ -80,6 +80,7 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
     ] {
         store.begin_login(attempt, at(2)).await.unwrap();
     }
+    store.take_address(random(), random(), 3, at(2)).await.unwrap();
     login.tag
 }
 
@@ -170,6 +171,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "e",
             "f",
             "j",
+            "la",
             "s",
             "ua",
             "ub",
@@ -202,6 +204,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
                 slot,
             ] => assert_eq!(slot, user),
             ["oidc", "ua", slot, browser] => assert_eq!((slot, browser.len()), (user.as_str(), 43)),
+            ["oidc", "la", "{limit}", bucket] => drop(bucket.parse::<u16>().unwrap()),
             ["oidc", "un", "{limit}", bucket] => assert!(bucket.parse::<u16>().unwrap() < 4_096),
             _ => panic!("what is {key}?"),
         }
@@ -306,6 +309,8 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     };
     store.begin_login(attempt, at(1)).await.unwrap();
     one("begin_login");
+    store.take_address(random(), random(), 3, at(1)).await.unwrap();
+    one("take_address");
     store
         .remember_consent(&user, random(), vec![], at(10), None, at(1))
         .await

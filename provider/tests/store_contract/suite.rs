@@ -951,6 +951,27 @@ pub async fn ses_05_a_known_browser_has_attempts_of_its_own(store: AnyStore) {
     assert_eq!(wait(&store, attempt(account, first), now).await, 1_000);
 }
 
+pub async fn ses_05_attempts_are_counted_per_address(store: AnyStore) {
+    let (address, other) = (random(), random());
+    let take = |address, now| store.take_address(address, random(), 3, now);
+    for _ in 0..3 {
+        assert_eq!(take(address, at(1)).await.unwrap(), 0);
+    }
+    assert_eq!(take(address, at(1)).await.unwrap(), 300_000);
+    assert_eq!(take(address, ms(301_000 - 1)).await.unwrap(), 1);
+    assert_eq!(take(other, at(1)).await.unwrap(), 0);
+    // an attempt whose reply is lost is counted once
+    let attempt = random();
+    for _ in 0..3 {
+        let wait = store.take_address(address, attempt, 3, at(301)).await.unwrap();
+        assert_eq!(wait, 0);
+    }
+    assert_eq!(take(address, at(301)).await.unwrap(), 300_000);
+    for _ in 0..3 {
+        assert_eq!(take(address, at(1_501)).await.unwrap(), 0);
+    }
+}
+
 pub async fn an_attempt_reads_the_consents(store: AnyStore) {
     let (user, consent) = (random(), random());
     store

@@ -1,6 +1,7 @@
 //! A person's browser: keeps cookies, fills and sends the forms of pages, runs no script.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use axum::Router;
 use http::{StatusCode, header};
@@ -14,6 +15,8 @@ pub struct Browser<'a> {
     pub agent: &'static str,
     /// If there are any, requests go to these pods in turn.
     pub pods: Vec<Router>,
+    /// Where it is.
+    pub peer: Option<IpAddr>,
 }
 
 /// The one form of a page, as far as a browser would use it.
@@ -94,6 +97,7 @@ impl<'a> Browser<'a> {
             cookies: BTreeMap::new(),
             agent: "",
             pods: Vec::new(),
+            peer: None,
         }
     }
 
@@ -113,6 +117,10 @@ impl<'a> Browser<'a> {
             ask
         } else {
             ask.header(header::USER_AGENT, self.agent)
+        };
+        let ask = match self.peer {
+            Some(peer) => ask.from(peer),
+            None => ask,
         };
         let answer = if self.pods.is_empty() {
             self.app.send(ask).await

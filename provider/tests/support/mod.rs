@@ -2,11 +2,13 @@
 //! users made by the real validators; only time is the test's.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures::FutureExt;
@@ -27,7 +29,7 @@ use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::{Violation, validate, validate_user};
-use oidc_provider::app::{App, Clock, Readiness, Registrar};
+use oidc_provider::app::{App, Clock, Hashing, Readiness, Registrar};
 use oidc_provider::keys::Prepared;
 use oidc_provider::router;
 use oidc_provider::store::memory::MemoryStore;
@@ -122,7 +124,9 @@ impl TestApp {
             registrar: setup
                 .registration
                 .then(|| Arc::new(TestRegistrar(app.clone())) as Arc<dyn Registrar>),
-            password_slots: Arc::new(tokio::sync::Semaphore::new(2)),
+            hashing: Hashing::new(2, 16),
+            client_requests: Default::default(),
+            address_requests: Default::default(),
             readiness: Readiness::default(),
             loopback: false,
         });
@@ -269,7 +273,9 @@ impl TestApp {
             clock: self.clock.clone(),
             metrics: Default::default(),
             registrar: None,
-            password_slots: Arc::new(tokio::sync::Semaphore::new(2)),
+            hashing: Hashing::new(2, 16),
+            client_requests: Default::default(),
+            address_requests: Default::default(),
             readiness: Readiness::default(),
             loopback: false,
         });
@@ -419,6 +425,7 @@ pub struct Ask {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    peer: Option<IpAddr>,
 }
 
 impl Ask {
@@ -428,7 +435,14 @@ impl Ask {
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            peer: None,
         }
+    }
+
+    /// Comes from this address; from nowhere without it.
+    pub fn from(mut self, peer: IpAddr) -> Self {
+        self.peer = Some(peer);
+        self
     }
 
     pub fn get(path: &str) -> Self {
@@ -473,6 +487,9 @@ impl Ask {
         let mut request = Request::builder().method(self.method).uri(self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
+        }
+        if let Some(peer) = self.peer {
+            request = request.extension(ConnectInfo(SocketAddr::new(peer, 4711)));
         }
         request.body(Body::from(self.body)).unwrap()
     }

@@ -70,6 +70,16 @@ impl Store for Counting {
         self.counted(self.inner.begin_login(attempt, now))
     }
 
+    fn take_address(
+        &self,
+        address: [u8; 32],
+        attempt: [u8; 16],
+        per_quarter: u32,
+        now: Timestamp,
+    ) -> Answer<'_, i64> {
+        self.counted(self.inner.take_address(address, attempt, per_quarter, now))
+    }
+
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
         self.counted(self.inner.consents(user, now))
     }

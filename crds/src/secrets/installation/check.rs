@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::{Installation, Lifetimes, Limits, NamespaceGrant, Namespaces};
+use super::{ClientAddress, Installation, Lifetimes, Limits, NamespaceGrant, Namespaces};
 use crate::names::Seconds;
 use crate::validate::{text, uri};
 
@@ -31,6 +31,11 @@ impl Installation {
         }
         self.lifetimes.check(wrong);
         self.limits.check(wrong);
+        if let Some(ClientAddress::Forwarded(forwarded)) = &self.client_address
+            && forwarded.trusted_proxies.is_empty()
+        {
+            wrong.push("clientAddress.forwarded.trustedProxies: is empty: name the proxies".to_owned());
+        }
         for (index, grant) in self.grants.iter().enumerate() {
             grant.check(index, wrong);
         }
@@ -121,11 +126,21 @@ impl Lifetimes {
 
 impl Limits {
     fn check(&self, wrong: &mut Vec<String>) {
-        if !(3..=1000).contains(&self.login_per_account) {
-            wrong.push(format!(
-                "limits.loginPerAccount: {} is not within 3 and 1000",
-                self.login_per_account
-            ));
+        let million = 1_000_000;
+        for (member, value, least, most, off) in [
+            ("loginPerAccount", self.login_per_account, 3, 1_000, false),
+            ("loginPerAddress", self.login_per_address, 10, million, true),
+            ("requestsPerAddress", self.requests_per_address, 10, million, true),
+            ("tokenPerClient", self.token_per_client, 10, 10 * million, true),
+            ("pods", self.pods, 1, 1_000, false),
+        ] {
+            let good = (least..=most).contains(&value) || off && value == 0;
+            if !good {
+                let or = if off { ", nor 0 for no limit" } else { "" };
+                wrong.push(format!(
+                    "limits.{member}: {value} is not within {least} and {most}{or}"
+                ));
+            }
         }
     }
 }

@@ -36,14 +36,18 @@ pub(super) async fn confirm(
     path: &str,
     carried: &[(&'static str, String)],
 ) -> Result<Confirmed, StoreError> {
-    let OwnForm { moment, browser } = own;
+    let OwnForm {
+        call,
+        moment,
+        browser,
+    } = own;
     if !must_reauthenticate(&signed_in.session, moment.now) {
         return Ok(Confirmed::Yes);
     }
     let username = signed_in.user.username();
     let mut again = None;
     if params.get("password").is_some() {
-        match by_password(app, moment, browser, username, params).await? {
+        match by_password(app, call, moment, browser, username, params).await? {
             // the name may have passed to another user meanwhile
             Checked::Right(person) if person.user.uid() == signed_in.session.user_uid => {
                 return Ok(Confirmed::Yes);

@@ -9,6 +9,8 @@ use oidc_protocol::pending::csrf_token;
 
 use super::{Done, back};
 use crate::app::App;
+use crate::http::audit;
+use crate::http::call::Call;
 use crate::http::cookie::{self, Browser};
 use crate::http::error::Failure;
 use crate::http::flow::with_cookie;
@@ -35,15 +37,16 @@ pub(super) fn form(moment: &Moment, browser: &Browser) -> Response {
 /// On our own page, when the store is away.
 pub async fn sign_in(
     app: &App,
+    call: &Call,
     own: OwnForm,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, Failure> {
-    let OwnForm { moment, browser } = own;
+    let OwnForm { moment, browser, .. } = own;
     let sealed = params.get("_request").unwrap_or_default();
     let username = params.get("username").unwrap_or_default();
     let again = |status, problem: &str| render(&moment, &browser, status, sealed, username, problem);
-    let person = match credentials::check(app, &moment, &browser, params).await? {
+    let person = match credentials::check(app, call, &moment, &browser, params).await? {
         Checked::Right(person) => person,
         Checked::Again(why) => {
             let mut response = again(why.status(), &why.problem());
@@ -54,6 +57,7 @@ pub async fn sign_in(
     };
     if person.user.disabled() {
         app.metrics.login("denied");
+        audit::login(call, "denied", Some(person.user.subject()));
         return Ok(again(StatusCode::FORBIDDEN, "This person may not sign in."));
     }
     let session = person.session(moment.now);
@@ -62,6 +66,7 @@ pub async fn sign_in(
     match begin(app, &moment, place, session, person).await? {
         Begun::Signed(handle) => {
             app.metrics.login("success");
+            audit::login(call, "success", Some(user.subject()));
             let cookie = cookie::session_cookie(&handle, moment.issuer());
             Ok(with_cookie(back(&moment, Done::Nothing), cookie))
         }

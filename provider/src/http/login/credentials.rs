@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 use super::password;
 use crate::app::App;
+use crate::http::audit;
+use crate::http::call::Call;
 use crate::http::cookie::Browser;
 use crate::http::moment::Moment;
 use crate::store::{Account, Attempt, ConsentKey, NewAttempt, StoreError, UserKey};
@@ -65,6 +67,8 @@ pub enum Again {
     Wrong,
     /// There were too many attempts: the next one is let through after this many seconds.
     Later(i64),
+    /// More passwords wait to be looked at than there is room for: try again after this many seconds.
+    Busy(u32),
     /// The proof is too old.
     Stale,
 }
@@ -77,6 +81,7 @@ impl Again {
             Self::Wrong | Self::Stale => StatusCode::BAD_REQUEST,
             // RFC 6585 §4
             Self::Later(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -86,6 +91,10 @@ impl Again {
         match self {
             Self::Wrong => "The user name or the password is wrong.".to_owned(),
             Self::Stale => "This page was open for too long. Sign in once more.".to_owned(),
+            Self::Busy(_) => {
+                "Too many people are signing in at this moment. Wait a few seconds, then try again."
+                    .to_owned()
+            }
             Self::Later(1) => "Too many attempts. Wait a second, then try again.".to_owned(),
             Self::Later(seconds @ 2..=90) => {
                 format!("Too many attempts. Wait {seconds} seconds, then try again.")
@@ -99,9 +108,12 @@ impl Again {
 
     /// Adds `Retry-After` where it belongs.
     pub fn add_to(self, headers: &mut HeaderMap) {
-        if let Self::Later(seconds) = self {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        let seconds = match self {
+            Self::Later(seconds) => seconds,
+            Self::Busy(seconds) => seconds.into(),
+            Self::Wrong | Self::Stale => return,
+        };
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 
@@ -111,13 +123,14 @@ impl Again {
 /// When the store is away.
 pub async fn check(
     app: &App,
+    call: &Call,
     moment: &Moment,
     browser: &Browser,
     params: &Params,
 ) -> Result<Checked, StoreError> {
     let Some(proof) = params.get("_proof") else {
         let username = params.get("username").unwrap_or_default();
-        return by_password(app, moment, browser, username, params).await;
+        return by_password(app, call, moment, browser, username, params).await;
     };
     if params.get("decision") != Some("end_oldest") {
         return Ok(Checked::Declined);
@@ -145,6 +158,7 @@ pub async fn check(
 /// When the store is away.
 pub async fn by_password(
     app: &App,
+    call: &Call,
     moment: &Moment,
     browser: &Browser,
     username: &str,
@@ -157,8 +171,31 @@ pub async fn by_password(
         Some(user) => user_key(ring, user.uid()),
         None => user_key(ring, &format!("unknown#{username}")),
     };
+    let limited = |limit: &'static str, why| {
+        app.metrics.login("limited");
+        app.metrics.rate_limited(limit);
+        audit::login(call, "limited", None);
+        Ok(Checked::Again(why))
+    };
+    // before anything else is spent on it
+    let Some(place) = app.hashing.place() else {
+        // spread, so that they do not come back all at once
+        return limited("password_hashes", Again::Busy(2 + SystemRng.next_u32() % 5));
+    };
     let mut attempt = [0; 16];
     SystemRng.fill_bytes(&mut attempt);
+    let limits = &moment.installation.limits;
+    // before the account's attempt: what one address is refused costs no account anything
+    if let Some(network) = call.network().filter(|_| limits.login_per_address > 0) {
+        let address = user_key(ring, &format!("address#{network}"));
+        let taken = app
+            .store
+            .take_address(address, attempt, limits.login_per_address, *now);
+        let wait = taken.await?;
+        if wait > 0 {
+            return limited("login_per_address", Again::Later(seconds(wait)));
+        }
+    }
     let attempt = NewAttempt {
         account: if known.is_some() {
             Account::Known(slot)
@@ -167,20 +204,17 @@ pub async fn by_password(
         },
         browser: browser.digest(),
         attempt,
-        free: moment.installation.limits.login_per_account,
+        free: limits.login_per_account,
     };
     let consents = match app.store.begin_login(attempt, *now).await? {
         Attempt::Taken(consents) => consents,
-        Attempt::Wait(milliseconds) => {
-            app.metrics.login("limited");
-            app.metrics.rate_limited("login_per_account");
-            let seconds = milliseconds.max(1).saturating_add(999) / 1_000;
-            return Ok(Checked::Again(Again::Later(seconds)));
-        }
+        Attempt::Wait(wait) => return limited("login_per_account", Again::Later(seconds(wait))),
     };
     let right = password::is_right(app, ring, known.as_deref(), given).await;
+    drop(place);
     let Some(user) = known.filter(|_| right) else {
         app.metrics.login("wrong_credentials");
+        audit::login(call, "wrong_credentials", None);
         return Ok(Checked::Again(Again::Wrong));
     };
     Ok(Checked::Right(Person {
@@ -190,4 +224,9 @@ pub async fn by_password(
         at: *now,
         end_oldest: false,
     }))
+}
+
+/// Milliseconds as whole seconds, at least one.
+fn seconds(milliseconds: i64) -> i64 {
+    milliseconds.max(1).saturating_add(999) / 1_000
 }

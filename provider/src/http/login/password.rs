@@ -24,7 +24,7 @@ pub(super) async fn is_right(
     });
     let exists = digest.is_some();
     let digest = Zeroizing::new(digest.unwrap_or_else(|| password::decoy().to_owned()));
-    let Ok(slot) = app.password_slots.clone().acquire_owned().await else {
+    let Some(slot) = app.hashing.turn().await else {
         return false;
     };
     let verify = tokio::task::spawn_blocking(move || {

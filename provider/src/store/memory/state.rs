@@ -163,6 +163,8 @@ pub(super) struct State {
     /// Until when logins that were ended get no session.
     pub barred: HashMap<LoginTag, i64>,
     pub users: HashMap<UserKey, User>,
+    /// Attempts from addresses: until when they reach, and the last of them.
+    pub addresses: HashMap<u16, (i64, [u8; 16])>,
     /// Attempts at names that nobody has: the name's HMAC, and its attempts.
     pub unknown: HashMap<u16, ([u8; 32], Counted)>,
     /// When to look whether a record has ended; one that lives longer by then is entered again.

@@ -32,6 +32,7 @@ scripts! {
     TOKEN_STATE = "../scripts/token_state.lua";
     REFRESH_STATE = "../scripts/refresh_state.lua";
     BEGIN_LOGIN = "../scripts/begin_login.lua";
+    TAKE_ADDRESS = "../scripts/take_address.lua";
     CONSENTS = "../scripts/consents.lua";
     REMEMBER_CONSENT = "../scripts/remember_consent.lua";
     KEEP_LOGIN = "../scripts/keep_login.lua";
