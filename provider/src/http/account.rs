@@ -131,11 +131,12 @@ pub async fn sign_out_everywhere(
 /// On our own page: the form is not ours, or the store is away.
 pub async fn withdraw(
     State(app): State<Arc<App>>,
+    Calling(call): Calling,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Failure> {
-    let OwnForm { moment, .. } = OwnForm::check(&app, &headers, &form.params)?;
-    let Some(SignedIn { user, .. }) = signed_in(&app, &moment, &headers).await? else {
+    let OwnForm { moment, .. } = OwnForm::check(&app, &call, &headers, &form.params)?;
+    let Some(SignedIn { user, session, .. }) = signed_in(&app, &moment, &headers).await? else {
         return Ok(back(&moment, Done::Nothing));
     };
     let client_id = form.params.get("client_id").unwrap_or_default();
@@ -144,6 +145,8 @@ pub async fn withdraw(
     };
     sessions::withdraw_consent(&app, &moment.ring, user.uid(), client.uid(), moment.now).await?;
     app.metrics.account_action("withdraw");
+    call.note_client(&client);
+    audit::consent(&call, "withdrawn", Some(&session.subject));
     Ok(back(&moment, Done::Withdrawn))
 }
 

@@ -11,7 +11,7 @@ pub fn login(call: &Call, outcome: &'static str, subject: Option<&str>) {
     line(call, "login", outcome, subject);
 }
 
-/// A person was asked for consent: `allowed`, `denied`.
+/// A person was asked for consent, or took it back: `allowed`, `denied`, `withdrawn`.
 pub fn consent(call: &Call, outcome: &'static str, subject: Option<&str>) {
     line(call, "consent", outcome, subject);
 }

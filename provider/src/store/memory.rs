@@ -13,8 +13,9 @@ use oidc_protocol::limits::{FORGET, pace};
 use self::state::{Code, Counted, Family, Item, Login, Refresh, Session, State};
 use super::{
     Account, Answer, Attempt, BARRED, ClientKey, ConsentKey, Indexed, LoginLimit, MOST_CONSENTS, NewAttempt,
-    NewCode, NewConsent, NewLogin, NewSession, Opening, QUARTER, RETRY_WINDOW, Redeemed, Rotated, Rotation, Store,
-    StoredGrant, StoredLogin, StoredSession, UserKey, address_bucket, address_interval, millis, seconds,
+    NewCode, NewConsent, NewLogin, NewSession, Opening, QUARTER, RETRY_WINDOW, Redeemed, Rotated, Rotation,
+    Store, StoredGrant, StoredLogin, StoredSession, UserKey, address_bucket, address_interval, millis,
+    seconds,
 };
 
 mod state;
