@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oidc_protocol::handle::LoginTag;
 use oidc_provider::store::redis::RedisStore;
-use oidc_provider::store::{Indexed, LoginLimit, Redeemed, Rotated, Store};
+use oidc_provider::store::{GrantStore as _, Indexed, LoginLimit, Redeemed, Rotated, Store};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 

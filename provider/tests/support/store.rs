@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
-    Answer, Attempt, ClientKey, ConsentKey, Indexed, LoginLimit, NewAttempt, NewCode, NewConsent, NewLogin,
-    NewSession, Opening, Redeemed, Rotated, Rotation, Store, StoreError, StoredGrant, StoredLogin,
-    StoredSession, UserKey,
+    AccountStore, Answer, Attempt, ClientKey, ConsentKey, GrantStore, Indexed, LoginLimit, NewAttempt,
+    NewCode, NewConsent, NewLogin, NewSession, Opening, Redeemed, Rotated, Rotation, SessionStore, Store,
+    StoreError, StoredGrant, StoredLogin, StoredSession, UserKey,
 };
 
 pub struct Counting {
@@ -65,7 +65,7 @@ impl Counting {
     }
 }
 
-impl Store for Counting {
+impl AccountStore for Counting {
     fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt> {
         self.counted(self.inner.begin_login(attempt, now))
     }
@@ -102,37 +102,6 @@ impl Store for Counting {
         self.counted(self.inner.forget_logins(user, tags))
     }
 
-    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, bool> {
-        self.counted(self.inner.put_session(tag, session, now))
-    }
-
-    fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
-        self.counted(self.inner.session(tag, cookie, now))
-    }
-
-    fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
-        self.counted(self.inner.last_seen(tag, now))
-    }
-
-    fn end_login(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
-        self.counted(self.inner.end_login(tag, now))
-    }
-
-    fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
-        self.counted(self.inner.end_session(tag, now))
-    }
-
-    fn authorize(
-        &self,
-        tag: LoginTag,
-        cookie: Digest,
-        consent: ConsentKey,
-        code: Option<NewCode>,
-        now: Timestamp,
-    ) -> Answer<'_, Option<StoredSession>> {
-        self.counted(self.inner.authorize(tag, cookie, consent, code, now))
-    }
-
     fn remember_consent<'a>(
         &'a self,
         user: &'a UserKey,
@@ -166,6 +135,39 @@ impl Store for Counting {
     ) -> Answer<'a, Vec<LoginTag>> {
         self.counted(self.inner.withdraw_consent(user, consent, now))
     }
+}
+
+impl SessionStore for Counting {
+    fn put_session(&self, tag: LoginTag, session: NewSession, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.put_session(tag, session, now))
+    }
+
+    fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
+        self.counted(self.inner.session(tag, cookie, now))
+    }
+
+    fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        self.counted(self.inner.last_seen(tag, now))
+    }
+
+    fn end_login(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.end_login(tag, now))
+    }
+
+    fn end_session(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.end_session(tag, now))
+    }
+
+    fn authorize(
+        &self,
+        tag: LoginTag,
+        cookie: Digest,
+        consent: ConsentKey,
+        code: Option<NewCode>,
+        now: Timestamp,
+    ) -> Answer<'_, Option<StoredSession>> {
+        self.counted(self.inner.authorize(tag, cookie, consent, code, now))
+    }
 
     fn forget_client(
         &self,
@@ -191,6 +193,12 @@ impl Store for Counting {
         self.counted(self.inner.grant(tag, cookie, consent, code, now))
     }
 
+    fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64> {
+        self.counted(self.inner.active_sessions(now))
+    }
+}
+
+impl GrantStore for Counting {
     fn redeem_code(
         &self,
         code: Digest,
@@ -248,11 +256,9 @@ impl Store for Counting {
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
         self.counted(self.inner.detached_revoked(jti, now))
     }
+}
 
-    fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64> {
-        self.counted(self.inner.active_sessions(now))
-    }
-
+impl Store for Counting {
     fn ping(&self) -> Answer<'_, ()> {
         self.counted(self.inner.ping())
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_protocol::limits::Attempts;
 
-use crate::store::{BROWSER_KNOWN, ClientKey, ConsentKey, MOST_BROWSERS, StoredGrant, UserKey};
+use crate::store::accounts::{BROWSER_KNOWN, MOST_BROWSERS};
+use crate::store::{ClientKey, ConsentKey, StoredGrant, UserKey};
 
 pub(super) struct Session {
     pub cookie: Digest,
