@@ -58,13 +58,10 @@ fn main_table(app: Arc<App>) -> Table {
             get(discovery::get),
         )
         .row(document("/jwks.json"), get(jwks::get))
-        .row(flow("/authorize"), get(authorize::get).post(authorize::post))
+        .row(flow("/authorize"), get(authorize::any).post(authorize::any))
         .row(flow("/login"), get(pages::hello).post(login::post))
         .row(flow("/consent"), post(consent::post))
-        .row(
-            page("/end_session"),
-            get(end_session::get).post(end_session::post),
-        )
+        .row(page("/end_session"), get(end_session::any).post(end_session::any))
         .row(page("/end_session/confirm"), post(end_session::confirm))
         .row(page("/account"), get(account::get))
         .row(page("/account/sign-out"), post(account::sign_out))

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use oidc_protocol::authorize::{Next, check, next, prove_client};
@@ -14,7 +14,7 @@ use oidc_protocol::records::Session;
 use super::call::{Call, Calling};
 use super::cookie::{self, Browser};
 use super::error::Failure;
-use super::extract::{Form, refused};
+use super::extract::{QueryOrForm, refused};
 use super::flow::Flow;
 use super::moment::Moment;
 use crate::app::App;
@@ -23,34 +23,20 @@ use crate::store::{StoreError, StoredSession};
 /// All parameters together, in bytes as encoded: they travel through our forms.
 const MAX_REQUEST: usize = 16 * 1024;
 
-/// GET.
+/// GET and POST.
 ///
 /// # Errors
 /// On our own page, or by redirect once the client is proven.
-pub async fn get(
+pub async fn any(
     State(app): State<Arc<App>>,
     Calling(call): Calling,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    QueryOrForm { params, length }: QueryOrForm,
 ) -> Result<Response, Failure> {
-    let query = query.unwrap_or_default();
-    authorize(&app, &call, &headers, &Params::parse(query.as_bytes())?).await
-}
-
-/// POST.
-///
-/// # Errors
-/// On our own page, or by redirect once the client is proven.
-pub async fn post(
-    State(app): State<Arc<App>>,
-    Calling(call): Calling,
-    headers: HeaderMap,
-    form: Form,
-) -> Result<Response, Failure> {
-    if form.length > MAX_REQUEST {
+    if length > MAX_REQUEST {
         return Err(refused("The authorization request is longer than 16 KiB."));
     }
-    authorize(&app, &call, &headers, &form.params).await
+    authorize(&app, &call, &headers, &params).await
 }
 
 async fn authorize(

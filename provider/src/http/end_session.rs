@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use oidc_crds::client::Client;
@@ -18,7 +18,7 @@ use oidc_protocol::records::Session;
 use super::call::{Call, Calling};
 use super::cookie::{self, Browser};
 use super::error::{Failure, redirect};
-use super::extract::{Form, refused};
+use super::extract::{Form, QueryOrForm, refused};
 use super::flow::with_cookie;
 use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
@@ -27,31 +27,17 @@ use crate::app::App;
 use crate::sessions;
 use crate::store::StoreError;
 
-/// GET.
+/// GET and POST.
 ///
 /// # Errors
 /// On our own page.
-pub async fn get(
+pub async fn any(
     State(app): State<Arc<App>>,
     Calling(call): Calling,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    QueryOrForm { params, .. }: QueryOrForm,
 ) -> Result<Response, Failure> {
-    let query = query.unwrap_or_default();
-    end_session(&app, &call, &headers, &Params::parse(query.as_bytes())?).await
-}
-
-/// POST.
-///
-/// # Errors
-/// On our own page.
-pub async fn post(
-    State(app): State<Arc<App>>,
-    Calling(call): Calling,
-    headers: HeaderMap,
-    form: Form,
-) -> Result<Response, Failure> {
-    end_session(&app, &call, &headers, &form.params).await
+    end_session(&app, &call, &headers, &params).await
 }
 
 async fn end_session(

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use oidc_protocol::client_auth::{AuthenticatedClient, Presented, authenticate};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::params::Params;
@@ -110,6 +110,32 @@ impl Form {
         Ok(Self {
             params: Params::parse(&bytes)?,
             length: bytes.len(),
+        })
+    }
+}
+
+/// The parameters of an endpoint for which GET and POST are equal (OpenID Connect Core §3.1.2.1): in the
+/// query or in a form.
+pub struct QueryOrForm {
+    /// The parameters.
+    pub params: Params,
+    /// Their length in bytes, as encoded.
+    pub length: usize,
+}
+
+impl<S: Send + Sync> FromRequest<S> for QueryOrForm {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, content) = request.into_parts();
+        if parts.method == Method::POST {
+            let Form { params, length } = Form::read(&parts.headers, content).await?;
+            return Ok(Self { params, length });
+        }
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        Ok(Self {
+            params: Params::parse(query)?,
+            length: query.len(),
         })
     }
 }
