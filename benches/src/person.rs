@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use oidc_e2e::forms;
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, Response};
 use url::Url;
@@ -43,9 +44,6 @@ impl<'a> Person<'a> {
             let (status, page) = (response.status(), response.url().clone());
             let html = response.text().await?;
             ensure!(status == 200, "{page} answered {status}: {html}");
-            if let Some(away) = moved_on(&html) {
-                return parameter(&Url::parse(&away)?, "code");
-            }
             let (action, fields) = self.fill_in(&html)?;
             request = self
                 .http
@@ -72,24 +70,16 @@ impl<'a> Person<'a> {
     }
 
     fn fill_in(&self, html: &str) -> Result<(String, Vec<(String, String)>)> {
-        let form = html.split("<form").nth(1).context("the page has no form")?;
-        let mut fields = Vec::new();
-        for tag in form.split("<input").skip(1) {
-            let Some(name) = attribute(tag, "name") else {
-                continue;
-            };
-            let value = match name.as_str() {
-                "username" => self.name.to_owned(),
-                "password" => self.password.to_owned(),
-                _ => attribute(tag, "value").unwrap_or_default(),
-            };
-            fields.push((name, value));
+        let mut form = forms::parse(html)
+            .into_iter()
+            .next()
+            .context("the page has no form")?;
+        if form.has("password") {
+            form.set("username", self.name);
+            form.set("password", self.password);
         }
-        if html.contains("value=\"allow\"") {
-            fields.push(("decision".to_owned(), "allow".to_owned()));
-        }
-        let action = attribute(form, "action").context("the form has no action")?;
-        Ok((action, fields))
+        form.press(|_, value| value == "allow");
+        Ok((form.action, form.fields))
     }
 }
 
@@ -107,24 +97,4 @@ fn parameter(address: &Url, wanted: &str) -> Result<String> {
         .with_context(|| format!("no {wanted} in {address}"))?
         .1
         .into_owned())
-}
-
-/// Where a page that moves on by itself goes.
-fn moved_on(html: &str) -> Option<String> {
-    let refresh = html.split("http-equiv=\"refresh\"").nth(1)?;
-    let content = attribute(refresh, "content")?;
-    Some(content.split_once("url=")?.1.to_owned())
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let tag = &tag[..tag.find('>').unwrap_or(tag.len())];
-    let value = tag.split(&format!(" {name}=\"")).nth(1)?;
-    let value = &value[..value.find('"')?];
-    Some(
-        value
-            .replace("&#38;", "&")
-            .replace("&amp;", "&")
-            .replace("&#34;", "\"")
-            .replace("&quot;", "\""),
-    )
 }

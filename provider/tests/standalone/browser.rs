@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use oidc_e2e::forms;
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use url::Url;
 
@@ -57,9 +58,6 @@ impl<'a> Person<'a> {
             let (status, page) = (response.status(), response.url().clone());
             let html = response.text().await.unwrap();
             assert_eq!(status, 200, "{html}");
-            if let Some(away) = moved_on(&html) {
-                return Url::parse(&away).unwrap().query_pairs().into_owned().collect();
-            }
             let (action, fields) = self.fill_in(&html);
             self.forms += 1;
             request = self
@@ -73,41 +71,13 @@ impl<'a> Person<'a> {
     }
 
     fn fill_in(&self, html: &str) -> (String, Vec<(String, String)>) {
-        assert!(html.contains("<form"), "no form: {html}");
-        let form = html.split("<form").nth(1).unwrap();
-        let mut fields = Vec::new();
-        for tag in form.split("<input").skip(1) {
-            let name = attribute(tag, "name").unwrap_or_default();
-            let value = match name.as_str() {
-                "username" => self.name.to_owned(),
-                "password" => self.password.to_owned(),
-                _ => attribute(tag, "value").unwrap_or_default(),
-            };
-            fields.push((name, value));
+        let form = forms::parse(html).into_iter().next();
+        let mut form = form.unwrap_or_else(|| panic!("no form: {html}"));
+        if form.has("password") {
+            form.set("username", self.name);
+            form.set("password", self.password);
         }
-        if html.contains("value=\"allow\"") {
-            fields.push(("decision".to_owned(), "allow".to_owned()));
-        }
-        (attribute(form, "action").unwrap_or_default(), fields)
+        form.press(|_, value| value == "allow");
+        (form.action, form.fields)
     }
-}
-
-/// Where a page that moves on by itself goes.
-fn moved_on(html: &str) -> Option<String> {
-    let refresh = html.split("http-equiv=\"refresh\"").nth(1)?;
-    let content = attribute(refresh, "content")?;
-    Some(content.split_once("url=")?.1.to_owned())
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let tag = &tag[..tag.find('>').unwrap_or(tag.len())];
-    let value = tag.split(&format!(" {name}=\"")).nth(1)?;
-    let value = &value[..value.find('"')?];
-    Some(
-        value
-            .replace("&#38;", "&")
-            .replace("&amp;", "&")
-            .replace("&#34;", "\"")
-            .replace("&quot;", "\""),
-    )
 }

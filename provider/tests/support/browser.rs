@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use axum::Router;
 use http::{StatusCode, header};
+use oidc_e2e::forms;
 
 use super::{Answer, Ask, CHALLENGE, PASSWORD, TestApp, encoded, request_of, send_to, set};
 
@@ -37,7 +38,14 @@ impl Form {
 
     /// The forms of a page.
     pub fn all(page: &Answer) -> Vec<Self> {
-        page.text.split("<form ").skip(1).map(Self::read).collect()
+        let forms = forms::parse(&page.text).into_iter().map(|form| {
+            assert_eq!(form.method, "post");
+            Self {
+                action: form.action,
+                fields: form.fields,
+            }
+        });
+        forms.collect()
     }
 
     /// The first form of a page that is sent to this address.
@@ -45,23 +53,6 @@ impl Form {
     pub fn to(page: &Answer, action: &str) -> Self {
         let found = Self::all(page).into_iter().find(|form| form.action == action);
         found.unwrap_or_else(|| panic!("a form to {action}: {page:?}"))
-    }
-
-    fn read(text: &str) -> Self {
-        let (form, _) = text.split_once("</form>").unwrap();
-        let (tag, inside) = form.split_once('>').unwrap();
-        assert_eq!(attribute(tag, "method").as_deref(), Some("post"));
-        let fields = inside.split("<input ").skip(1).map(|input| {
-            let (tag, _) = input.split_once('>').unwrap();
-            (
-                attribute(tag, "name").unwrap(),
-                attribute(tag, "value").unwrap_or_default(),
-            )
-        });
-        Self {
-            action: attribute(tag, "action").unwrap(),
-            fields: fields.collect(),
-        }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -77,17 +68,6 @@ impl Form {
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|(n, _)| n == name)
     }
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
-    let (value, _) = rest.split_once('"')?;
-    let text = value
-        .replace("&#34;", "\"")
-        .replace("&#39;", "'")
-        .replace("&#60;", "<")
-        .replace("&#62;", ">");
-    Some(text.replace("&#38;", "&"))
 }
 
 impl<'a> Browser<'a> {
