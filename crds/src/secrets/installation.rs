@@ -7,11 +7,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
-use crate::cidr::Cidr;
-use crate::names::{STANDARD_SCOPES, Seconds};
+use crate::names::Seconds;
 
 mod check;
+mod grants;
+mod lifetimes;
+mod limits;
 mod selector;
+
+pub use grants::{LifetimeMaxima, NamespaceGrant};
+pub use lifetimes::{AtSessionLimit, Lifetimes};
+pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
 
 /// What an installation is and what it grants to which namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,190 +70,6 @@ pub enum Namespaces {
         #[serde(default)]
         selector: Option<LabelSelector>,
     },
-}
-
-/// How long things live. Defaults as in `protocol.md` jwt_05.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Lifetimes {
-    /// Authorization codes.
-    pub code: Seconds,
-    /// Access tokens.
-    pub access_token: Seconds,
-    /// ID tokens.
-    pub id_token: Seconds,
-    /// Refresh tokens, since the login.
-    pub refresh_token: Seconds,
-    /// Refresh tokens, since their last use.
-    pub refresh_token_idle: Seconds,
-    /// Browser sessions, since the login.
-    pub session: Seconds,
-    /// Browser sessions, since their last use.
-    pub session_idle: Seconds,
-    /// Sessions of one user.
-    pub sessions_per_user: u32,
-    /// What happens when one more begins.
-    pub at_session_limit: AtSessionLimit,
-    /// How long a rotated refresh token still gets the same successor.
-    pub refresh_grace: Seconds,
-    /// How long a replaced client secret is still accepted.
-    pub secret_overlap: Seconds,
-}
-
-/// What happens when a user who has as many sessions as may be signs in once more.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum AtSessionLimit {
-    /// The oldest session ends.
-    #[default]
-    EndOldest,
-    /// The person is told, and signs in only if they choose to end the oldest.
-    Refuse,
-}
-
-impl Lifetimes {
-    /// No access or ID token may live longer.
-    pub const LONGEST_TOKEN: Seconds = Seconds(30 * 86400);
-    /// No refresh token may live longer.
-    pub const LONGEST_REFRESH: Seconds = Seconds(3660 * 86400);
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        Self {
-            code: Seconds(60),
-            access_token: Seconds(900),
-            id_token: Seconds(900),
-            refresh_token: Seconds(90 * 86400),
-            refresh_token_idle: Seconds(14 * 86400),
-            session: Seconds(86400),
-            session_idle: Seconds(12 * 3600),
-            sessions_per_user: 10,
-            at_session_limit: AtSessionLimit::EndOldest,
-            refresh_grace: Seconds(10),
-            secret_overlap: Seconds(86400),
-        }
-    }
-}
-
-/// How often things may be tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Limits {
-    /// Attempts at the password of one account that are let through without a pause; then one each growing
-    /// interval, until a quarter of an hour passes without any. A success forgets them.
-    pub login_per_account: u32,
-    /// Attempts at passwords from one address within a quarter of an hour, over all pods; 0: no limit.
-    pub login_per_address: u32,
-    /// Requests from one address within a minute to what people and strangers use: pages, registration, and
-    /// failed authentications of clients; 0: no limit.
-    pub requests_per_address: u32,
-    /// Token requests of one client within a minute; 0: no limit.
-    pub token_per_client: u32,
-    /// How many pods share `requestsPerAddress` and `tokenPerClient`, each of which counts for itself.
-    pub pods: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            login_per_account: 10,
-            login_per_address: 300,
-            requests_per_address: 600,
-            token_per_client: 0,
-            pods: 1,
-        }
-    }
-}
-
-/// Where the address of whoever asks is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum ClientAddress {
-    /// From the connection.
-    Socket,
-    /// From a header that proxies write.
-    Forwarded(Forwarded),
-}
-
-/// Proxies that may say whose requests they pass on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Forwarded {
-    /// Their addresses.
-    pub trusted_proxies: Vec<Cidr>,
-    /// The header that they write; others are not looked at.
-    #[serde(default)]
-    pub header: ForwardedHeader,
-}
-
-/// The header that proxies write.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For`: a list of addresses.
-    #[default]
-    #[serde(rename = "X-Forwarded-For")]
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
-}
-
-impl ForwardedHeader {
-    /// Its name in lower case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::XForwardedFor => "x-forwarded-for",
-            Self::Forwarded => "forwarded",
-        }
-    }
-}
-
-/// What some namespaces may have. Where two grants let different namespaces take the same client id, the
-/// one that stands first decides to whom it belongs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct NamespaceGrant {
-    /// Their names, or `*`.
-    pub namespaces: Vec<String>,
-    /// Scopes beyond the standard ones.
-    pub scopes: Vec<String>,
-    /// Audiences that clients may request.
-    pub audiences: Vec<String>,
-    /// Audiences that clients may be the resource server for.
-    pub resource_server_for: Vec<String>,
-    /// Patterns (`*` matches any run of characters) of custom client ids.
-    pub client_ids: Vec<String>,
-    /// Whether clients may do without the person's consent.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub consent_skip: bool,
-    /// Longer lifetimes than the installation's own.
-    #[serde(skip_serializing_if = "LifetimeMaxima::is_empty")]
-    pub lifetimes: LifetimeMaxima,
-}
-
-/// How long the lifetimes may be that clients choose; absent: as long as the installation's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct LifetimeMaxima {
-    /// Access tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_token: Option<Seconds>,
-    /// ID tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id_token: Option<Seconds>,
-    /// Refresh tokens, since the login.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token: Option<Seconds>,
-    /// Refresh tokens, since their last use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token_idle: Option<Seconds>,
-}
-
-impl LifetimeMaxima {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// A Secret with `tls.crt`, `tls.key` and `ca.crt`.
@@ -318,76 +140,6 @@ impl Installation {
         }
     }
 
-    /// Whether clients of a namespace may have a scope: one of the standard scopes, or a granted one.
-    #[must_use]
-    pub fn grants_scope(&self, namespace: &str, scope: &str) -> bool {
-        STANDARD_SCOPES.contains(&scope) || self.grants(namespace, |grant| &grant.scopes, scope)
-    }
-
-    /// Whether clients of a namespace may request an audience.
-    #[must_use]
-    pub fn grants_audience(&self, namespace: &str, audience: &str) -> bool {
-        self.grants(namespace, |grant| &grant.audiences, audience)
-    }
-
-    /// Whether clients of a namespace may be the resource server for an audience.
-    #[must_use]
-    pub fn grants_resource_server(&self, namespace: &str, audience: &str) -> bool {
-        self.grants(namespace, |grant| &grant.resource_server_for, audience)
-    }
-
-    /// Whether clients of a namespace may do without the person's consent.
-    #[must_use]
-    pub fn grants_consent_skip(&self, namespace: &str) -> bool {
-        let mut grants = self.grants.iter();
-        self.grants_all || grants.any(|grant| grant.consent_skip && grant.covers(namespace))
-    }
-
-    /// The first grant that lets clients of a namespace have a custom client id, by its place in the list.
-    #[must_use]
-    pub fn grants_client_id(&self, namespace: &str, id: &str) -> Option<usize> {
-        if self.grants_all {
-            return Some(0);
-        }
-        self.grants.iter().position(|grant| {
-            grant.covers(namespace) && grant.client_ids.iter().any(|pattern| wildcard(pattern, id))
-        })
-    }
-
-    /// The longest lifetimes that clients of a namespace may choose: the installation's own, unless a grant
-    /// allows longer ones.
-    #[must_use]
-    pub fn longest_lifetimes(&self, namespace: &str) -> Lifetimes {
-        let mut longest = self.lifetimes.clone();
-        let everything = LifetimeMaxima {
-            access_token: Some(Lifetimes::LONGEST_TOKEN),
-            id_token: Some(Lifetimes::LONGEST_TOKEN),
-            refresh_token: Some(Lifetimes::LONGEST_REFRESH),
-            refresh_token_idle: Some(Lifetimes::LONGEST_REFRESH),
-        };
-        let granted = self.grants.iter().filter(|grant| grant.covers(namespace));
-        let maxima = granted.map(|grant| grant.lifetimes);
-        for maxima in maxima.chain(self.grants_all.then_some(everything)) {
-            for (most, granted) in [
-                (&mut longest.access_token, maxima.access_token),
-                (&mut longest.id_token, maxima.id_token),
-                (&mut longest.refresh_token, maxima.refresh_token),
-                (&mut longest.refresh_token_idle, maxima.refresh_token_idle),
-            ] {
-                *most = granted.map_or(*most, |granted| granted.max(*most));
-            }
-        }
-        longest
-    }
-
-    fn grants(&self, namespace: &str, list: impl Fn(&NamespaceGrant) -> &Vec<String>, wanted: &str) -> bool {
-        self.grants_all
-            || self
-                .grants
-                .iter()
-                .any(|grant| grant.covers(namespace) && list(grant).iter().any(|granted| granted == wanted))
-    }
-
     /// Names of the Secrets that the installation keeps for itself.
     #[must_use]
     pub fn own_secrets(&self) -> Vec<String> {
@@ -402,34 +154,6 @@ impl Installation {
             .as_ref()
             .map_or_else(|| format!("{}-tls", self.release), |tls| tls.secret_name.clone())
     }
-}
-
-impl NamespaceGrant {
-    fn covers(&self, namespace: &str) -> bool {
-        self.namespaces
-            .iter()
-            .any(|name| name == "*" || name == namespace)
-    }
-}
-
-/// Whether `text` matches a pattern in which `*` stands for any run of characters.
-fn wildcard(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]
@@ -683,28 +407,5 @@ tls:
         let text = serde_json::to_value(&standalone).unwrap();
         assert_eq!(text.get("grantsAll"), None);
         assert_eq!(text["namespaces"], json!({"clusterWide": {"selector": null}}));
-    }
-
-    #[test]
-    fn patterns_match_whole_ids() {
-        for (pattern, text, matches) in [
-            ("", "", true),
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("*", "", true),
-            ("*", "anything", true),
-            ("a*", "abc", true),
-            ("a*", "ba", false),
-            ("*c", "abc", true),
-            ("*c", "cb", false),
-            ("a*c", "ac", true),
-            ("a*c", "a", false),
-            ("aa*a", "aa", false),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-c", false),
-            ("**", "x", true),
-        ] {
-            assert_eq!(wildcard(pattern, text), matches, "{pattern} {text}");
-        }
     }
 }

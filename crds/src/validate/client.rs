@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::uri::Redirect;
+use self::granted::{audiences, consent, scopes};
+use self::redirects::{AFTER_LOGOUT, REDIRECTS, default_type, kinds, kinds_after_logout, leads_to};
 use super::{Identity, Violation, Violations, claims, identity, text, uri};
 use crate::client::{Authentication, Client};
-use crate::names::{
-    AccessTokenFormat, AccessTokenType, ApplicationType, Consent, GrantType, Pkce, ResponseType,
-};
+use crate::names::{AccessTokenFormat, AccessTokenType, Consent, GrantType, Pkce, ResponseType};
 use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 
+mod granted;
 mod lifetimes;
-
-/// The field of the targets after signing out.
-const AFTER_LOGOUT: &str = "spec.postLogoutRedirectUris";
+mod redirects;
 
 /// Judges a client; reports every violation at once. `namespace_labels` are those of the object's
 /// namespace, needed only where the installation selects namespaces by label (`None`: not known yet).
@@ -35,7 +33,7 @@ pub fn validate(
     served(&identity, installation, namespace_labels, v);
     let client_id = client_id(spec, &identity, installation, v);
     presentation(spec, installation, v);
-    let redirects = leads_to("spec.redirectUris", &spec.redirect_uris, v);
+    let redirects = leads_to(REDIRECTS, &spec.redirect_uris, v);
     let after_logout = leads_to(AFTER_LOGOUT, &spec.post_logout_redirect_uris, v);
     let application_type = spec.application_type.unwrap_or_else(|| default_type(&redirects));
     let authentication = authentication(spec, v);
@@ -205,26 +203,6 @@ fn presentation(spec: &OidcClientSpec, installation: &Installation, v: &mut Viol
     }
 }
 
-/// Where each good redirect URI of a list leads.
-fn leads_to(field: &str, uris: &[String], v: &mut Violations) -> Vec<(usize, Redirect)> {
-    v.list(field, uris, limits::LIST);
-    let mut kinds = Vec::new();
-    for (index, text) in uris.iter().enumerate() {
-        let kind = v.check(format!("{field}[{index}]"), text, uri::redirect(text));
-        kinds.extend(kind.map(|kind| (index, kind)));
-    }
-    kinds
-}
-
-/// Where all redirect URIs stay on the person's machine, the application does too (RFC 8252 §7).
-fn default_type(redirects: &[(usize, Redirect)]) -> ApplicationType {
-    if !redirects.is_empty() && redirects.iter().all(|(_, kind)| *kind != Redirect::Https) {
-        ApplicationType::Native
-    } else {
-        ApplicationType::Web
-    }
-}
-
 fn authentication(spec: &OidcClientSpec, v: &mut Violations) -> Authentication {
     let Some(authentication) = &spec.authentication else {
         return Authentication::Secret(None);
@@ -282,151 +260,6 @@ fn grants(spec: &OidcClientSpec, authentication: Authentication, v: &mut Violati
         }
     }
     grants
-}
-
-/// What grants and redirect URIs suit which kind of application.
-fn kinds(
-    spec: &OidcClientSpec,
-    kind: ApplicationType,
-    redirects: &[(usize, Redirect)],
-    grants: &BTreeSet<GrantType>,
-    v: &mut Violations,
-) {
-    if kind == ApplicationType::Service {
-        if grants.iter().any(|grant| *grant != GrantType::ClientCredentials) {
-            v.invalid(
-                "spec.grantTypes",
-                "a service has the grant client_credentials only",
-            );
-        }
-        if !spec.redirect_uris.is_empty() {
-            v.invalid("spec.redirectUris", "a service has none: remove them");
-        }
-        return;
-    }
-    if grants.contains(&GrantType::AuthorizationCode) && spec.redirect_uris.is_empty() {
-        v.invalid(
-            "spec.redirectUris",
-            "is empty: the grant authorization_code needs one",
-        );
-    }
-    if kind == ApplicationType::Web {
-        for (index, _) in redirects
-            .iter()
-            .filter(|(_, redirect)| *redirect == Redirect::Custom)
-        {
-            v.invalid(
-                format!("spec.redirectUris[{index}]"),
-                "has a custom scheme: those are for applicationType native",
-            );
-        }
-    }
-}
-
-/// The same of the targets after signing out.
-fn kinds_after_logout(kind: ApplicationType, redirects: &[(usize, Redirect)], v: &mut Violations) {
-    if kind == ApplicationType::Service && !redirects.is_empty() {
-        v.invalid(AFTER_LOGOUT, "a service signs nobody out: remove them");
-    }
-    if kind == ApplicationType::Web {
-        for (index, _) in redirects
-            .iter()
-            .filter(|(_, redirect)| *redirect == Redirect::Custom)
-        {
-            v.invalid(
-                format!("{AFTER_LOGOUT}[{index}]"),
-                "has a custom scheme: those are for applicationType native",
-            );
-        }
-    }
-}
-
-fn scopes(
-    spec: &OidcClientSpec,
-    namespace: &str,
-    installation: &Installation,
-    v: &mut Violations,
-) -> Vec<String> {
-    let Some(scopes) = &spec.scopes else {
-        return ["openid", "profile", "email"].map(str::to_owned).to_vec();
-    };
-    v.list("spec.scopes", scopes, limits::LIST);
-    for (index, scope) in scopes.iter().enumerate() {
-        let field = format!("spec.scopes[{index}]");
-        let syntax = text::at_most(scope, limits::SCOPE).and_then(|()| {
-            let wrong = "is no scope: visible ASCII without blanks, quotes and backslashes";
-            text::is_scope(scope)
-                .then_some(())
-                .ok_or_else(|| wrong.to_owned())
-        });
-        if v.check(field.clone(), scope, syntax).is_none() || installation.grants_scope(namespace, scope) {
-            continue;
-        }
-        not_granted(field, scope, namespace, v);
-    }
-    scopes.clone()
-}
-
-fn audiences(spec: &OidcClientSpec, namespace: &str, installation: &Installation, v: &mut Violations) {
-    v.list("spec.audiences", &spec.audiences, limits::LIST);
-    for (index, audience) in spec.audiences.iter().enumerate() {
-        let field = format!("spec.audiences[{index}]");
-        let good = v.check(field.clone(), audience, uri::audience(audience));
-        if good.is_some() && !installation.grants_audience(namespace, audience) {
-            not_granted(field, audience, namespace, v);
-        }
-    }
-    v.list("spec.resourceServerFor", &spec.resource_server_for, limits::LIST);
-    for (index, audience) in spec.resource_server_for.iter().enumerate() {
-        let field = format!("spec.resourceServerFor[{index}]");
-        if v.check(field.clone(), audience, uri::audience(audience))
-            .is_none()
-        {
-            continue;
-        }
-        if *audience == installation.issuer {
-            // it is the audience of everybody's tokens
-            v.invalid(
-                field,
-                "is the issuer: a client cannot be the resource server for all tokens",
-            );
-        } else if !installation.grants_resource_server(namespace, audience) {
-            not_granted(field, audience, namespace, v);
-        }
-    }
-}
-
-fn not_granted(field: String, value: &str, namespace: &str, v: &mut Violations) {
-    let message = format!(
-        "{} is not granted to the namespace {namespace}: have it added to the installation's grants",
-        text::quoted(value)
-    );
-    v.add(Reason::NotGranted, field, message);
-}
-
-/// Consent is skipped only where that was granted, and never for a client that anybody on the person's
-/// machine can pose as (RFC 8252 §8.6).
-fn consent(
-    spec: &OidcClientSpec,
-    namespace: &str,
-    authentication: Authentication,
-    redirects: &[(usize, Redirect)],
-    installation: &Installation,
-    v: &mut Violations,
-) {
-    if spec.consent != Some(Consent::Skip) {
-        return;
-    }
-    if !installation.grants_consent_skip(namespace) {
-        not_granted("spec.consent".to_owned(), "skip", namespace, v);
-    }
-    let local = redirects.iter().any(|(_, kind)| *kind != Redirect::Https);
-    if authentication == Authentication::None && local {
-        v.invalid(
-            "spec.consent",
-            "cannot be skip for a public client with redirect URIs on loopback or a custom scheme",
-        );
-    }
 }
 
 fn people(spec: &OidcClientSpec, v: &mut Violations) {
@@ -510,6 +343,7 @@ fn secrets(spec: &OidcClientSpec, name: &str, installation: &Installation, v: &m
 
 #[cfg(test)]
 mod tests {
+    use crate::names::ApplicationType;
     use serde_json::{Value, json};
 
     use super::*;

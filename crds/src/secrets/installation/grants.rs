@@ -1,0 +1,181 @@
+//! What is granted to which namespace.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Installation, Lifetimes};
+use crate::names::{STANDARD_SCOPES, Seconds};
+
+/// What some namespaces may have. Where two grants let different namespaces take the same client id, the
+/// one that stands first decides to whom it belongs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NamespaceGrant {
+    /// Their names, or `*`.
+    pub namespaces: Vec<String>,
+    /// Scopes beyond the standard ones.
+    pub scopes: Vec<String>,
+    /// Audiences that clients may request.
+    pub audiences: Vec<String>,
+    /// Audiences that clients may be the resource server for.
+    pub resource_server_for: Vec<String>,
+    /// Patterns (`*` matches any run of characters) of custom client ids.
+    pub client_ids: Vec<String>,
+    /// Whether clients may do without the person's consent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub consent_skip: bool,
+    /// Longer lifetimes than the installation's own.
+    #[serde(skip_serializing_if = "LifetimeMaxima::is_empty")]
+    pub lifetimes: LifetimeMaxima,
+}
+
+/// How long the lifetimes may be that clients choose; absent: as long as the installation's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LifetimeMaxima {
+    /// Access tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<Seconds>,
+    /// ID tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<Seconds>,
+    /// Refresh tokens, since the login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<Seconds>,
+    /// Refresh tokens, since their last use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle: Option<Seconds>,
+}
+
+impl LifetimeMaxima {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl NamespaceGrant {
+    fn covers(&self, namespace: &str) -> bool {
+        self.namespaces
+            .iter()
+            .any(|name| name == "*" || name == namespace)
+    }
+}
+
+impl Installation {
+    /// Whether clients of a namespace may have a scope: one of the standard scopes, or a granted one.
+    #[must_use]
+    pub fn grants_scope(&self, namespace: &str, scope: &str) -> bool {
+        STANDARD_SCOPES.contains(&scope) || self.grants(namespace, |grant| &grant.scopes, scope)
+    }
+
+    /// Whether clients of a namespace may request an audience.
+    #[must_use]
+    pub fn grants_audience(&self, namespace: &str, audience: &str) -> bool {
+        self.grants(namespace, |grant| &grant.audiences, audience)
+    }
+
+    /// Whether clients of a namespace may be the resource server for an audience.
+    #[must_use]
+    pub fn grants_resource_server(&self, namespace: &str, audience: &str) -> bool {
+        self.grants(namespace, |grant| &grant.resource_server_for, audience)
+    }
+
+    /// Whether clients of a namespace may do without the person's consent.
+    #[must_use]
+    pub fn grants_consent_skip(&self, namespace: &str) -> bool {
+        let mut grants = self.grants.iter();
+        self.grants_all || grants.any(|grant| grant.consent_skip && grant.covers(namespace))
+    }
+
+    /// The first grant that lets clients of a namespace have a custom client id, by its place in the list.
+    #[must_use]
+    pub fn grants_client_id(&self, namespace: &str, id: &str) -> Option<usize> {
+        if self.grants_all {
+            return Some(0);
+        }
+        self.grants.iter().position(|grant| {
+            grant.covers(namespace) && grant.client_ids.iter().any(|pattern| wildcard(pattern, id))
+        })
+    }
+
+    /// The longest lifetimes that clients of a namespace may choose: the installation's own, unless a grant
+    /// allows longer ones.
+    #[must_use]
+    pub fn longest_lifetimes(&self, namespace: &str) -> Lifetimes {
+        let mut longest = self.lifetimes.clone();
+        let everything = LifetimeMaxima {
+            access_token: Some(Lifetimes::LONGEST_TOKEN),
+            id_token: Some(Lifetimes::LONGEST_TOKEN),
+            refresh_token: Some(Lifetimes::LONGEST_REFRESH),
+            refresh_token_idle: Some(Lifetimes::LONGEST_REFRESH),
+        };
+        let granted = self.grants.iter().filter(|grant| grant.covers(namespace));
+        let maxima = granted.map(|grant| grant.lifetimes);
+        for maxima in maxima.chain(self.grants_all.then_some(everything)) {
+            for (most, granted) in [
+                (&mut longest.access_token, maxima.access_token),
+                (&mut longest.id_token, maxima.id_token),
+                (&mut longest.refresh_token, maxima.refresh_token),
+                (&mut longest.refresh_token_idle, maxima.refresh_token_idle),
+            ] {
+                *most = granted.map_or(*most, |granted| granted.max(*most));
+            }
+        }
+        longest
+    }
+
+    fn grants(&self, namespace: &str, list: impl Fn(&NamespaceGrant) -> &Vec<String>, wanted: &str) -> bool {
+        self.grants_all
+            || self
+                .grants
+                .iter()
+                .any(|grant| grant.covers(namespace) && list(grant).iter().any(|granted| granted == wanted))
+    }
+}
+
+/// Whether `text` matches a pattern in which `*` stands for any run of characters.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_ids() {
+        for (pattern, text, matches) in [
+            ("", "", true),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("a*", "abc", true),
+            ("a*", "ba", false),
+            ("*c", "abc", true),
+            ("*c", "cb", false),
+            ("a*c", "ac", true),
+            ("a*c", "a", false),
+            ("aa*a", "aa", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(wildcard(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+}
