@@ -169,7 +169,7 @@ pub trait AccountStore: Send + Sync {
     ) -> Answer<'a, ()>;
 
     /// `{user}`: removes a consent. Returns the logins of the user, each once: those with a session and those
-    /// that are kept. The caller lets each [`forget_client`](Self::forget_client).
+    /// that are kept. The caller lets each [`forget_client`](super::SessionStore::forget_client).
     fn withdraw_consent<'a>(
         &'a self,
         user: &'a UserKey,
