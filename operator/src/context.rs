@@ -1,7 +1,6 @@
 //! What every controller is given: names, the client, what is known of the installation.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,33 +120,6 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
-
-/// The system's randomness.
-pub(crate) struct SystemRng;
-
-impl rand_core::TryRng for SystemRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        // Without randomness nothing here may go on.
-        aws_lc_rs::rand::fill(bytes).expect("the system gives random bytes");
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for SystemRng {}
 
 /// Failures in a row per object: how long to wait before the next try.
 #[derive(Default)]

@@ -45,6 +45,7 @@ use kube::api::{Api, PartialObjectMeta};
 use kube::{Client, ResourceExt};
 use kube_runtime::events::Reporter;
 use kube_runtime::watcher::Event;
+use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Namespaces;
 use rand_core::Rng as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,7 +55,7 @@ use tokio_util::sync::CancellationToken;
 
 use announce::Announcer;
 pub use config::{LogFormat, Settings, Stop};
-use context::{Context, Failures, Names, SystemRng};
+use context::{Context, Failures, Names};
 use lease::{Elector, Leadership};
 use telemetry::Metrics;
 

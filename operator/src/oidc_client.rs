@@ -23,12 +23,13 @@ use kube_runtime::reflector::{self, ObjectRef, Store};
 use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::names::LABEL_WATCH;
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
+use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::validate::is_ours;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{Context, Material, SystemRng, now, whole_seconds};
+use crate::context::{Context, Material, now, whole_seconds};
 use crate::execute::Error;
 use crate::index::GuardedClient;
 use crate::plan::Note;

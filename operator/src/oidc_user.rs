@@ -16,12 +16,13 @@ use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::password;
 use oidc_crds::resources::oidc_user::SealedPassword;
 use oidc_crds::resources::{OidcUser, Reason};
+use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::is_opaque;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::context::{Context, Material, SystemRng, now, whole_seconds};
+use crate::context::{Context, Material, now, whole_seconds};
 use crate::execute::Error;
 use crate::index::GuardedUser;
 use crate::plan::Note;

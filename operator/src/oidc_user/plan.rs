@@ -148,10 +148,10 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use oidc_crds::resources::oidc_user::PasswordSecretRef;
+    use oidc_crds::rng::SystemRng;
     use oidc_crds::secrets::key_ring::KeyRingData;
 
     use super::*;
-    use crate::context::SystemRng;
 
     fn ring() -> KeyRing {
         KeyRing::new(KeyRingData::generate(Timestamp::UNIX_EPOCH, &mut SystemRng))

@@ -1,9 +1,10 @@
 //! `<release>-key-ring`. After its loss passwords are hashed and sealed again, and sessions end.
 
+use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::key_ring::KeyRingData;
 
 use super::{Store, parse};
-use crate::context::{SystemRng, now};
+use crate::context::now;
 use crate::execute::Error;
 
 /// The ring, made if there is none.

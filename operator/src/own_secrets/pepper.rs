@@ -1,9 +1,10 @@
 //! `<release>-pepper`. After its loss the digests are computed again from the apps' Secrets.
 
+use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::pepper::Pepper;
 
 use super::{Store, parse};
-use crate::context::{SystemRng, now};
+use crate::context::now;
 use crate::execute::Error;
 
 /// The pepper, made if there is none.

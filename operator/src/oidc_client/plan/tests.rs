@@ -1,9 +1,9 @@
 use oidc_crds::credentials::{self, digest};
+use oidc_crds::rng::SystemRng;
 use oidc_crds::validate::validate;
 use serde_json::json;
 
 use super::*;
-use crate::context::SystemRng;
 
 const NOW: i64 = 1_800_000_000;
 
