@@ -116,6 +116,9 @@ pub struct Dev {
     /// Leave POST /register open to everybody on a listener that is not loopback, too.
     #[arg(long)]
     pub open_registration: bool,
+    /// YAML with `lifetimes` and `limits`, as in the chart's values.
+    #[arg(long, value_name = "FILE")]
+    pub installation: Option<PathBuf>,
 }
 
 /// The manifests of a bare start.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use axum_server::Control;
-use oidc_crds::secrets::installation::Installation;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -22,6 +21,8 @@ use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::{router, server};
+
+mod installation;
 
 /// How long open connections may take to end: a person waits for the prompt.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -44,7 +45,7 @@ pub async fn dev(settings: Dev) -> anyhow::Result<()> {
     let base = reachable(settings.listen, port, issuer.as_deref());
     let issuer = issuer.unwrap_or_else(|| default_issuer(port));
     let loopback = settings.listen.is_loopback();
-    let installation = installation(&issuer, loopback)?;
+    let installation = installation::read(&issuer, loopback, settings.installation.as_deref())?;
     let redis = settings.redis.filter(|url| !url.expose().is_empty());
     let store: Arc<dyn Store> = match &redis {
         Some(url) => {
@@ -155,18 +156,6 @@ fn listen(listen: Listen) -> Result<(Vec<TcpListener>, u16), String> {
     }
 }
 
-/// The installation; its issuer must keep the rule that holds for every installation.
-fn installation(issuer: &str, loopback: bool) -> anyhow::Result<Installation> {
-    let installation = Installation::standalone(issuer, loopback);
-    let text = serde_json::to_string(&installation)?;
-    Installation::parse(&text).map_err(|error| {
-        let told = error.to_string();
-        let told = told.strip_prefix("installation.yaml: ").unwrap_or(&told);
-        anyhow!("--issuer (environment: ISSUER_URL): {told}")
-    })?;
-    Ok(installation)
-}
-
 /// The verifier and challenge of RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -269,25 +258,6 @@ fn greet(app: &App, places: &Places, redis: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_issuer_that_breaks_the_rule_names_the_setting() {
-        for issuer in [
-            "nonsense",
-            "http://example.com",
-            "https://example.com/",
-            "https://example.com?a=b",
-        ] {
-            let error = installation(issuer, true).unwrap_err().to_string();
-            assert!(
-                error.contains("ISSUER_URL") && !error.contains('\n'),
-                "{issuer}: {error}"
-            );
-        }
-        for issuer in ["http://localhost:5000", "https://example.com/path"] {
-            assert!(installation(issuer, true).is_ok(), "{issuer}");
-        }
-    }
 
     #[test]
     fn only_what_works_on_the_listener_is_printed() {
