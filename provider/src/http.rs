@@ -32,6 +32,7 @@ pub mod introspect;
 pub mod jwks;
 pub mod login;
 pub mod moment;
+pub mod openapi;
 pub mod origin;
 pub mod own_form;
 pub mod pages;

@@ -16,6 +16,8 @@ use oidc_crds::secrets::key_set::KeySet;
 use oidc_protocol::discovery::{Capabilities, document};
 use oidc_protocol::keys::Keys;
 
+use crate::openapi::{self, Surface};
+
 /// A document as prepared bytes with its headers.
 pub struct Document {
     /// The JSON.
@@ -50,6 +52,17 @@ pub struct Prepared {
     pub jwks: Document,
     /// The discovery document.
     pub discovery: Document,
+    /// `/openapi.json`.
+    pub openapi: Document,
+}
+
+/// What is switched on beyond the keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Offers {
+    /// Whether `/register` is open.
+    pub registration: bool,
+    /// Whether `/metrics` is on the main port.
+    pub metrics: bool,
 }
 
 impl Prepared {
@@ -57,22 +70,25 @@ impl Prepared {
     ///
     /// # Errors
     /// When a key cannot be used: the whole set is refused, the last good one stays in force.
-    pub fn build(
-        set: &KeySet,
-        installation: &Installation,
-        registration_open: bool,
-    ) -> Result<Self, KeyError> {
+    pub fn build(set: &KeySet, installation: &Installation, offers: Offers) -> Result<Self, KeyError> {
         let keys = Keys::from_key_set(set)?;
         let discovery = document(&Capabilities {
             issuer: &installation.issuer,
             algorithms: &keys.algorithms(),
-            registration: registration_open,
+            registration: offers.registration,
             scopes: &public_scopes(installation),
+        });
+        let description = openapi::document(&Surface {
+            issuer: &installation.issuer,
+            discovery: &discovery,
+            registration: offers.registration,
+            metrics: offers.metrics,
         });
         let age = installation.jwks_max_age;
         Ok(Self {
             jwks: Document::new(keys.jwks().to_vec(), age)?,
             discovery: Document::new(discovery.to_string().into_bytes(), age)?,
+            openapi: Document::new(description.to_string().into_bytes(), age)?,
             keys,
         })
     }

@@ -28,6 +28,7 @@ pub mod dev;
 pub mod http;
 pub mod keys;
 pub mod metrics;
+pub mod openapi;
 pub mod rate;
 pub mod resources;
 pub mod router;

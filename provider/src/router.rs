@@ -16,8 +16,8 @@ use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
 use crate::http::moment::path_of;
 use crate::http::{
-    account, authorize, consent, discovery, end_session, health, introspect, jwks, login, pages, register,
-    revoke, token, userinfo,
+    account, authorize, consent, discovery, end_session, health, introspect, jwks, login, openapi, pages,
+    register, revoke, token, userinfo,
 };
 
 /// The place of metadata documents (RFC 8615).
@@ -31,10 +31,18 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// The only port of a standalone provider: the main port's endpoints, and the metrics.
 pub fn standalone(app: Arc<App>) -> Router {
-    let table = main_table(app.clone())
-        .row(METRICS, get(health::metrics))
-        .finish();
+    let table = standalone_table(app.clone()).finish();
     below_issuer(app, table)
+}
+
+/// The paths of [`standalone`], as its table has them: what must know all of them reads them here.
+#[must_use]
+pub fn paths(app: Arc<App>) -> Vec<&'static str> {
+    standalone_table(app).paths
+}
+
+fn standalone_table(app: Arc<App>) -> Table {
+    main_table(app).row(METRICS, get(health::metrics))
 }
 
 /// The internal port.
@@ -58,6 +66,7 @@ fn main_table(app: Arc<App>) -> Table {
             get(discovery::get),
         )
         .row(document("/jwks.json"), get(jwks::get))
+        .row(document("/openapi.json"), get(openapi::get))
         .row(flow("/authorize"), get(authorize::any).post(authorize::any))
         .row(flow("/login"), get(pages::hello).post(login::post))
         .row(flow("/consent"), post(consent::post))
@@ -139,18 +148,23 @@ const fn quiet(name: &'static str) -> Endpoint {
 struct Table {
     router: Router<Arc<App>>,
     app: Arc<App>,
+    paths: Vec<&'static str>,
 }
 
 impl Table {
     fn new(app: Arc<App>) -> Self {
-        let router = Router::new();
-        Self { router, app }
+        Self {
+            router: Router::new(),
+            app,
+            paths: Vec::new(),
+        }
     }
 
     /// A path, which is also the endpoint's name.
-    fn row(self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> Self {
+    fn row(mut self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> Self {
         let methods = self.wrapped(endpoint, methods.fallback(async || Failure::not_allowed()));
         let router = self.router.route(endpoint.name, methods);
+        self.paths.push(endpoint.name);
         Self { router, ..self }
     }
 

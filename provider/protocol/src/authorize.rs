@@ -18,7 +18,7 @@ pub(crate) mod pkce;
 mod prompt;
 mod redirect_uri;
 pub mod return_to;
-pub(crate) mod scope;
+pub mod scope;
 
 pub use next::{anybody_can_pose, next};
 pub use return_to::{Reply, ReturnTo};
@@ -108,11 +108,11 @@ pub enum Next {
 }
 
 /// The longest `state`, in bytes; clients use up to some hundred.
-pub(crate) const MAX_STATE: usize = 4096;
+pub const MAX_STATE: usize = 4096;
 /// The longest `nonce`, in bytes.
-const MAX_NONCE: usize = 1024;
+pub const MAX_NONCE: usize = 1024;
 /// The longest `login_hint` that fills the field, in bytes.
-const MAX_LOGIN_HINT: usize = 256;
+pub const MAX_LOGIN_HINT: usize = 256;
 
 /// The first half: who asks, and where an answer may go.
 ///

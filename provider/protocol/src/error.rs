@@ -56,6 +56,33 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All, in the order of their declaration.
+    pub const ALL: [Self; 23] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::UnsupportedResponseType,
+        Self::InvalidScope,
+        Self::AccessDenied,
+        Self::ServerError,
+        Self::TemporarilyUnavailable,
+        Self::LoginRequired,
+        Self::ConsentRequired,
+        Self::InteractionRequired,
+        Self::AccountSelectionRequired,
+        Self::RequestNotSupported,
+        Self::RequestUriNotSupported,
+        Self::RegistrationNotSupported,
+        Self::InvalidToken,
+        Self::InsufficientScope,
+        Self::InvalidTarget,
+        Self::UnsupportedTokenType,
+        Self::InvalidRedirectUri,
+        Self::InvalidClientMetadata,
+    ];
+
     /// The `error` value.
     #[must_use]
     pub fn as_str(self) -> &'static str {

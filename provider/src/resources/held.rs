@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::app::App;
-use crate::keys::Prepared;
+use crate::keys::{Offers, Prepared};
 use crate::tls;
 
 /// What is held.
@@ -165,7 +165,14 @@ impl Held {
 
     fn publish(&self, keys: &KeySet) -> Result<(), String> {
         let installation = self.app.installation.load();
-        let prepared = Prepared::build(keys, &installation, self.app.registrar.is_some());
+        let prepared = Prepared::build(
+            keys,
+            &installation,
+            Offers {
+                registration: self.app.registrar.is_some(),
+                metrics: false,
+            },
+        );
         self.app
             .keys
             .publish(prepared.map_err(|error| error.to_string())?);

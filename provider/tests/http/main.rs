@@ -21,6 +21,7 @@ mod introspect;
 mod limits;
 mod login;
 mod opaque;
+mod openapi;
 mod refresh;
 mod register;
 mod revoke;

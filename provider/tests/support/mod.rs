@@ -30,13 +30,14 @@ use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::{Violation, validate, validate_user};
 use oidc_provider::app::{App, Clock, Hashing, Readiness, Registrar};
-use oidc_provider::keys::Prepared;
+use oidc_provider::keys::{Offers, Prepared};
 use oidc_provider::router;
 use oidc_provider::store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 pub mod browser;
+pub mod described;
 pub mod store;
 
 pub use browser::Browser;
@@ -130,7 +131,11 @@ impl TestApp {
             readiness: Readiness::default(),
             loopback: false,
         });
-        let prepared = Prepared::build(&key_set(now), &app.installation.load(), setup.registration);
+        let prepared = Prepared::build(
+            &key_set(now),
+            &app.installation.load(),
+            offers(setup.registration),
+        );
         app.keys.publish(prepared.unwrap());
         if setup.synced {
             app.readiness.synced();
@@ -279,7 +284,11 @@ impl TestApp {
             readiness: Readiness::default(),
             loopback: false,
         });
-        let prepared = Prepared::build(&key_set(self.clock.now()), &app.installation.load(), false);
+        let prepared = Prepared::build(
+            &key_set(self.clock.now()),
+            &app.installation.load(),
+            offers(false),
+        );
         app.keys.publish(prepared.unwrap());
         app.readiness.synced();
         self.publish_to(&app);
@@ -503,16 +512,19 @@ pub struct Answer {
     pub text: String,
 }
 
-/// Sends a request to any router.
+/// Sends a request to any router; the answer must be as `/openapi.json` describes it.
 pub async fn send_to(router: &Router, ask: Ask) -> Answer {
+    let (method, path) = (ask.method.clone(), ask.path.clone());
     let response = router.clone().oneshot(ask.build()).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
-    Answer {
+    let answer = Answer {
         status: parts.status,
         headers: parts.headers,
         text: String::from_utf8(bytes.to_vec()).unwrap(),
-    }
+    };
+    described::check(&method, &path, &answer);
+    answer
 }
 
 impl Answer {
@@ -619,6 +631,14 @@ pub fn decode(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
     let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
     (next(), next())
+}
+
+/// What a pod of the cluster offers.
+fn offers(registration: bool) -> Offers {
+    Offers {
+        registration,
+        metrics: false,
+    }
 }
 
 /// One active key of RS256 (the default) and ES256, made once per test run.

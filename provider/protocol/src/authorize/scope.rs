@@ -7,7 +7,7 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::params::Params;
 
 /// The longest `scope`, in bytes: more names nothing that anybody registers.
-const MAX_SCOPE: usize = 4096;
+pub const MAX_SCOPE: usize = 4096;
 
 /// Splits a `scope` value; what is there twice counts once.
 ///

@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::objects::{Objects, fresh};
 use super::state::State;
-use crate::keys::Prepared;
+use crate::keys::{Offers, Prepared};
 
 /// `publishFor` where a SigningKey gives none: the JWKS may be cached for 5 s.
 pub const PUBLISH_FOR: Seconds = Seconds(10);
@@ -126,7 +126,14 @@ impl SigningKeys {
             self.published = false;
         }
         if let (Some(set), false) = (&self.set, self.published) {
-            let prepared = Prepared::build(set, work.installation, work.registration);
+            let prepared = Prepared::build(
+                set,
+                work.installation,
+                Offers {
+                    registration: work.registration,
+                    metrics: true,
+                },
+            );
             done.prepared = Some(prepared.map_err(|error| error.to_string())?);
             self.published = true;
         }

@@ -1,0 +1,50 @@
+//! Registration, where it is open.
+
+use oidc_protocol::error::ErrorCode::{InvalidClientMetadata, InvalidRedirectUri, InvalidRequest};
+use serde_json::{Map, Value, json};
+
+use super::parts::{Operation, body, schema};
+use super::responses::{WITH_BODY, json_response, refusal};
+
+pub(super) fn add(paths: &mut Map<String, Value>) {
+    let example = json!({
+        "redirect_uris": ["https://app.example.com/cb"],
+        "client_name": "The Web App",
+        "scope": "openid email",
+    });
+    let mut registered = json_response("Everything that is registered.", &[], schema("Registered"), &[]);
+    registered["links"] = json!({
+        "authorize": {
+            "operationId": "authorize",
+            "parameters": {
+                "client_id": "$response.body#/client_id",
+                "redirect_uri": "$response.body#/redirect_uris/0",
+            },
+        },
+    });
+    Operation::new("register", "Tokens", "Makes a client (RFC 7591)")
+        .about("Unknown metadata is ignored; grant types and scopes that are not offered are dropped.")
+        .security(&[""])
+        .body(body(
+            "application/json",
+            schema("Registration"),
+            &[("web", example)],
+        ))
+        .answer(201, registered)
+        .answer(
+            400,
+            refusal(
+                "The metadata is refused (RFC 7591 §3.2.2).",
+                &[],
+                &[
+                    (InvalidRequest, "The body must be of the type application/json."),
+                    (InvalidRedirectUri, "redirect_uris is missing."),
+                    (InvalidClientMetadata, "Send one JSON object."),
+                ],
+            ),
+        )
+        .shared("Json", &[414, 431, 500])
+        .shared("Json", WITH_BODY)
+        .shared("Json", &[429])
+        .add(paths, "/register", "post");
+}
