@@ -106,11 +106,11 @@ pub fn seal(ring: &KeyRing, user_uid: &str, phc: &str, rng: &mut impl CryptoRng)
 /// # Errors
 /// When it was not made under this ring for this UID.
 pub fn unseal(ring: &KeyRing, user_uid: &str, sealed: &str) -> Result<String, SealError> {
-    let sealed = from_base64url(sealed).ok_or(SealError)?;
+    let sealed = from_base64url(sealed).ok_or(SealError::Senseless)?;
     let phc = ring.unseal(Purpose::Password, &[user_uid.as_bytes()], &sealed)?;
     std::str::from_utf8(&phc)
         .map(str::to_owned)
-        .map_err(|_| SealError)
+        .map_err(|_| SealError::Senseless)
 }
 
 /// What a sealed digest was made from: `<uid>/<resourceVersion>` of the password Secret.
@@ -195,9 +195,9 @@ mod tests {
         let sealed = seal(&ours, "uid-1", decoy(), &mut SeededRng::new(3));
         assert!(!sealed.contains("argon2"));
         assert_eq!(unseal(&ours, "uid-1", &sealed).unwrap(), decoy());
-        assert_eq!(unseal(&ours, "uid-2", &sealed), Err(SealError));
-        assert_eq!(unseal(&other, "uid-1", &sealed), Err(SealError));
-        assert_eq!(unseal(&ours, "uid-1", "not sealed"), Err(SealError));
-        assert_eq!(unseal(&ours, "uid-1", ""), Err(SealError));
+        assert_eq!(unseal(&ours, "uid-2", &sealed), Err(SealError::Senseless));
+        assert_eq!(unseal(&other, "uid-1", &sealed), Err(SealError::Senseless));
+        assert_eq!(unseal(&ours, "uid-1", "not sealed"), Err(SealError::Senseless));
+        assert_eq!(unseal(&ours, "uid-1", ""), Err(SealError::Senseless));
     }
 }

@@ -75,10 +75,19 @@ impl Purpose {
     }
 }
 
-/// A sealed value that does not open: forged, moved, or from a version that is gone.
+/// Why a sealed value does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed value does not open: it is forged, was moved, or its key version is gone")]
-pub struct SealError;
+pub enum SealError {
+    /// It names a version older than the newest that the ring does not have: the version has expired, or its
+    /// ring was lost. A version is kept until all that was sealed under it has ended, and a ring made after a
+    /// loss starts at a higher number, so what is sealed under it has ended. The number is in the clear:
+    /// who can change it in the store can delete the value as well.
+    #[error("the sealed value does not open: its ring version is gone")]
+    VersionGone,
+    /// It was not sealed here, for this place; or under a version that this process does not know yet.
+    #[error("the sealed value does not open: it is forged, was moved, or its ring version is not known yet")]
+    Senseless,
+}
 
 /// The key ring with its subkeys.
 pub struct KeyRing {
@@ -175,10 +184,18 @@ impl KeyRing {
         associated: &[&[u8]],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (version, rest) = sealed.split_first_chunk::<VERSION_LEN>().ok_or(SealError)?;
-        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
+        let (version, rest) = sealed
+            .split_first_chunk::<VERSION_LEN>()
+            .ok_or(SealError::Senseless)?;
+        let (nonce, rest) = rest
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(SealError::Senseless)?;
         let version = u32::from_be_bytes(*version);
-        let keys = self.version(version).ok_or(SealError)?;
+        let keys = match self.version(version) {
+            Some(keys) => keys,
+            None if (1..self.current()).contains(&version) => return Err(SealError::VersionGone),
+            None => return Err(SealError::Senseless),
+        };
         let mut buffer = Zeroizing::new(rest.to_vec());
         let length = keys.seal[purpose as usize]
             .open_in_place(
@@ -186,7 +203,7 @@ impl KeyRing {
                 Aad::from(bound(version, purpose, associated).as_slice()),
                 &mut buffer,
             )
-            .map_err(|_| SealError)?
+            .map_err(|_| SealError::Senseless)?
             .len();
         buffer.truncate(length);
         Ok(buffer)
@@ -305,7 +322,10 @@ mod tests {
         );
         assert!(!sealed.windows(5).any(|w| w == b"plain"));
         for purpose in Purpose::ALL.into_iter().filter(|p| *p != Purpose::Session) {
-            assert_eq!(ring.unseal(purpose, &[b"key", b"1"], &sealed), Err(SealError));
+            assert_eq!(
+                ring.unseal(purpose, &[b"key", b"1"], &sealed),
+                Err(SealError::Senseless)
+            );
         }
         for moved in [
             &[b"key".as_slice(), b"2"] as &[&[u8]],
@@ -314,11 +334,14 @@ mod tests {
             &[b"ke", b"y1"],
             &[],
         ] {
-            assert_eq!(ring.unseal(Purpose::Session, moved, &sealed), Err(SealError));
+            assert_eq!(
+                ring.unseal(Purpose::Session, moved, &sealed),
+                Err(SealError::Senseless)
+            );
         }
         assert_eq!(
             super::tests::ring(3).unseal(Purpose::Session, &[b"key", b"1"], &sealed),
-            Err(SealError)
+            Err(SealError::Senseless)
         );
         let again = ring.seal(Purpose::Session, &[b"key", b"1"], b"plain text", &mut rng);
         assert_ne!(sealed, again, "each has its own nonce");
@@ -339,8 +362,14 @@ mod tests {
         assert_eq!((one.current(), both.current()), (1, 2));
         assert!(both.unseal(Purpose::Grant, &[b"k"], &old).is_ok());
         assert!(two.unseal(Purpose::Grant, &[b"k"], &new).is_ok());
-        assert_eq!(two.unseal(Purpose::Grant, &[b"k"], &old), Err(SealError));
-        assert_eq!(one.unseal(Purpose::Grant, &[b"k"], &new), Err(SealError));
+        assert_eq!(
+            two.unseal(Purpose::Grant, &[b"k"], &old),
+            Err(SealError::VersionGone)
+        );
+        assert_eq!(
+            one.unseal(Purpose::Grant, &[b"k"], &new),
+            Err(SealError::Senseless)
+        );
         assert_eq!(
             both.mac(1, Purpose::Refresh, &[b"k"]),
             one.mac(1, Purpose::Refresh, &[b"k"])
@@ -349,6 +378,38 @@ mod tests {
         assert_eq!(
             one.stable_mac(Purpose::Name, &[b"k"]),
             two.stable_mac(Purpose::Name, &[b"k"])
+        );
+    }
+
+    #[test]
+    fn only_a_lower_number_is_of_a_version_that_is_gone() {
+        let ring = ring_of(&[3, 5]);
+        let open = |version: u32| {
+            ring.unseal(
+                Purpose::Grant,
+                &[],
+                &[&version.to_be_bytes()[..], &[0; 40]].concat(),
+            )
+        };
+        for gone in [1, 2, 4] {
+            assert_eq!(open(gone), Err(SealError::VersionGone));
+        }
+        for senseless in [0, 3, 5, 6, u32::MAX] {
+            assert_eq!(open(senseless), Err(SealError::Senseless));
+        }
+        assert_eq!(
+            ring.unseal(Purpose::Grant, &[], &[0, 0, 0, 1]),
+            Err(SealError::Senseless)
+        );
+    }
+
+    #[test]
+    fn what_a_lost_ring_sealed_is_of_a_version_that_is_gone() {
+        let lost = ring(1).seal(Purpose::Grant, &[], b"x", &mut SeededRng::new(1));
+        let anew = KeyRingData::generate(Timestamp::constant(3_600, 0), &mut SeededRng::new(2));
+        assert_eq!(
+            KeyRing::new(anew).unseal(Purpose::Grant, &[], &lost),
+            Err(SealError::VersionGone)
         );
     }
 
@@ -389,12 +450,12 @@ mod tests {
             let ring = ring(1);
             let mut sealed = ring.seal(Purpose::Request, &[b"a"], b"123456789", &mut SeededRng::new(5));
             sealed[at / 8] ^= 1 << (at % 8);
-            prop_assert_eq!(ring.unseal(Purpose::Request, &[b"a"], &sealed), Err(SealError));
+            prop_assert_eq!(ring.unseal(Purpose::Request, &[b"a"], &sealed), Err(SealError::Senseless));
         }
 
         #[test]
         fn noise_does_not_open(noise in proptest::collection::vec(any::<u8>(), 0..80)) {
-            prop_assert_eq!(ring(1).unseal(Purpose::Request, &[], &noise), Err(SealError));
+            prop_assert_eq!(ring(1).unseal(Purpose::Request, &[], &noise), Err(SealError::Senseless));
         }
     }
 }

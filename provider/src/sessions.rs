@@ -9,7 +9,7 @@ use oidc_protocol::handle::LoginTag;
 use oidc_protocol::records::{LoginRecord, consent_key, session_consent_key, user_key};
 
 use crate::app::App;
-use crate::store::{StoreError, StoredLogin};
+use crate::store::{StoreError, StoredLogin, opened};
 
 /// How many slots are asked at once.
 const AT_ONCE: usize = 16;
@@ -39,14 +39,17 @@ pub async fn list(
 ) -> Result<Vec<LiveLogin>, StoreError> {
     let logins = app.store.logins(&user_key(ring, user_uid), now).await?;
     let seen = last_seen(app, logins, now).await?;
-    let live = seen.into_iter().filter_map(|(login, last_seen)| {
-        Some(LiveLogin {
-            tag: login.tag,
-            record: read(ring, user_uid, &login),
-            last_seen: last_seen?,
-        })
-    });
-    Ok(live.collect())
+    let mut live = Vec::new();
+    for (login, last_seen) in seen {
+        if let Some(last_seen) = last_seen {
+            live.push(LiveLogin {
+                tag: login.tag,
+                record: read(ring, user_uid, &login)?,
+                last_seen,
+            });
+        }
+    }
+    Ok(live)
 }
 
 /// As [`list`]; and entries whose session has ended by idle time leave the index.
@@ -67,7 +70,7 @@ pub async fn list_and_tidy(
         match last_seen {
             Some(last_seen) => live.push(LiveLogin {
                 tag: login.tag,
-                record: read(ring, user_uid, &login),
+                record: read(ring, user_uid, &login)?,
                 last_seen,
             }),
             None if now.duration_since(login.entered_at) > BEGINNING => ended.push(login.tag),
@@ -175,14 +178,12 @@ async fn last_seen(
     asked.buffered(AT_ONCE).try_collect().await
 }
 
-/// A record that does not open (its ring version may be gone) hides no session: it must stay possible to end it.
-fn read(ring: &KeyRing, user_uid: &str, login: &StoredLogin) -> LoginRecord {
-    LoginRecord::unseal(ring, user_uid, login.tag, &login.record).unwrap_or_else(|error| {
-        tracing::warn!(user_uid, %error, "the record of a login does not open");
-        LoginRecord {
-            device: UNKNOWN.to_owned(),
-            address: None,
-            signed_in_at: login.entered_at,
-        }
-    })
+/// A record whose ring version is gone hides no session: it must stay possible to end it.
+fn read(ring: &KeyRing, user_uid: &str, login: &StoredLogin) -> Result<LoginRecord, StoreError> {
+    let record = LoginRecord::unseal(ring, user_uid, login.tag, &login.record);
+    Ok(opened("login", record)?.unwrap_or_else(|| LoginRecord {
+        device: UNKNOWN.to_owned(),
+        address: None,
+        signed_in_at: login.entered_at,
+    }))
 }

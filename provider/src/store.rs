@@ -30,12 +30,16 @@ pub use sessions::{NewCode, NewConsent, NewSession, SessionStore, StoredSession}
 #[error("the store failed: {0}")]
 pub struct StoreError(pub String);
 
-impl StoreError {
-    /// A record that does not open: never taken for one that is not there, since a token that the store
-    /// does know must not pass for revoked, nor a session for ended.
-    #[must_use]
-    pub fn senseless(record: &str, error: SealError) -> Self {
-        Self(format!("its {record} record makes no sense: {error}"))
+/// A sealed record of the store, opened; `None`: what it says has ended with its ring version.
+///
+/// # Errors
+/// When it makes no sense: never taken for one that is not there, since a token that the store does know must
+/// not pass for revoked, nor a session for ended.
+pub fn opened<T>(record: &'static str, unsealed: Result<T, SealError>) -> Result<Option<T>, StoreError> {
+    match unsealed {
+        Ok(opened) => Ok(Some(opened)),
+        Err(SealError::VersionGone) => Ok(None),
+        Err(error) => Err(StoreError(format!("its {record} record makes no sense: {error}"))),
     }
 }
 

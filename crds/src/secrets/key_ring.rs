@@ -54,7 +54,8 @@ impl KeyRingData {
     /// Name of the data key.
     pub const DATA_KEY: &str = "key-ring.json";
 
-    /// Makes version 1 and the name key: 32 random bytes each.
+    /// Makes a first version and the name key: 32 random bytes each. The version is the minutes since 1970, so
+    /// that a ring made after a loss never has a number of the lost one: what that one sealed has ended.
     pub fn generate(now: Timestamp, rng: &mut impl CryptoRng) -> Self {
         let mut draw = || {
             let mut key = Zeroizing::new(vec![0; KEY_LEN]);
@@ -62,7 +63,7 @@ impl KeyRingData {
             key
         };
         let first = Version {
-            version: 1,
+            version: u32::try_from(now.as_second() / 60).unwrap_or(u32::MAX).max(1),
             root: draw(),
             created_at: now,
         };
@@ -148,7 +149,10 @@ mod tests {
     fn what_is_written_is_read() {
         let ring = KeyRingData::generate(NOW, &mut SeededRng::new(1));
         assert!(KeyRingData::from_data(&ring.to_data()).unwrap() == ring);
-        assert_eq!((ring.versions[0].version, ring.versions[0].created_at), (1, NOW));
+        assert_eq!(
+            (ring.versions[0].version, ring.versions[0].created_at),
+            (30_000_000, NOW)
+        );
         assert_ne!(ring.versions[0].root, ring.name_key);
     }
 

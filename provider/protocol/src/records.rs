@@ -137,6 +137,14 @@ impl GrantRecord {
     }
 }
 
+/// A consent as it is sealed: whose it is stands inside, since a browser's session may hold one of a person who
+/// was signed in there before.
+#[derive(Serialize, Deserialize)]
+struct OfUser {
+    user_uid: String,
+    consent: ConsentRecord,
+}
+
 impl ConsentRecord {
     /// Seals it for a user and a client.
     pub fn seal(
@@ -146,22 +154,25 @@ impl ConsentRecord {
         client_uid: &str,
         rng: &mut impl CryptoRng,
     ) -> Vec<u8> {
-        let place = [user_uid.as_bytes(), client_uid.as_bytes()];
-        seal(ring, Purpose::Consent, &place, self, rng)
+        let whole = OfUser {
+            user_uid: user_uid.to_owned(),
+            consent: self.clone(),
+        };
+        seal(ring, Purpose::Consent, &[client_uid.as_bytes()], &whole, rng)
     }
 
-    /// Opens it.
+    /// Opens it; `None`: it is another user's.
     ///
     /// # Errors
-    /// When it was not made for this user and client, or is malformed.
+    /// When it was not made for this client, or is malformed.
     pub fn unseal(
         ring: &KeyRing,
         user_uid: &str,
         client_uid: &str,
         sealed: &[u8],
-    ) -> Result<Self, SealError> {
-        let place = [user_uid.as_bytes(), client_uid.as_bytes()];
-        unseal(ring, Purpose::Consent, &place, sealed)
+    ) -> Result<Option<Self>, SealError> {
+        let whole: OfUser = unseal(ring, Purpose::Consent, &[client_uid.as_bytes()], sealed)?;
+        Ok((whole.user_uid == user_uid).then_some(whole.consent))
     }
 }
 
@@ -213,8 +224,8 @@ pub(crate) fn unseal<T: DeserializeOwned>(
 ) -> Result<T, SealError> {
     let plain = ring.unseal(purpose, place, sealed)?;
     match plain.split_first() {
-        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|_| SealError),
-        _ => Err(SealError),
+        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|_| SealError::Senseless),
+        _ => Err(SealError::Senseless),
     }
 }
 
@@ -232,8 +243,14 @@ mod tests {
     fn i8_a_session_opens_in_its_own_slot_only() {
         let sealed = session().seal(&ring(), TAG, &mut SeededRng::new(1));
         assert_eq!(Session::unseal(&ring(), TAG, &sealed), Ok(session()));
-        assert_eq!(Session::unseal(&ring(), OTHER, &sealed), Err(SealError));
-        assert_eq!(Session::unseal(&other_ring(), TAG, &sealed), Err(SealError));
+        assert_eq!(
+            Session::unseal(&ring(), OTHER, &sealed),
+            Err(SealError::Senseless)
+        );
+        assert_eq!(
+            Session::unseal(&other_ring(), TAG, &sealed),
+            Err(SealError::Senseless)
+        );
         assert!(GrantRecord::unseal(&ring(), TAG, &Digest([0; 32]), &sealed).is_err());
         let subject = session().subject;
         assert!(!sealed.windows(subject.len()).any(|w| w == subject.as_bytes()));
@@ -250,11 +267,11 @@ mod tests {
         assert_eq!(LoginRecord::unseal(&ring(), "user", TAG, &sealed), Ok(record));
         assert_eq!(
             LoginRecord::unseal(&ring(), "other", TAG, &sealed),
-            Err(SealError)
+            Err(SealError::Senseless)
         );
         assert_eq!(
             LoginRecord::unseal(&ring(), "user", OTHER, &sealed),
-            Err(SealError)
+            Err(SealError::Senseless)
         );
         assert!(!sealed.windows(7).any(|w| w == b"Firefox"));
     }
@@ -264,10 +281,13 @@ mod tests {
         let (code, other) = (Digest::of("a"), Digest::of("b"));
         let sealed = grant().seal(&ring(), TAG, &code, &mut SeededRng::new(1));
         assert_eq!(GrantRecord::unseal(&ring(), TAG, &code, &sealed), Ok(grant()));
-        assert_eq!(GrantRecord::unseal(&ring(), TAG, &other, &sealed), Err(SealError));
+        assert_eq!(
+            GrantRecord::unseal(&ring(), TAG, &other, &sealed),
+            Err(SealError::Senseless)
+        );
         assert_eq!(
             GrantRecord::unseal(&ring(), OTHER, &code, &sealed),
-            Err(SealError)
+            Err(SealError::Senseless)
         );
     }
 
@@ -278,16 +298,10 @@ mod tests {
             at: NOW,
         };
         let sealed = record.seal(&ring(), "user", "client", &mut SeededRng::new(1));
-        assert_eq!(
-            ConsentRecord::unseal(&ring(), "user", "client", &sealed),
-            Ok(record)
-        );
-        for (user, client) in [("user", "other"), ("other", "client"), ("userclient", "")] {
-            assert_eq!(
-                ConsentRecord::unseal(&ring(), user, client, &sealed),
-                Err(SealError)
-            );
-        }
+        let open = |user, client| ConsentRecord::unseal(&ring(), user, client, &sealed);
+        assert_eq!(open("user", "client"), Ok(Some(record)));
+        assert_eq!(open("other", "client"), Ok(None));
+        assert_eq!(open("user", "other"), Err(SealError::Senseless));
     }
 
     #[test]
@@ -302,9 +316,9 @@ mod tests {
             vec![1, b'{'],
         ] {
             let sealed = ring().seal(Purpose::Session, &[&TAG.0], &plain, &mut rng);
-            assert_eq!(Session::unseal(&ring(), TAG, &sealed), Err(SealError));
+            assert_eq!(Session::unseal(&ring(), TAG, &sealed), Err(SealError::Senseless));
         }
-        assert_eq!(Session::unseal(&ring(), TAG, b""), Err(SealError));
+        assert_eq!(Session::unseal(&ring(), TAG, b""), Err(SealError::Senseless));
     }
 
     #[test]

@@ -32,12 +32,19 @@ pub(crate) const REDIRECT: &str = "https://app.example.com/cb";
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+/// Its version is 1.
 pub(crate) fn ring() -> KeyRing {
-    KeyRing::new(KeyRingData::generate(NOW, &mut SeededRng::new(11)))
+    KeyRing::new(KeyRingData::generate(
+        Timestamp::UNIX_EPOCH,
+        &mut SeededRng::new(11),
+    ))
 }
 
 pub(crate) fn other_ring() -> KeyRing {
-    KeyRing::new(KeyRingData::generate(NOW, &mut SeededRng::new(12)))
+    KeyRing::new(KeyRingData::generate(
+        Timestamp::UNIX_EPOCH,
+        &mut SeededRng::new(12),
+    ))
 }
 
 /// Sets members of an object.

@@ -12,7 +12,7 @@ use oidc_protocol::token::opaque;
 
 use super::moment::Moment;
 use crate::app::App;
-use crate::store::StoreError;
+use crate::store::{StoreError, opened};
 
 /// An access token whose signature holds, or that opened, and whose client is there.
 pub struct Access {
@@ -69,9 +69,8 @@ impl Access {
                 let Some(stored) = app.store.token_state(family, self.jti, *now).await? else {
                     return Ok(State::Revoked);
                 };
-                Session::unseal(ring, family.tag, &stored.session)
-                    .map(State::Login)
-                    .map_err(|error| StoreError::senseless("session", error))
+                let session = opened("session", Session::unseal(ring, family.tag, &stored.session))?;
+                Ok(session.map_or(State::Revoked, State::Login))
             }
             TokenId::Detached => {
                 let revoked = app.store.detached_revoked(self.jti, *now).await?;

@@ -21,7 +21,7 @@ use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
 use crate::app::App;
 use crate::sessions::{self, Which};
-use crate::store::StoreError;
+use crate::store::{StoreError, opened};
 use confirm::{Confirmed, confirm};
 
 mod confirm;
@@ -156,7 +156,13 @@ async fn signed_in(app: &App, moment: &Moment, headers: &HeaderMap) -> Result<Op
         return Ok(None);
     };
     let stored = app.store.session(handle.tag, handle.digest(), moment.now).await?;
-    let session = stored.and_then(|stored| Session::unseal(&moment.ring, handle.tag, &stored.record).ok());
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let session = opened(
+        "session",
+        Session::unseal(&moment.ring, handle.tag, &stored.record),
+    )?;
     Ok(session.and_then(|session| {
         let user = app.users.by_uid(&session.user_uid)?;
         (!user.disabled()).then_some(SignedIn {

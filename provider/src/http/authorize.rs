@@ -18,7 +18,7 @@ use super::extract::{QueryOrForm, refused};
 use super::flow::Flow;
 use super::moment::Moment;
 use crate::app::App;
-use crate::store::{StoreError, StoredSession};
+use crate::store::{StoreError, StoredSession, opened};
 
 /// All parameters together, in bytes as encoded: they travel through our forms.
 const MAX_REQUEST: usize = 16 * 1024;
@@ -64,9 +64,11 @@ async fn authorize(
     let user = found
         .as_ref()
         .and_then(|found| app.users.by_uid(&found.session.user_uid));
-    let consent = found
-        .as_ref()
-        .and_then(|found| flow.consent_of(&found.session.user_uid, found.stored.consent.as_deref()));
+    let consent = match &found {
+        Some(found) => flow.consent_of(&found.session.user_uid, found.stored.consent.as_deref()),
+        None => Ok(None),
+    };
+    let consent = consent.map_err(|error| flow.refuse(error))?;
     let known = found.as_ref().map(|found| (&found.session, user.as_deref()));
     let decision = next(
         &flow.request,
@@ -108,12 +110,13 @@ async fn read_session(app: &App, flow: &Flow, headers: &HeaderMap) -> Result<Opt
         .store
         .authorize(handle.tag, handle.digest(), flow.consent_key(), Some(new), *now)
         .await?;
-    Ok(stored.and_then(|stored| {
-        let session = Session::unseal(ring, handle.tag, &stored.record).ok()?;
-        Some(Found {
-            stored,
-            session,
-            code,
-        })
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let session = opened("session", Session::unseal(ring, handle.tag, &stored.record))?;
+    Ok(session.map(|session| Found {
+        stored,
+        session,
+        code,
     }))
 }

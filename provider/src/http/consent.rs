@@ -22,7 +22,7 @@ use super::extract::{Form, refused};
 use super::flow::Flow;
 use super::moment::Moment;
 use crate::app::App;
-use crate::store::NewConsent;
+use crate::store::{NewConsent, StoredSession, opened};
 
 /// How long a consent is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -70,8 +70,10 @@ pub async fn post(
         .grant(handle.tag, handle.digest(), in_session, new, now)
         .await;
     let granted = granted.map_err(|error| flow.refuse(error))?;
+    let open = |stored: StoredSession| opened("session", Session::unseal(ring, handle.tag, &stored.record));
     let session = granted
-        .and_then(|stored| Session::unseal(ring, handle.tag, &stored.record).ok())
+        .map_or(Ok(None), open)
+        .map_err(|error| flow.refuse(error))?
         // the form was another person's: the consent is sealed to them and means nothing in this session
         .filter(|session| session.user_uid == user_uid);
     let Some(session) = session else {

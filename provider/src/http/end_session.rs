@@ -25,7 +25,7 @@ use super::own_form::OwnForm;
 use super::pages;
 use crate::app::App;
 use crate::sessions;
-use crate::store::StoreError;
+use crate::store::{StoreError, opened};
 
 /// GET and POST.
 ///
@@ -114,7 +114,13 @@ async fn session(
         return Ok(None);
     };
     let stored = app.store.session(handle.tag, handle.digest(), moment.now).await?;
-    let session = stored.and_then(|stored| Session::unseal(&moment.ring, handle.tag, &stored.record).ok());
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let session = opened(
+        "session",
+        Session::unseal(&moment.ring, handle.tag, &stored.record),
+    )?;
     Ok(session.map(|session| (handle.tag, session)))
 }
 

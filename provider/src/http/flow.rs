@@ -26,7 +26,7 @@ use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
 use super::pages::{self, ScopeLine};
 use crate::app::App;
-use crate::store::{ConsentKey, NewCode, StoreError};
+use crate::store::{ConsentKey, NewCode, StoreError, opened};
 
 /// One authorization request.
 pub struct Flow {
@@ -105,10 +105,18 @@ impl Flow {
         }
     }
 
-    /// Opens what is remembered; what does not open counts as nothing.
-    #[must_use]
-    pub fn consent_of(&self, user_uid: &str, sealed: Option<&[u8]>) -> Option<ConsentRecord> {
-        ConsentRecord::unseal(&self.moment.ring, user_uid, self.client.uid(), sealed?).ok()
+    /// Opens what is remembered; another person's is none.
+    ///
+    /// # Errors
+    /// When it makes no sense.
+    pub fn consent_of(
+        &self,
+        user_uid: &str,
+        sealed: Option<&[u8]>,
+    ) -> Result<Option<ConsentRecord>, StoreError> {
+        let ring = &self.moment.ring;
+        let open = |sealed| ConsentRecord::unseal(ring, user_uid, self.client.uid(), sealed);
+        sealed.map_or(Ok(None), |sealed| Ok(opened("consent", open(sealed))?.flatten()))
     }
 
     /// Draws a code with everything that is bound to it.

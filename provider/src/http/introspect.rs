@@ -10,7 +10,6 @@ use oidc_crds::user::User;
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::handle::RefreshToken;
 use oidc_protocol::introspect::{active, active_refresh, inactive, may_ask};
-use oidc_protocol::records::{GrantRecord, Session};
 use serde_json::Value;
 
 use super::access::{self, Access};
@@ -71,10 +70,9 @@ async fn look_at_refresh(app: &App, caller: &Caller, token: &str) -> Result<Opti
     let Some((stored, ends)) = state.await? else {
         return Ok(None);
     };
-    let grant = GrantRecord::unseal(&moment.ring, refresh.tag, &stored.code, &stored.grant)
-        .map_err(|error| StoreError::senseless("grant", error))?;
-    let session = Session::unseal(&moment.ring, refresh.tag, &stored.session)
-        .map_err(|error| StoreError::senseless("session", error))?;
+    let Some((grant, session)) = stored.open(&moment.ring, refresh.tag)? else {
+        return Ok(None);
+    };
     let user = app.users.by_uid(&session.user_uid);
     Ok(user
         .filter(|user| may_use(user, client))

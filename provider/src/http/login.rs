@@ -74,6 +74,7 @@ pub async fn post(
         consent.map(|(_, sealed)| sealed.as_slice())
     };
     let consent = flow.consent_of(user.uid(), consent);
+    let consent = consent.map_err(|error| flow.refuse(error))?;
     let known = Some((&session, Some(&*user)));
     // before anything is stored: a person who may not sign in leaves nothing behind
     let decision = next(&flow.request, &flow.client, known, consent.as_ref(), true, *now);

@@ -21,7 +21,7 @@ use super::error::{Failure, json_answer};
 use super::extract::Caller;
 use crate::app::App;
 use crate::rate::share;
-use crate::store::{StoreError, StoredGrant};
+use crate::store::StoredGrant;
 
 mod code;
 mod refresh;
@@ -100,11 +100,12 @@ fn person(
     tag: LoginTag,
     stored: &StoredGrant,
 ) -> Result<(GrantRecord, Session, Option<Arc<User>>), Failure> {
-    let ring = &caller.moment.ring;
-    let grant = GrantRecord::unseal(ring, tag, &stored.code, &stored.grant)
-        .map_err(|error| StoreError::senseless("grant", error))?;
-    let session = Session::unseal(ring, tag, &stored.session)
-        .map_err(|error| StoreError::senseless("session", error))?;
+    let (grant, session) = stored.open(&caller.moment.ring, tag)?.ok_or_else(|| {
+        bad(
+            "The grant has ended: the person must sign in again.",
+            "its ring version is gone",
+        )
+    })?;
     let user = app.users.by_uid(&session.user_uid);
     Ok((grant, session, user))
 }

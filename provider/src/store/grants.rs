@@ -1,9 +1,11 @@
 //! Codes and what they are redeemed for, in `{login}`: families of refresh and access tokens (I1, I2).
 
 use jiff::Timestamp;
-use oidc_protocol::handle::{Digest, FamilyId};
+use oidc_crds::seal::KeyRing;
+use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
+use oidc_protocol::records::{GrantRecord, Session};
 
-use super::{Answer, ClientKey};
+use super::{Answer, ClientKey, StoreError, opened};
 
 /// How long the same attempt at a code gets the same answer, in milliseconds.
 pub(super) const RETRY_WINDOW: i64 = 10_000;
@@ -34,6 +36,18 @@ pub struct StoredGrant {
     pub grant: Vec<u8>,
     /// The sealed session as it was when the code was made.
     pub session: Vec<u8>,
+}
+
+impl StoredGrant {
+    /// Opens both, which were kept in the slot of this login; `None`: they have ended with their ring version.
+    ///
+    /// # Errors
+    /// When one makes no sense.
+    pub fn open(&self, ring: &KeyRing, tag: LoginTag) -> Result<Option<(GrantRecord, Session)>, StoreError> {
+        let grant = opened("grant", GrantRecord::unseal(ring, tag, &self.code, &self.grant))?;
+        let session = opened("session", Session::unseal(ring, tag, &self.session))?;
+        Ok(grant.zip(session))
+    }
 }
 
 /// Outcome of a redemption.

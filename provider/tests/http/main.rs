@@ -26,6 +26,7 @@ mod refresh;
 mod register;
 mod revoke;
 mod secrecy;
+mod senseless;
 mod sessions;
 mod token;
 mod tokens;

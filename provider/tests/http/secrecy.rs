@@ -1,38 +1,13 @@
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::support::browser::Form;
 use super::support::*;
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn i9_no_secret_and_no_personal_value_is_in_logs_errors_or_metrics() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
     // for the whole process: log lines of tests beside this one must hold none of it either
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-
+    log::keep();
     let app = TestApp::new();
     let mut seen = vec![
         PASSWORD.to_owned(),
@@ -94,7 +69,7 @@ async fn i9_no_secret_and_no_personal_value_is_in_logs_errors_or_metrics() {
         seen.extend([tokens.access, tokens.refresh, tokens.id]);
     }
 
-    let mut text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let mut text = log::text();
     assert!(
         text.contains(r#""endpoint":"/token""#) && text.contains(r#""client_id":"default.web""#),
         "{text}"

@@ -96,20 +96,3 @@ async fn err_05_without_the_store() {
     answer.is_error(503, "temporarily_unavailable");
     assert!(answer.header("retry-after").is_some());
 }
-
-#[tokio::test]
-async fn err_05_a_record_that_makes_no_sense_is_a_failure_of_the_store() {
-    let app = TestApp::new();
-    let tokens = app.sign_in("web", "openid").await;
-    app.store.set_senseless();
-    let away = |answer: Answer| {
-        answer.is_error(503, "temporarily_unavailable");
-        assert!(answer.header("retry-after").is_some());
-    };
-    away(app.userinfo(&tokens.access).await);
-    for token in [&tokens.access, &tokens.refresh] {
-        let form = [("token", token.as_str())];
-        away(app.send(Ask::post("/introspect").basic("web").form(&form)).await);
-    }
-    away(app.refresh("web", &tokens.refresh).await);
-}

@@ -38,6 +38,7 @@ use tower::ServiceExt;
 
 pub mod browser;
 pub mod described;
+pub mod log;
 pub mod store;
 
 pub use browser::Browser;

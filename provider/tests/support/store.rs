@@ -1,5 +1,6 @@
-//! A probe between the provider and its real store: counts the round trips, and can cut the line.
+//! A probe between the provider and its real store: counts the round trips, can cut the line and spoil records.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::FutureExt;
@@ -16,8 +17,26 @@ pub struct Counting {
     inner: MemoryStore,
     trips: AtomicU64,
     away: AtomicBool,
-    senseless: AtomicBool,
+    spoilt: Mutex<Option<(Record, Spoilt)>>,
     no_grants: AtomicBool,
+}
+
+/// What the store keeps sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    Session,
+    Grant,
+    Consent,
+    Login,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoilt {
+    /// A bit of it changed.
+    OneBit,
+    /// It is of a ring version that is gone.
+    VersionGone,
 }
 
 impl Counting {
@@ -26,7 +45,7 @@ impl Counting {
             inner,
             trips: AtomicU64::new(0),
             away: AtomicBool::new(false),
-            senseless: AtomicBool::new(false),
+            spoilt: Mutex::new(None),
             no_grants: AtomicBool::new(false),
         }
     }
@@ -44,16 +63,40 @@ impl Counting {
         self.no_grants.store(away, Ordering::Relaxed);
     }
 
-    /// From now on sessions come back with one bit changed.
-    pub fn set_senseless(&self) {
-        self.senseless.store(true, Ordering::Relaxed);
+    /// From now on such records come back so.
+    pub fn spoil(&self, record: Record, spoilt: Spoilt) {
+        *self.spoilt.lock().unwrap() = Some((record, spoilt));
     }
 
-    fn garbled(&self, mut stored: StoredGrant) -> StoredGrant {
-        if self.senseless.load(Ordering::Relaxed) {
-            stored.session[20] ^= 1;
+    fn pass(&self, record: Record, sealed: &mut [u8]) {
+        match *self.spoilt.lock().unwrap() {
+            Some((which, Spoilt::OneBit)) if which == record => sealed[20] ^= 1,
+            Some((which, Spoilt::VersionGone)) if which == record => {
+                sealed[..4].copy_from_slice(&[0, 0, 0, 1])
+            }
+            _ => {}
+        }
+    }
+
+    fn pass_grant(&self, mut stored: StoredGrant) -> StoredGrant {
+        self.pass(Record::Grant, &mut stored.grant);
+        self.pass(Record::Session, &mut stored.session);
+        stored
+    }
+
+    fn pass_session(&self, mut stored: StoredSession) -> StoredSession {
+        self.pass(Record::Session, &mut stored.record);
+        if let Some(consent) = &mut stored.consent {
+            self.pass(Record::Consent, consent);
         }
         stored
+    }
+
+    fn pass_consents(&self, mut consents: Vec<(ConsentKey, Vec<u8>)>) -> Vec<(ConsentKey, Vec<u8>)> {
+        for (_, sealed) in &mut consents {
+            self.pass(Record::Consent, sealed);
+        }
+        consents
     }
 
     fn counted<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
@@ -67,7 +110,14 @@ impl Counting {
 
 impl AccountStore for Counting {
     fn begin_login(&self, attempt: NewAttempt, now: Timestamp) -> Answer<'_, Attempt> {
-        self.counted(self.inner.begin_login(attempt, now))
+        let answer = self.counted(self.inner.begin_login(attempt, now));
+        async move {
+            Ok(match answer.await? {
+                Attempt::Taken(consents) => Attempt::Taken(self.pass_consents(consents)),
+                wait => wait,
+            })
+        }
+        .boxed()
     }
 
     fn take_address(
@@ -81,7 +131,8 @@ impl AccountStore for Counting {
     }
 
     fn consents<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<(ConsentKey, Vec<u8>)>> {
-        self.counted(self.inner.consents(user, now))
+        let answer = self.counted(self.inner.consents(user, now));
+        async move { Ok(self.pass_consents(answer.await?)) }.boxed()
     }
 
     fn index_login<'a>(
@@ -95,7 +146,15 @@ impl AccountStore for Counting {
     }
 
     fn logins<'a>(&'a self, user: &'a UserKey, now: Timestamp) -> Answer<'a, Vec<StoredLogin>> {
-        self.counted(self.inner.logins(user, now))
+        let answer = self.counted(self.inner.logins(user, now));
+        async move {
+            let mut logins = answer.await?;
+            for login in &mut logins {
+                self.pass(Record::Login, &mut login.record);
+            }
+            Ok(logins)
+        }
+        .boxed()
     }
 
     fn forget_logins<'a>(&'a self, user: &'a UserKey, tags: &'a [LoginTag]) -> Answer<'a, ()> {
@@ -143,7 +202,8 @@ impl SessionStore for Counting {
     }
 
     fn session(&self, tag: LoginTag, cookie: Digest, now: Timestamp) -> Answer<'_, Option<StoredSession>> {
-        self.counted(self.inner.session(tag, cookie, now))
+        let answer = self.counted(self.inner.session(tag, cookie, now));
+        async move { Ok(answer.await?.map(|stored| self.pass_session(stored))) }.boxed()
     }
 
     fn last_seen(&self, tag: LoginTag, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
@@ -166,7 +226,8 @@ impl SessionStore for Counting {
         code: Option<NewCode>,
         now: Timestamp,
     ) -> Answer<'_, Option<StoredSession>> {
-        self.counted(self.inner.authorize(tag, cookie, consent, code, now))
+        let answer = self.counted(self.inner.authorize(tag, cookie, consent, code, now));
+        async move { Ok(answer.await?.map(|stored| self.pass_session(stored))) }.boxed()
     }
 
     fn forget_client(
@@ -190,7 +251,8 @@ impl SessionStore for Counting {
         if self.no_grants.load(Ordering::Relaxed) {
             return async { Err(StoreError("the line is cut".to_owned())) }.boxed();
         }
-        self.counted(self.inner.grant(tag, cookie, consent, code, now))
+        let answer = self.counted(self.inner.grant(tag, cookie, consent, code, now));
+        async move { Ok(answer.await?.map(|stored| self.pass_session(stored))) }.boxed()
     }
 
     fn active_sessions(&self, now: Timestamp) -> Answer<'_, u64> {
@@ -206,14 +268,22 @@ impl GrantStore for Counting {
         opening: Opening,
         now: Timestamp,
     ) -> Answer<'_, Redeemed> {
-        self.counted(self.inner.redeem_code(code, attempt, opening, now))
+        let answer = self.counted(self.inner.redeem_code(code, attempt, opening, now));
+        async move {
+            Ok(match answer.await? {
+                Redeemed::Taken(stored) => Redeemed::Taken(self.pass_grant(stored)),
+                other => other,
+            })
+        }
+        .boxed()
     }
 
     fn rotate_refresh(&self, rotation: Rotation, now: Timestamp) -> Answer<'_, Rotated> {
         let answer = self.counted(self.inner.rotate_refresh(rotation, now));
         async move {
             Ok(match answer.await? {
-                Rotated::Rotated(stored) => Rotated::Rotated(self.garbled(stored)),
+                Rotated::Rotated(stored) => Rotated::Rotated(self.pass_grant(stored)),
+                Rotated::Repeated(stored, version) => Rotated::Repeated(self.pass_grant(stored), version),
                 other => other,
             })
         }
@@ -240,7 +310,7 @@ impl GrantStore for Counting {
 
     fn token_state(&self, family: FamilyId, jti: Digest, now: Timestamp) -> Answer<'_, Option<StoredGrant>> {
         let answer = self.counted(self.inner.token_state(family, jti, now));
-        async move { Ok(answer.await?.map(|stored| self.garbled(stored))) }.boxed()
+        async move { Ok(answer.await?.map(|stored| self.pass_grant(stored))) }.boxed()
     }
 
     fn refresh_state(
@@ -250,7 +320,12 @@ impl GrantStore for Counting {
         now: Timestamp,
     ) -> Answer<'_, Option<(StoredGrant, Timestamp)>> {
         let answer = self.counted(self.inner.refresh_state(family, generation, now));
-        async move { Ok(answer.await?.map(|(stored, ends)| (self.garbled(stored), ends))) }.boxed()
+        async move {
+            Ok(answer
+                .await?
+                .map(|(stored, ends)| (self.pass_grant(stored), ends)))
+        }
+        .boxed()
     }
 
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {

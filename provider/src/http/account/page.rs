@@ -14,12 +14,12 @@ use crate::http::flow::with_cookie;
 use crate::http::moment::{Moment, path_of};
 use crate::http::pages::{self, ApplicationLine, ScopeLine, SessionLine, Time};
 use crate::sessions;
-use crate::store::StoreError;
+use crate::store::{StoreError, opened};
 
 /// The page.
 ///
 /// # Errors
-/// When the store is away.
+/// When the store is away, or what it holds makes no sense.
 pub(super) async fn page(
     app: &App,
     moment: &Moment,
@@ -49,12 +49,17 @@ pub(super) async fn page(
     } else {
         app.clients.all()
     };
-    let agreed = clients.iter().filter_map(|client| {
-        let sealed = consents.get(&consent_key(ring, client.uid()))?;
-        let consent = ConsentRecord::unseal(ring, user.uid(), client.uid(), sealed).ok()?;
-        Some((client, consent))
-    });
-    let mut agreed: Vec<_> = agreed.collect();
+    let mut agreed = Vec::new();
+    for client in &clients {
+        if let Some(sealed) = consents.get(&consent_key(ring, client.uid())) {
+            let consent = ConsentRecord::unseal(ring, user.uid(), client.uid(), sealed);
+            agreed.extend(
+                opened("consent", consent)?
+                    .flatten()
+                    .map(|consent| (client, consent)),
+            );
+        }
+    }
     agreed.sort_by(|(one, _), (other, _)| {
         let key = |client: &oidc_crds::client::Client| {
             (

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::http::cookie::{self, Browser};
 use crate::http::moment::Moment;
 use crate::sessions::{self, LiveLogin};
-use crate::store::{ConsentKey, Indexed, LoginLimit, NewLogin, NewSession, StoreError};
+use crate::store::{ConsentKey, Indexed, LoginLimit, NewLogin, NewSession, StoreError, opened};
 
 /// At most as many consents travel into a session; the rest is asked again.
 const CONSENTS: usize = 64;
@@ -38,7 +38,7 @@ pub struct Place<'a> {
 /// The login that a browser is in already.
 struct Earlier {
     tag: LoginTag,
-    /// `None`: it does not open.
+    /// `None`: it has ended with its ring version.
     session: Option<Session>,
     consent: Option<Vec<u8>>,
 }
@@ -48,7 +48,7 @@ impl<'a> Place<'a> {
     /// browser sent a session cookie.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the store is away, or what it holds makes no sense.
     pub async fn find(
         app: &App,
         moment: &Moment,
@@ -63,11 +63,13 @@ impl<'a> Place<'a> {
                 Some(consent) => app.store.authorize(tag, cookie, consent, None, moment.now),
                 None => app.store.session(tag, cookie, moment.now),
             };
-            earlier = read.await?.map(|stored| Earlier {
-                tag,
-                session: Session::unseal(&moment.ring, tag, &stored.record).ok(),
-                consent: stored.consent,
-            });
+            if let Some(stored) = read.await? {
+                earlier = Some(Earlier {
+                    tag,
+                    session: opened("session", Session::unseal(&moment.ring, tag, &stored.record))?,
+                    consent: stored.consent,
+                });
+            }
         }
         Ok(Self {
             browser,
