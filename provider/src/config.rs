@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use oidc_crds::names::Seconds;
 
 /// The OpenID Connect provider.
@@ -195,13 +195,21 @@ impl Settings {
     /// # Errors
     /// When help was asked for or a setting is wrong.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
-        let arguments: Vec<_> = arguments.into_iter().collect();
-        Self::try_parse_from(&arguments).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Told(error.render().to_string()),
-            _ => Stop::Wrong(one_line(&error.render().to_string(), &arguments)),
-        })
+        Self::read_by(Self::command(), arguments.into_iter().collect())
+    }
+
+    fn read_by(command: clap::Command, arguments: Vec<OsString>) -> Result<Self, Stop> {
+        let matches = command.try_get_matches_from(&arguments);
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| match error.kind() {
+                ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    Stop::Told(error.render().to_string())
+                }
+                _ => Stop::Wrong(one_line(&error.render().to_string(), &arguments)),
+            })
     }
 }
 
@@ -242,8 +250,13 @@ fn one_line(text: &str, arguments: &[OsString]) -> String {
 mod tests {
     use super::*;
 
+    /// Reads flags alone, whatever the environment of the tests is.
     fn read(line: &str) -> Result<Settings, Stop> {
-        Settings::read(line.split(' ').map(OsString::from))
+        let alone = |setting: clap::Arg| setting.env(None::<&'static str>);
+        let command = Settings::command()
+            .mut_args(alone)
+            .mut_subcommands(|command| command.mut_args(alone));
+        Settings::read_by(command, line.split(' ').map(OsString::from).collect())
     }
 
     fn wrong(line: &str) -> String {
