@@ -21,8 +21,11 @@ pub(super) fn field(name: &'static str, about: &'static str, schema: Value) -> F
 }
 
 impl Field {
-    /// One that must be there.
-    pub(super) fn required(self) -> Self {
+    /// One that must be there, and not be empty: a parameter without a value counts as absent.
+    pub(super) fn required(mut self) -> Self {
+        if self.schema["type"] == "string" && self.schema.get("enum").is_none() {
+            self.schema["minLength"] = 1.into();
+        }
         Self {
             required: true,
             ..self

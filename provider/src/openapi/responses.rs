@@ -156,7 +156,7 @@ pub(super) fn shared() -> Value {
         (429, "A limit is reached.", retry, TemporarilyUnavailable, limited),
         (
             431,
-            "The headers are longer than 16 KiB.",
+            "The headers are longer than 16 KiB; a head of more than 24 KiB in all gets the bare status.",
             &[],
             InvalidRequest,
             "The headers are too long: delete the cookies of this site.",

@@ -36,7 +36,7 @@ pub(super) fn all(surface: &Surface<'_>) -> Value {
         "Health": health(),
     });
     if surface.registration {
-        schemas["Registration"] = json!({"type": "object", "properties": metadata()});
+        schemas["Registration"] = registration();
         schemas["Registered"] = registered();
     }
     schemas
@@ -248,6 +248,16 @@ fn metadata() -> Value {
         "tos_uri": uri(),
         "id_token_signed_response_alg": {"type": "string", "enum": Algorithm::ALL.map(Algorithm::as_str)},
     })
+}
+
+/// A member that is `null` counts as absent.
+fn registration() -> Value {
+    let mut properties = metadata();
+    let members = properties.as_object_mut();
+    for schema in members.into_iter().flat_map(Map::values_mut) {
+        *schema = json!({"anyOf": [*schema, {"type": "null"}]});
+    }
+    json!({"type": "object", "properties": properties})
 }
 
 fn registered() -> Value {

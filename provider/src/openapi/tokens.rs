@@ -63,7 +63,7 @@ fn token(paths: &mut Map<String, Value>) {
         form_schema([what].into_iter().chain(fields).chain(credentials()).collect())
     };
     let scope = |about| {
-        let schema = json!({"type": "string", "maxLength": MAX_SCOPE, "pattern": "^[ !#-\\[\\]-~]+$"});
+        let schema = json!({"type": "string", "maxLength": MAX_SCOPE, "pattern": "^[ !#-\\[\\]-~]*$"});
         field("scope", about, schema)
     };
     let audience = |name, about| field(name, about, json!({"type": "array", "items": {"type": "string"}}));
