@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`resources`] | the custom resources as the API server stores them; conditions and reasons |
 //! | [`guard`] | objects that may not be readable as their kind, told without a value |
-//! | [`names`] | closed vocabularies, durations, labels and annotations |
+//! | [`names`], [`language`] | closed vocabularies, durations, labels and annotations; languages of pages |
 //! | [`validate`], [`client`], [`user`] | the only validator, and what it makes of a good object |
 //! | [`arbitrate`] | rules between objects |
 //! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
@@ -22,6 +22,7 @@ pub mod credentials;
 mod encoding;
 pub mod guard;
 pub mod jwk;
+pub mod language;
 pub mod names;
 pub mod password;
 pub mod resources;

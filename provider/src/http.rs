@@ -9,6 +9,7 @@
 //! | [`error`] | [`Failure`](error::Failure): JSON, page or redirect; the only place that makes error answers |
 //! | [`audit`] | what security teams want to know, one line each |
 //! | [`cookie`], [`origin`], [`pages`] | the browser: cookies, where a form comes from, HTML |
+//! | [`view`], [`problem`] | in which language a page is; what a person reads of an error |
 //! | [`own_form`] | a form that comes back from our own page in the same browser |
 //! | [`flow`] | what authorize, login, consent and signing out share |
 //! | [`access`] | what userinfo, introspection and revocation share |
@@ -36,7 +37,9 @@ pub mod openapi;
 pub mod origin;
 pub mod own_form;
 pub mod pages;
+pub mod problem;
 pub mod register;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
+pub mod view;

@@ -10,6 +10,7 @@
 //! | [`store`] | what must be shared or used once: one method = one atomic step |
 //! | [`sessions`] | the logins of a user, listed and ended from elsewhere |
 //! | [`serve`], [`dev`] | the two ways to run: a pod of a cluster, or standalone |
+//! | [`texts`] | what people read, in each language |
 //! | [`server`], [`tls`] | listeners and the certificate |
 //! | [`config`] | settings of the process |
 //! | [`telemetry`], [`metrics`] | logs, and numbers |
@@ -39,6 +40,7 @@ pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod texts;
 pub mod tls;
 pub mod users;
 

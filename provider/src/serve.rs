@@ -117,6 +117,7 @@ fn nobody(release: &str) -> Installation {
         lifetimes: Default::default(),
         limits: Default::default(),
         client_address: None,
+        pages: Default::default(),
         grants: Vec::new(),
         tls: None,
         grants_all: false,

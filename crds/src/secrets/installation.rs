@@ -13,11 +13,13 @@ mod check;
 mod grants;
 mod lifetimes;
 mod limits;
+mod pages;
 mod selector;
 
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
+pub use pages::Pages;
 
 /// What an installation is and what it grants to which namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub struct Installation {
     /// Where the address of whoever asks is read; limits per address are off without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_address: Option<ClientAddress>,
+    /// How the pages look that people see.
+    #[serde(default)]
+    pub pages: Pages,
     /// Grants beyond the standard scopes.
     #[serde(default)]
     pub grants: Vec<NamespaceGrant>,
@@ -121,6 +126,7 @@ impl Installation {
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             client_address: None,
+            pages: Pages::default(),
             grants: Vec::new(),
             tls: None,
             grants_all: true,
@@ -161,6 +167,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::language::Language;
 
     /// As the chart renders it.
     const RENDERED: &str = r#"
@@ -178,6 +185,8 @@ limits:
 clientAddress:
   forwarded:
     trustedProxies: ["10.0.0.0/8"]
+pages:
+  defaultLanguage: de
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]
@@ -210,6 +219,7 @@ tls:
         };
         assert_eq!(forwarded.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(forwarded.header.name(), "x-forwarded-for");
+        assert_eq!(installation.pages.default_language, Language::De);
         assert_eq!(installation.tls_secret(), "my-tls");
         assert!(!installation.grants_all && !installation.weak_secrets);
         assert_eq!(installation.serves("team-a", None), Some(true));
@@ -316,6 +326,8 @@ tls:
             ("[\"10.0.0.0/8\"]", "[]", "clientAddress.forwarded.trustedProxies"),
             ("[\"10.0.0.0/8\"]", "[\"10.0.0.1/8\"]", "did you mean"),
             ("trustedProxies:", "proxies:", "proxies"),
+            ("defaultLanguage: de", "defaultLanguage: tlh", "tlh"),
+            ("defaultLanguage: de", "language: de", "language"),
             ("namespaces: [team-a]", "namespaces: []", "grants[0].namespaces"),
             (
                 "namespaces: [team-a]",

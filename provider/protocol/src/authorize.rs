@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use oidc_crds::client::Client;
+use oidc_crds::language::Language;
 use oidc_crds::names::GrantType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, OAuthError};
 use crate::keys::Keys;
+use crate::locale;
 use crate::params::Params;
 
 pub(crate) mod audience;
@@ -53,6 +55,9 @@ pub struct AuthorizationRequest {
     pub max_age: Option<u64>,
     /// `login_hint`, to fill the field.
     pub login_hint: Option<String>,
+    /// The language that `ui_locales` chose; `None`: the browser's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// `sub` of a good `id_token_hint`: nobody else gets an answer.
     pub hinted_subject: Option<String>,
 }
@@ -176,6 +181,7 @@ pub fn check(
         max_age,
         // A hint never causes an error (OpenID Connect Core §3.1.2.1).
         login_hint: text("login_hint").filter(|hint| hint.len() <= MAX_LOGIN_HINT),
+        language: params.get("ui_locales").and_then(locale::asked),
         hinted_subject,
     })
 }

@@ -33,6 +33,9 @@ const SYSTEMS: [(&str, &str); 8] = [
 /// What stands for a device that tells nothing of itself.
 pub const UNKNOWN: &str = "Unknown device";
 
+/// What stands between browser and system.
+const ON: &str = " on ";
+
 /// Like `Firefox on Linux`; [`UNKNOWN`] if the header names neither.
 #[must_use]
 pub fn device(user_agent: &str) -> String {
@@ -41,9 +44,19 @@ pub fn device(user_agent: &str) -> String {
         found.map(|(_, name)| *name)
     };
     match (find(&BROWSERS), find(&SYSTEMS)) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), Some(system)) => format!("{browser}{ON}{system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => UNKNOWN.to_owned(),
+    }
+}
+
+/// What a name that [`device`] made says: browser and system, as far as they are known.
+#[must_use]
+pub fn parts(name: &str) -> (Option<&str>, Option<&str>) {
+    match name.split_once(ON) {
+        Some((browser, system)) => (Some(browser), Some(system)),
+        None if name == UNKNOWN => (None, None),
+        None => (Some(name), None),
     }
 }
 
@@ -86,6 +99,13 @@ mod tests {
         ] {
             assert_eq!(device(header), name);
         }
+    }
+
+    #[test]
+    fn a_name_comes_apart_again() {
+        assert_eq!(parts("Firefox on Linux"), (Some("Firefox"), Some("Linux")));
+        assert_eq!(parts("curl"), (Some("curl"), None));
+        assert_eq!(parts(UNKNOWN), (None, None));
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! The discovery document (OpenID Connect Discovery §3, RFC 8414 §2): only what works.
 
+use oidc_crds::language::Language;
 use oidc_crds::names::{Algorithm, GrantType, OFFLINE_ACCESS};
 use serde_json::{Value, json};
 
@@ -70,6 +71,7 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "acr_values_supported": acr::ALL,
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
+        "ui_locales_supported": Language::ALL.map(Language::tag),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_response_iss_parameter_supported": true,
@@ -205,6 +207,13 @@ mod tests {
             "client_secret_basic",
             "client_secret_post",
             "none"
+          ],
+          "ui_locales_supported": [
+            "en",
+            "de",
+            "fr",
+            "es",
+            "ja"
           ],
           "userinfo_endpoint": "https://id.example.com/userinfo"
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use oidc_crds::client::Client;
+use oidc_crds::language::Language;
 use oidc_crds::seal::KeyRing;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::error::OAuthError;
 use crate::handle::{Digest, LoginTag};
 use crate::jwt::{IdTokenHint, verify_id_token_hint};
 use crate::keys::Keys;
+use crate::locale;
 use crate::params::Params;
 use crate::pending::{self, PendingError};
 use crate::records::{Session, sid};
@@ -29,6 +31,8 @@ pub struct EndSession {
     pub client: Option<Arc<Client>>,
     /// Where the browser goes afterwards; `None`: our own page.
     pub target: Option<Target>,
+    /// The language that `ui_locales` chose; `None`: the browser's.
+    pub language: Option<Language>,
 }
 
 /// A proven target: registered by the client that a good hint names.
@@ -48,7 +52,7 @@ impl Target {
     }
 }
 
-/// Reads the request; `find` finds a client by its id. `logout_hint` and `ui_locales` change nothing here.
+/// Reads the request; `find` finds a client by its id. `logout_hint` changes nothing here.
 ///
 /// # Errors
 /// `invalid_request`, for our own page: `client_id` is not the hint's, or `state` is too long.
@@ -83,7 +87,12 @@ pub fn read(
         }),
         _ => None,
     };
-    Ok(EndSession { hint, client, target })
+    Ok(EndSession {
+        hint,
+        client,
+        target,
+        language: params.get("ui_locales").and_then(locale::asked),
+    })
 }
 
 fn is_registered(client: &Client, uri: &str) -> bool {
@@ -111,6 +120,7 @@ impl EndSession {
         PendingLogout {
             client_uid: self.client.map(|client| client.uid().to_owned()),
             target: self.target,
+            language: self.language,
             since: now,
         }
     }
@@ -122,6 +132,9 @@ pub struct PendingLogout {
     /// UID of the client that asks, if it is known.
     pub client_uid: Option<String>,
     target: Option<Target>,
+    /// The language that `ui_locales` chose; `None`: the browser's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     since: Timestamp,
 }
 

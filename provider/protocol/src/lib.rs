@@ -22,6 +22,7 @@
 //! | RFC 7515, RFC 8725: how they are signed and checked | [`jwt`], [`keys`] | `jwt_02`, `jwt_04`, `hard_06`, `i3` |
 //! | attempts at a password, requests in a time | [`limits`] | `ses_05` |
 //! | RFC 7239: the address of whoever asks | [`address`] | `ses_05` |
+//! | Core §3.1.2.1, RFC 4647, RFC 9110 §12.5.4: the language of pages | [`locale`] | `az_12` |
 //! | Core §5.4: scope → claims | [`claims`] | `ui_01` |
 //! | Core §5.3, RFC 6750: userinfo | [`userinfo`] | `ui_01`–`ui_03` |
 //! | RFC 7662: introspection | [`introspect`] | `int_01`, `int_02` |
@@ -47,6 +48,7 @@ pub mod introspect;
 pub mod jwt;
 pub mod keys;
 pub mod limits;
+pub mod locale;
 pub mod params;
 pub mod pending;
 pub mod records;

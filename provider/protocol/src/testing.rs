@@ -155,6 +155,7 @@ pub(crate) fn request() -> AuthorizationRequest {
         prompt: Prompt::default(),
         max_age: None,
         login_hint: None,
+        language: None,
         hinted_subject: None,
     }
 }

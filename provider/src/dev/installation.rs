@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use oidc_crds::secrets::installation::{Installation, Lifetimes, Limits};
+use oidc_crds::secrets::installation::{Installation, Lifetimes, Limits, Pages};
 use serde::Deserialize;
 
 /// What the file may say: members of the installation that mean something to one process on its own.
@@ -12,6 +12,7 @@ use serde::Deserialize;
 struct Chosen {
     lifetimes: Lifetimes,
     limits: Limits,
+    pages: Pages,
 }
 
 /// The installation; it keeps the rules that hold for every installation.
@@ -36,10 +37,15 @@ fn chosen(installation: Installation, text: &str, setting: &str) -> anyhow::Resu
         let told = error.to_string();
         anyhow!("{setting}: {}", told.lines().next().unwrap_or_default())
     })?;
-    let Chosen { lifetimes, limits } = chosen.unwrap_or_default();
+    let Chosen {
+        lifetimes,
+        limits,
+        pages,
+    } = chosen.unwrap_or_default();
     let installation = Installation {
         lifetimes,
         limits,
+        pages,
         ..installation
     };
     check(&installation, setting)?;

@@ -22,6 +22,7 @@ use super::own_form::OwnForm;
 use crate::app::App;
 use crate::sessions::{self, Which};
 use crate::store::{StoreError, opened};
+use crate::texts::Texts;
 use confirm::{Confirmed, confirm};
 
 mod confirm;
@@ -46,16 +47,17 @@ pub struct SignedIn {
 /// On our own page, when the store is away.
 pub async fn get(
     State(app): State<Arc<App>>,
+    Calling(call): Calling,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let moment = Moment::load(&app)?;
     let browser = Browser::known_or_new(&headers, moment.issuer());
     let Some(signed_in) = signed_in(&app, &moment, &headers).await? else {
-        return Ok(sign_in::form(&moment, &browser));
+        return Ok(sign_in::form(&call.view(), &moment, &browser));
     };
     let done = Done::of_query(query.as_deref().unwrap_or_default());
-    Ok(page::page(&app, &moment, &browser, &signed_in, done).await?)
+    Ok(page::page(&app, &call.view(), &moment, &browser, &signed_in, done).await?)
 }
 
 /// POST `/account/sign-out`: ends the login that `session` names.
@@ -98,11 +100,8 @@ pub async fn sign_out_everywhere(
         return Ok(back(&own.moment, Done::Nothing));
     };
     let keep = form.params.get("keep") == Some("this");
-    let what = if keep {
-        "Sign out everywhere else"
-    } else {
-        "Sign out everywhere"
-    };
+    let t = call.view().t;
+    let what = if keep { t.everywhere_else } else { t.everywhere };
     let carried = [("keep", if keep { "this" } else { "none" }.to_owned())];
     let path = "/account/sign-out-everywhere";
     match confirm(&app, &own, &signed_in, &form.params, what, path, &carried).await? {
@@ -195,12 +194,12 @@ impl Done {
     }
 
     /// What the person reads.
-    fn notice(self) -> &'static str {
+    fn notice(self, t: &Texts) -> &'static str {
         match self {
             Self::Nothing => "",
-            Self::SignedOut => "That session is signed out.",
-            Self::SignedOutOthers => "All other sessions are signed out.",
-            Self::Withdrawn => "That application has no access any more; it must ask you again.",
+            Self::SignedOut => t.done_signed_out,
+            Self::SignedOutOthers => t.done_signed_out_others,
+            Self::Withdrawn => t.done_withdrawn,
         }
     }
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use oidc_protocol::authorize::{Next, check, next, prove_client};
 use oidc_protocol::handle::Code;
+use oidc_protocol::locale;
 use oidc_protocol::params::Params;
 use oidc_protocol::records::Session;
 
@@ -33,6 +34,7 @@ pub async fn any(
     headers: HeaderMap,
     QueryOrForm { params, length }: QueryOrForm,
 ) -> Result<Response, Failure> {
+    call.note_language(params.get("ui_locales").and_then(locale::asked));
     if length > MAX_REQUEST {
         return Err(refused("The authorization request is longer than 16 KiB."));
     }
@@ -52,6 +54,7 @@ async fn authorize(
         .map_err(|error| Failure::redirect(&return_to, error))?;
     let browser = Browser::known_or_new(headers, moment.issuer());
     let flow = Flow {
+        view: call.view(),
         moment,
         client,
         request,

@@ -9,10 +9,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use oidc_crds::cidr::masked;
 use oidc_crds::client::Client;
+use oidc_crds::language::Language;
 use oidc_crds::rng::SystemRng;
 use rand_core::Rng;
 
 use super::error::Failure;
+use super::view::View;
 
 /// The header that carries the request's id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,6 +26,9 @@ pub struct Call {
     client: OnceLock<Arc<Client>>,
     grant: OnceLock<&'static str>,
     address: Option<IpAddr>,
+    /// The language that the browser prefers, and the one that was asked for by `ui_locales`.
+    accepted: Language,
+    asked: OnceLock<Language>,
 }
 
 impl Call {
@@ -48,6 +53,26 @@ impl Call {
     pub fn from(mut self, address: Option<IpAddr>) -> Self {
         self.address = address;
         self
+    }
+
+    /// With the language that the browser prefers; for pages only.
+    #[must_use]
+    pub fn accepting(mut self, language: Language) -> Self {
+        self.accepted = language;
+        self
+    }
+
+    /// By this language the request was asked to be answered, if by any: it goes before the browser's.
+    pub fn note_language(&self, language: Option<Language>) {
+        if let Some(language) = language {
+            let _ = self.asked.set(language);
+        }
+    }
+
+    /// How pages look that answer it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(self.asked.get().copied().unwrap_or(self.accepted))
     }
 
     /// The address of whoever asks.

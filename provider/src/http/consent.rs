@@ -18,9 +18,10 @@ use super::audit;
 use super::call::Calling;
 use super::cookie;
 use super::error::Failure;
-use super::extract::{Form, refused};
+use super::extract::Form;
 use super::flow::Flow;
 use super::moment::Moment;
+use super::problem::Problem;
 use crate::app::App;
 use crate::store::{NewConsent, StoredSession, opened};
 
@@ -39,7 +40,7 @@ pub async fn post(
 ) -> Result<Response, Failure> {
     let (mut flow, pending) = Flow::resume(&app, &call, &headers, &form.params)?;
     if pending.user_uid.is_empty() {
-        return Err(refused("This is not the answer to a consent form."));
+        return Err(Failure::told(Problem::Forged));
     }
     if form.params.get("decision") != Some("allow") {
         audit::consent(&call, "denied", None);

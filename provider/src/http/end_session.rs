@@ -11,6 +11,7 @@ use oidc_crds::client::Client;
 use oidc_crds::rng::SystemRng;
 use oidc_protocol::end_session::{EndSession, PendingLogout, Target, read};
 use oidc_protocol::handle::LoginTag;
+use oidc_protocol::locale;
 use oidc_protocol::params::Params;
 use oidc_protocol::pending::csrf_token;
 use oidc_protocol::records::Session;
@@ -18,11 +19,13 @@ use oidc_protocol::records::Session;
 use super::call::{Call, Calling};
 use super::cookie::{self, Browser};
 use super::error::{Failure, redirect};
-use super::extract::{Form, QueryOrForm, refused};
+use super::extract::{Form, QueryOrForm};
 use super::flow::with_cookie;
 use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
 use super::pages;
+use super::problem::Problem;
+use super::view::View;
 use crate::app::App;
 use crate::sessions;
 use crate::store::{StoreError, opened};
@@ -46,6 +49,7 @@ async fn end_session(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, Failure> {
+    call.note_language(params.get("ui_locales").and_then(locale::asked));
     let moment = Moment::load(app)?;
     let find = |id: &str| app.clients.get(id);
     let asked = read(params, find, &moment.keys.keys, moment.issuer())?;
@@ -57,11 +61,12 @@ async fn end_session(
         Some((tag, session)) if asked.is_of(&session, tag, &moment.ring) => {
             sessions::sign_out(app, &moment.ring, &session.user_uid, tag, moment.now).await?;
         }
-        Some((_, session)) => return Ok(ask(app, &moment, headers, asked, &session)),
+        Some((_, session)) => return Ok(ask(app, call, &moment, headers, asked, &session)),
         // nobody is signed in here: there is nothing to ask
         None => {}
     }
     Ok(signed_out(
+        &call.view(),
         &moment,
         asked.target.as_ref(),
         asked.client.as_deref(),
@@ -81,6 +86,7 @@ pub async fn confirm(
     let own = OwnForm::check(&app, &call, &headers, &form.params)?;
     let sealed = form.params.get("_request").unwrap_or_default();
     let logout = own.open(sealed, PendingLogout::unseal)?;
+    call.note_language(logout.language);
     let moment = own.moment;
     let client = logout
         .client_uid
@@ -91,13 +97,14 @@ pub async fn confirm(
     }
     match form.params.get("decision") {
         Some("sign_out") => {}
-        Some("stay") => return Ok(page(client.as_deref(), false)),
-        _ => return Err(refused("The form has no answer: choose one of its buttons.")),
+        Some("stay") => return Ok(page(&call.view(), client.as_deref(), false)),
+        _ => return Err(Failure::told(Problem::NoAnswer)),
     }
     if let Some((tag, session)) = session(&app, &moment, &headers).await? {
         sessions::sign_out(&app, &moment.ring, &session.user_uid, tag, moment.now).await?;
     }
     Ok(signed_out(
+        &call.view(),
         &moment,
         logout.target(client.as_deref()),
         client.as_deref(),
@@ -126,7 +133,15 @@ async fn session(
 
 /// "At the Logout Endpoint, the OP SHOULD ask the End-User whether to log out of the OP as well"
 /// (RP-Initiated Logout §2).
-fn ask(app: &App, moment: &Moment, headers: &HeaderMap, asked: EndSession, session: &Session) -> Response {
+fn ask(
+    app: &App,
+    call: &Call,
+    moment: &Moment,
+    headers: &HeaderMap,
+    asked: EndSession,
+    session: &Session,
+) -> Response {
+    let view = call.view();
     let browser = Browser::known_or_new(headers, moment.issuer());
     let client = asked.client.clone();
     let sealed = asked
@@ -134,6 +149,7 @@ fn ask(app: &App, moment: &Moment, headers: &HeaderMap, asked: EndSession, sessi
         .seal(&moment.ring, &browser.digest(), &mut SystemRng);
     let user = app.users.by_uid(&session.user_uid);
     let template = pages::EndSession {
+        view: &view,
         form: pages::Form {
             action: format!("{}/end_session/confirm", path_of(moment.issuer())),
             csrf: &csrf_token(&moment.ring, &browser.digest()),
@@ -145,25 +161,26 @@ fn ask(app: &App, moment: &Moment, headers: &HeaderMap, asked: EndSession, sessi
             .map_or(session.subject.as_str(), |user| user.username()),
     };
     with_cookie(
-        pages::page(StatusCode::OK, &template),
+        pages::page(&view, StatusCode::OK, &template),
         browser.cookie(moment.issuer()),
     )
 }
 
 /// Away to the proven target, or our own page; the cookie goes either way.
-fn signed_out(moment: &Moment, target: Option<&Target>, client: Option<&Client>) -> Response {
+fn signed_out(view: &View, moment: &Moment, target: Option<&Target>, client: Option<&Client>) -> Response {
     let response = match target {
         Some(target) => redirect(&target.address()),
-        None => page(client, true),
+        None => page(view, client, true),
     };
     with_cookie(response, cookie::no_session(moment.issuer()))
 }
 
-fn page(client: Option<&Client>, out: bool) -> Response {
+fn page(view: &View, client: Option<&Client>, out: bool) -> Response {
     let template = pages::SignedOut {
+        view,
         out,
         client: client.map(Client::display_name),
         home: client.and_then(Client::client_uri),
     };
-    pages::page(StatusCode::OK, &template)
+    pages::page(view, StatusCode::OK, &template)
 }

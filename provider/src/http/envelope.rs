@@ -9,11 +9,13 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::header::{CONNECTION, ORIGIN};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::header::{ACCEPT_LANGUAGE, CONNECTION, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use oidc_crds::language::Language;
 use oidc_crds::secrets::installation::ClientAddress;
 use oidc_protocol::address::client_address;
 use oidc_protocol::error::ErrorCode;
+use oidc_protocol::locale::accepted;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -22,6 +24,7 @@ use super::error::{Failure, Speaks};
 use super::extract::refused;
 use super::headers::{self, Cors};
 use super::moment::is_https;
+use super::problem::Problem;
 use crate::app::App;
 use crate::metrics::OfEndpoint;
 use crate::rate::share;
@@ -66,11 +69,15 @@ pub async fn envelope(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let call = Arc::new(Call::new(request.headers()).from(address_of(&app, &request)));
     let method = request.method().clone();
     let origin = request.headers().get(ORIGIN).cloned();
     let old_http = request.version() < Version::HTTP_2;
     let speaks = endpoint.speaks.resolve(request.headers());
+    let mut call = Call::new(request.headers()).from(address_of(&app, &request));
+    if speaks == Speaks::Html {
+        call = call.accepting(language_of(&app, request.headers()));
+    }
+    let call = Arc::new(call);
     let preflight = endpoint.cors != Cors::No && headers::is_preflight(&method, request.headers());
     let span = if endpoint.quiet {
         tracing::debug_span!("request", request_id = call.id())
@@ -168,6 +175,13 @@ fn address_of(app: &App, request: &Request) -> Option<IpAddr> {
     Some(client_address(setting, peer.ip(), &headers))
 }
 
+/// The language that the browser prefers, of those that there are.
+fn language_of(app: &App, headers: &HeaderMap) -> Language {
+    let lines = headers.get_all(ACCEPT_LANGUAGE).iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    accepted(lines, app.installation.load().pages.default_language)
+}
+
 /// This pod's share of the limit per address, per minute.
 fn address_limit(app: &App) -> u32 {
     let limits = &app.installation.load().limits;
@@ -201,10 +215,7 @@ fn within_limits(request: &Request) -> Result<(), Failure> {
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum();
     if head > MAX_HEADERS {
-        return Err(
-            refused("The headers are too long: delete the cookies of this site.")
-                .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-        );
+        return Err(Failure::told(Problem::Headers).with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ use rand_core::Rng;
 
 use super::call::Call;
 use super::pages;
+use super::problem::Problem;
+use super::view::View;
 use crate::store::StoreError;
 
 /// A request that is refused.
@@ -27,6 +29,8 @@ struct Inner {
     cookie: Option<HeaderValue>,
     /// Seconds: a limit was reached.
     retry_after: Option<u64>,
+    /// What a person reads, if it is not only the application's affair.
+    problem: Option<Problem>,
 }
 
 /// How the answer travels.
@@ -69,9 +73,8 @@ impl Speaks {
 impl Failure {
     /// Something that cannot be.
     pub fn broken(cause: impl Into<String>) -> Self {
-        OAuthError::new(ErrorCode::ServerError, "Something broke here.")
-            .because(cause)
-            .into()
+        let error = OAuthError::new(ErrorCode::ServerError, "Something broke here.").because(cause);
+        Self::from(error).explained(Problem::Broken)
     }
 
     /// An error that goes to the client, whose redirect URI is proven.
@@ -103,7 +106,8 @@ impl Failure {
     #[must_use]
     pub fn not_found() -> Self {
         let error = OAuthError::new(ErrorCode::InvalidRequest, "There is nothing at this address.");
-        Self::from(error).with_status(StatusCode::NOT_FOUND)
+        let failure = Self::from(error).with_status(StatusCode::NOT_FOUND);
+        failure.explained(Problem::NotFound)
     }
 
     /// The method is not offered here (RFC 9110 §15.5.6); the router adds `Allow`.
@@ -113,7 +117,8 @@ impl Failure {
             ErrorCode::InvalidRequest,
             "This address does not take that method.",
         );
-        Self::from(error).with_status(StatusCode::METHOD_NOT_ALLOWED)
+        let failure = Self::from(error).with_status(StatusCode::METHOD_NOT_ALLOWED);
+        failure.explained(Problem::NotAllowed)
     }
 
     /// A limit was reached (RFC 6585 §4).
@@ -125,7 +130,14 @@ impl Failure {
         );
         let mut failure = Self::from(error).with_status(StatusCode::TOO_MANY_REQUESTS);
         failure.0.retry_after = Some(seconds);
-        failure
+        failure.explained(Problem::Limited)
+    }
+
+    /// With what a person reads.
+    #[must_use]
+    pub fn explained(mut self, problem: Problem) -> Self {
+        self.0.problem = Some(problem);
+        self
     }
 
     /// With another status than the code's own.
@@ -185,15 +197,16 @@ impl Failure {
             way,
             cookie,
             retry_after,
+            problem,
             ..
         } = *self.0;
         if error.code == ErrorCode::ServerError {
             error.description = format!("{} The request id is {}.", error.description, call.id()).into();
         }
         let mut response = match (&way, speaks) {
-            (Way::Redirect(return_to), _) => send_back(&return_to.with_error(&error)),
+            (Way::Redirect(return_to), _) => send_back(&return_to.with_error(&error), &call.view()),
             (Way::NoCredentials, _) => status.into_response(),
-            (Way::Direct, Speaks::Html) => pages::error(status, &error, call.id()),
+            (Way::Direct, Speaks::Html) => pages::error(&call.view(), status, &error, problem, call.id()),
             (Way::Bearer | Way::Direct, _) => json(status, &error),
         };
         let challenge = match way {
@@ -246,10 +259,10 @@ pub fn json_answer(status: StatusCode, body: impl Into<axum::body::Body>) -> Res
 
 /// The answer of an authorization request, on its way to the client.
 #[must_use]
-pub fn send_back(reply: &Reply) -> Response {
+pub fn send_back(reply: &Reply, view: &View) -> Response {
     match reply {
         Reply::Redirect(address) => redirect(address),
-        Reply::Post { action, fields } => pages::form_post(action, fields),
+        Reply::Post { action, fields } => pages::form_post(view, action, fields),
     }
 }
 
@@ -271,6 +284,7 @@ impl From<OAuthError> for Failure {
             store: false,
             cookie: None,
             retry_after: None,
+            problem: None,
         }))
     }
 }
@@ -285,7 +299,7 @@ impl From<StoreError> for Failure {
             .because(error.to_string()),
         );
         failure.0.store = true;
-        failure
+        failure.explained(Problem::Store)
     }
 }
 

@@ -20,16 +20,20 @@ use oidc_protocol::records::{ConsentRecord, GrantRecord, consent_key, session_co
 use super::call::Call;
 use super::cookie::Browser;
 use super::error::{Failure, send_back};
-use super::extract::refused;
 use super::login::credentials::Again;
 use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
-use super::pages::{self, ScopeLine};
+use super::pages;
+use super::problem::Problem;
+use super::view::View;
 use crate::app::App;
 use crate::store::{ConsentKey, NewCode, StoreError, opened};
+use crate::texts::Html;
 
 /// One authorization request.
 pub struct Flow {
+    /// How its pages look.
+    pub view: View,
     /// What is in force.
     pub moment: Moment,
     /// The client.
@@ -65,14 +69,17 @@ impl Flow {
     /// For our own page: the request is not proven yet.
     pub fn take_up(app: &App, call: &Call, form: OwnForm, sealed: &str) -> Result<(Self, Pending), Failure> {
         let pending = form.open(sealed, Pending::unseal)?;
+        call.note_language(pending.request.language);
         let OwnForm { moment, browser, .. } = form;
         let client = app
             .clients
             .by_uid(&pending.request.client_uid)
-            .ok_or_else(|| refused("The application is not known here any more."))?;
+            .ok_or_else(|| Failure::told(Problem::UnknownApplication))?;
         call.note_client(&client);
-        let return_to = recheck(&pending.request, &client, moment.issuer())?;
+        let return_to = recheck(&pending.request, &client, moment.issuer())
+            .map_err(|error| Failure::from(error).explained(Problem::Changed))?;
         let flow = Self {
+            view: call.view(),
             moment,
             client,
             request: pending.request.clone(),
@@ -171,7 +178,7 @@ impl Flow {
     #[must_use]
     pub fn finish(&self, app: &App, code: &Code) -> Response {
         app.metrics.auth_request("code");
-        send_back(&self.return_to.with_code(code.expose()))
+        send_back(&self.return_to.with_code(code.expose()), &self.view)
     }
 
     /// The login form for this request.
@@ -186,26 +193,27 @@ impl Flow {
         };
         let sealed = pending.seal(&self.moment.ring, &self.browser.digest(), &mut SystemRng);
         let username = self.request.login_hint.as_deref().unwrap_or_default();
-        self.login_form(StatusCode::OK, &sealed, username, "")
+        self.login_form(StatusCode::OK, &sealed, username, &Html::default())
     }
 
     /// The login form once more; the request keeps its age.
     #[must_use]
     pub fn ask_again(&self, sealed: &str, username: &str, why: Again) -> Response {
-        let mut response = self.login_form(why.status(), sealed, username, &why.problem());
+        let mut response = self.login_form(why.status(), sealed, username, &why.problem(self.view.t));
         why.add_to(response.headers_mut());
         response
     }
 
-    fn login_form(&self, status: StatusCode, sealed: &str, username: &str, problem: &str) -> Response {
+    fn login_form(&self, status: StatusCode, sealed: &str, username: &str, problem: &Html) -> Response {
         let csrf = csrf_token(&self.moment.ring, &self.browser.digest());
         let template = pages::Login {
+            view: &self.view,
             form: self.form("/login", &csrf, sealed),
             client: self.client.display_name(),
             username,
             problem,
         };
-        self.with_browser(pages::page(status, &template))
+        self.with_browser(pages::page(&self.view, status, &template))
     }
 
     /// The consent form. What is remembered already stays agreed to.
@@ -234,6 +242,7 @@ impl Flow {
         let sealed = pending.seal(&self.moment.ring, &digest, &mut SystemRng);
         let csrf = csrf_token(&self.moment.ring, &digest);
         let template = pages::Consent {
+            view: &self.view,
             form: self.form("/consent", &csrf, &sealed),
             client: self.client.display_name(),
             namespace: self.client.namespace(),
@@ -242,9 +251,12 @@ impl Flow {
             policy: self.client.policy_uri(),
             tos: self.client.tos_uri(),
             username: user.username(),
-            scopes: scopes.iter().map(|scope| ScopeLine::of(scope)).collect(),
+            scopes: scopes
+                .iter()
+                .map(|scope| pages::scope(self.view.t, scope))
+                .collect(),
         };
-        self.with_browser(pages::page(StatusCode::OK, &template))
+        self.with_browser(pages::page(&self.view, StatusCode::OK, &template))
     }
 
     fn form<'a>(&self, path: &str, csrf: &'a str, request: &'a str) -> pages::Form<'a> {

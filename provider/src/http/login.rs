@@ -88,7 +88,14 @@ pub async fn post(
         Begun::Signed(handle) => handle,
         Begun::Full(sessions) => {
             app.metrics.login("session_limit");
-            return Ok(limit::page(&flow.moment, &flow.browser, sealed, &user, &sessions));
+            return Ok(limit::page(
+                &flow.view,
+                &flow.moment,
+                &flow.browser,
+                sealed,
+                &user,
+                &sessions,
+            ));
         }
         Begun::Ended => return Ok(flow.ask_to_sign_in()),
     };

@@ -9,6 +9,7 @@ use oidc_crds::secrets::pepper::Pepper;
 use oidc_protocol::error::{ErrorCode, OAuthError};
 
 use super::error::Failure;
+use super::problem::Problem;
 use crate::app::App;
 use crate::keys::Prepared;
 
@@ -65,12 +66,11 @@ pub fn keys(app: &App) -> Result<Arc<Prepared>, Failure> {
 }
 
 fn missing(what: &'static str) -> Failure {
-    OAuthError::new(
+    let error = OAuthError::new(
         ErrorCode::TemporarilyUnavailable,
         "The provider is starting: try again in a moment.",
-    )
-    .because(format!("no {what} is known yet"))
-    .into()
+    );
+    Failure::from(error.because(format!("no {what} is known yet"))).explained(Problem::Starting)
 }
 
 /// Whether browsers reach an issuer by https, so that cookies are `Secure` and `__Host-`.

@@ -12,9 +12,9 @@ use oidc_protocol::pending::{PendingError, csrf_matches};
 use super::call::Call;
 use super::cookie::Browser;
 use super::error::Failure;
-use super::extract::refused;
 use super::moment::Moment;
 use super::origin;
+use super::problem::Problem;
 use crate::app::App;
 
 /// Proof that a form is ours.
@@ -35,15 +35,10 @@ impl OwnForm {
     pub fn check(app: &App, call: &Arc<Call>, headers: &HeaderMap, params: &Params) -> Result<Self, Failure> {
         let moment = Moment::load(app)?;
         if !origin::is_ours(headers, moment.issuer()) {
-            return Err(refused(
-                "This form was sent from another site. Open the application and start again.",
-            ));
+            return Err(Failure::told(Problem::OtherSite));
         }
-        let browser = Browser::known(headers, moment.issuer()).ok_or_else(|| {
-            refused(
-                "The browser sent no cookie. Allow cookies for this site, open the application and start again.",
-            )
-        })?;
+        let browser = Browser::known(headers, moment.issuer());
+        let browser = browser.ok_or_else(|| Failure::told(Problem::NoCookie))?;
         let csrf = params.get("_csrf").unwrap_or_default();
         if !csrf_matches(&moment.ring, &browser.digest(), csrf) {
             return Err(unsealed(PendingError::Forged));
@@ -73,11 +68,7 @@ impl OwnForm {
 #[must_use]
 pub fn unsealed(error: PendingError) -> Failure {
     match error {
-        PendingError::Expired => {
-            refused("This page was open for too long. Open the application and start again.")
-        }
-        PendingError::Forged => {
-            refused("This form does not belong to this browser. Open the application and start again.")
-        }
+        PendingError::Expired => Failure::told(Problem::Expired),
+        PendingError::Forged => Failure::told(Problem::Forged),
     }
 }

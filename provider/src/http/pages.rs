@@ -5,10 +5,15 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use oidc_protocol::device;
 use oidc_protocol::error::OAuthError;
 
+use super::call::Calling;
 use super::error::Failure;
 use super::headers;
+use super::problem::Problem;
+use super::view::View;
+use crate::texts::{Html, Texts};
 
 /// The style sheet, as it stands in each page.
 pub const STYLE: &str = include_str!("../../templates/style.css");
@@ -30,6 +35,8 @@ pub struct Form<'a> {
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct Login<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// The form.
     pub form: Form<'a>,
     /// The client's name.
@@ -37,7 +44,13 @@ pub struct Login<'a> {
     /// Fills the field.
     pub username: &'a str,
     /// Why the form is shown again; empty the first time.
-    pub problem: &'a str,
+    pub problem: &'a Html,
+}
+
+impl Login<'_> {
+    fn purpose(&self) -> Html {
+        (self.view.t.to_continue)(&Html::inside("strong", self.client))
+    }
 }
 
 /// A time on a page, in UTC.
@@ -50,12 +63,19 @@ pub struct Time {
 
 impl Time {
     /// Of a moment.
-    #[must_use]
-    pub fn of(time: Timestamp) -> Self {
+    pub(crate) fn of(time: Timestamp, t: &Texts) -> Self {
         Self {
             machine: time.strftime("%Y-%m-%dT%H:%MZ").to_string(),
-            text: time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            text: time.strftime(t.time).to_string(),
         }
+    }
+}
+
+impl Time {
+    /// For the text of a page.
+    #[must_use]
+    pub fn html(&self) -> Html {
+        Html::time(&self.machine, &self.text)
     }
 }
 
@@ -63,60 +83,52 @@ impl Time {
 #[derive(Template)]
 #[template(path = "limit.html")]
 pub struct SessionLimit<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// The form.
     pub form: Form<'a>,
     /// `_proof`: that the password was right.
     pub proof: &'a str,
-    /// Who signs in.
-    pub username: &'a str,
-    /// How many sessions there are.
-    pub count: usize,
+    /// Who signs in, and how many sessions there are.
+    pub reached: Html,
     /// The one that would end.
-    pub oldest: Option<OldestSession<'a>>,
-}
-
-/// The session that would end.
-pub struct OldestSession<'a> {
-    /// Its device.
-    pub device: &'a str,
-    /// When it began.
-    pub signed_in: Time,
-    /// When it was used last.
-    pub last_seen: Time,
+    pub oldest: Option<Html>,
 }
 
 /// `/account`.
 #[derive(Template)]
 #[template(path = "account.html")]
 pub struct Account<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// The page's own path, under which its forms are.
     pub base: &'a str,
     /// `_csrf`.
     pub csrf: &'a str,
-    /// Who is signed in.
-    pub username: &'a str,
-    /// Their full name; empty if it is not known.
-    pub name: &'a str,
+    /// Who is signed in, with their full name if it is known, as a sentence.
+    pub who: Html,
     /// What was just done; empty if nothing was.
     pub notice: &'a str,
     /// Where they are signed in, this one first.
-    pub sessions: Vec<SessionLine<'a>>,
+    pub sessions: Vec<SessionLine>,
     /// The applications that they agreed to.
     pub applications: Vec<ApplicationLine<'a>>,
 }
 
 /// A session on the account page.
-pub struct SessionLine<'a> {
+pub struct SessionLine {
     /// Names it in forms.
     pub id: String,
     /// Its device.
-    pub device: &'a str,
+    pub device: Html,
     /// Its address; empty if it is not known.
-    pub address: &'a str,
+    pub address: Html,
     /// When it began.
-    pub signed_in: Time,
+    pub signed_in: Html,
     /// When it was used last.
-    pub last_seen: Time,
+    pub last_seen: Html,
+    /// What its button does.
+    pub label: Html,
     /// Whether it is the one that asks.
     pub this: bool,
 }
@@ -127,18 +139,20 @@ pub struct ApplicationLine<'a> {
     pub client_id: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// Its namespace.
-    pub namespace: &'a str,
     /// What it may, in words.
-    pub scopes: Vec<ScopeLine<'a>>,
-    /// When the person agreed last.
-    pub since: Time,
+    pub scopes: Vec<Html>,
+    /// Its namespace, and when the person agreed last.
+    pub since: Html,
+    /// What its button does.
+    pub label: Html,
 }
 
 /// The form that asks for the password again before a dangerous action.
 #[derive(Template)]
 #[template(path = "confirm.html")]
 pub struct Confirm<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// Where the form is sent.
     pub action: String,
     /// The way back without doing anything.
@@ -152,13 +166,15 @@ pub struct Confirm<'a> {
     /// Who is asked.
     pub username: &'a str,
     /// Why the form is shown again; empty the first time.
-    pub problem: &'a str,
+    pub problem: &'a Html,
 }
 
 /// The consent form.
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub struct Consent<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// The form.
     pub form: Form<'a>,
     /// The client's name.
@@ -176,13 +192,31 @@ pub struct Consent<'a> {
     /// Who is asked.
     pub username: &'a str,
     /// What the client asks for, in words.
-    pub scopes: Vec<ScopeLine<'a>>,
+    pub scopes: Vec<Html>,
+}
+
+impl Consent<'_> {
+    fn question(&self) -> Html {
+        (self.view.t.allow_question)(&Html::text(self.client))
+    }
+
+    /// Who asks: the client, with the way to its home page, and its namespace.
+    fn asks(&self) -> Html {
+        let client = match self.home {
+            Some(home) => Html::link(home, self.client),
+            None => Html::text(self.client),
+        };
+        let namespace = (self.view.t.namespace)(&Html::text(self.namespace)).small();
+        (self.view.t.asks_to)(&client.and(&namespace))
+    }
 }
 
 /// The question whether to sign out.
 #[derive(Template)]
 #[template(path = "end_session.html")]
 pub struct EndSession<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// The form.
     pub form: Form<'a>,
     /// The name of the client that asks, if it is known.
@@ -191,10 +225,19 @@ pub struct EndSession<'a> {
     pub username: &'a str,
 }
 
+impl EndSession<'_> {
+    fn asks(&self) -> Option<Html> {
+        let client = Html::inside("strong", self.client?);
+        Some((self.view.t.asks_to_sign_out)(&client))
+    }
+}
+
 /// What stands after signing out, or after choosing not to.
 #[derive(Template)]
 #[template(path = "signed_out.html")]
 pub struct SignedOut<'a> {
+    /// In which language.
+    pub view: &'a View,
     /// Whether the session has ended.
     pub out: bool,
     /// The name of the client that asked, if it is known.
@@ -203,49 +246,59 @@ pub struct SignedOut<'a> {
     pub home: Option<&'a str>,
 }
 
-/// A scope on the consent form.
-pub struct ScopeLine<'a> {
-    /// The scope.
-    pub name: &'a str,
-    /// What it means; empty for a scope that is not ours.
-    pub meaning: &'static str,
+impl SignedOut<'_> {
+    fn way_back(&self) -> Option<(&str, Html)> {
+        let client = Html::text(self.client?);
+        Some((self.home?, (self.view.t.go_to)(&client)))
+    }
 }
 
-impl<'a> ScopeLine<'a> {
-    /// With its meaning in words.
-    #[must_use]
-    pub fn of(name: &'a str) -> Self {
-        let meaning = match name {
-            "openid" => "Know who you are",
-            "profile" => "See your name and your profile",
-            "email" => "See your e-mail address",
-            "address" => "See your postal address",
-            "phone" => "See your phone number",
-            "groups" => "See the groups that you are in",
-            "offline_access" => "Keep this access when you are signed out",
-            _ => "",
-        };
-        Self { name, meaning }
+/// A scope in words.
+pub(crate) fn scope(t: &Texts, name: &str) -> Html {
+    Html::text(match name {
+        "openid" => t.scope_openid,
+        "profile" => t.scope_profile,
+        "email" => t.scope_email,
+        "address" => t.scope_address,
+        "phone" => t.scope_phone,
+        "groups" => t.scope_groups,
+        "offline_access" => t.scope_offline_access,
+        // one that is not ours
+        _ => return (t.other_scope)(&Html::inside("code", name)),
+    })
+}
+
+/// The name of a device, of those that [`device::device`] makes.
+pub(crate) fn device(t: &Texts, name: &str) -> Html {
+    match device::parts(name) {
+        (Some(browser), Some(system)) => (t.device_on)(&Html::text(browser), &Html::text(system)),
+        (Some(one), None) | (None, Some(one)) => Html::text(one),
+        (None, None) => Html::text(t.unknown_device),
     }
 }
 
 #[derive(Template)]
 #[template(path = "error.html")]
-struct Problem<'a> {
+struct ErrorPage<'a> {
+    view: &'a View,
     title: &'a str,
     message: &'a str,
-    code: &'a str,
-    id: &'a str,
+    /// What the application did wrong, in English; empty if that is not it.
+    description: &'a str,
+    for_help: Html,
 }
 
 #[derive(Template)]
 #[template(path = "hello.html")]
-struct Hello;
+struct Hello<'a> {
+    view: &'a View,
+}
 
 /// An answer that the browser posts to a client.
 #[derive(Template)]
 #[template(path = "form_post.html")]
 struct FormPost<'a> {
+    view: &'a View,
     action: &'a str,
     fields: &'a [(String, String)],
 }
@@ -253,20 +306,21 @@ struct FormPost<'a> {
 /// The page that posts an answer to a client: by its script, or without scripts by its button (OAuth 2.0
 /// Form Post Response Mode §2).
 #[must_use]
-pub fn form_post(action: &str, fields: &[(String, String)]) -> Response {
-    let mut response = page(StatusCode::OK, &FormPost { action, fields });
+pub fn form_post(view: &View, action: &str, fields: &[(String, String)]) -> Response {
+    let template = FormPost { view, action, fields };
+    let mut response = page(view, StatusCode::OK, &template);
     headers::allow_submit(response.headers_mut());
     response
 }
 
 /// A page.
-pub fn page(status: StatusCode, template: &impl Template) -> Response {
+pub fn page(view: &View, status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => {
             let mut response = (status, html).into_response();
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            view.add_to(headers);
             response
         }
         Err(error) => Failure::broken(format!("a template failed: {error}")).into_response(),
@@ -274,26 +328,37 @@ pub fn page(status: StatusCode, template: &impl Template) -> Response {
 }
 
 /// The page for whoever comes here by hand.
-pub async fn hello() -> Response {
-    page(StatusCode::OK, &Hello)
+pub async fn hello(Calling(call): Calling) -> Response {
+    let view = call.view();
+    page(&view, StatusCode::OK, &Hello { view: &view })
 }
 
-/// The page of an error that cannot go to the client.
+/// The page of an error that cannot go to the client. What a person can do nothing about is told in English, for
+/// whoever runs the application.
 #[must_use]
-pub fn error(status: StatusCode, error: &OAuthError, id: &str) -> Response {
+pub fn error(
+    view: &View,
+    status: StatusCode,
+    error: &OAuthError,
+    problem: Option<Problem>,
+    id: &str,
+) -> Response {
+    let t = view.t;
     let title = match status.as_u16() {
-        404 => "There is nothing here",
-        405 => "This cannot be done here",
-        429 => "Too many requests",
-        500 => "Something broke",
-        503 => "Please try again in a moment",
-        _ => "This request cannot be answered",
+        404 => t.error_not_found,
+        405 => t.error_not_allowed,
+        429 => t.error_limited,
+        500 => t.error_broken,
+        503 => t.error_later,
+        _ => t.error_other,
     };
-    let problem = Problem {
+    let code = Html::inside("code", error.code.as_str());
+    let template = ErrorPage {
+        view,
         title,
-        message: &error.description,
-        code: error.code.as_str(),
-        id,
+        message: problem.map_or(t.problem_request, |problem| problem.text(t)),
+        description: if problem.is_none() { &error.description } else { "" },
+        for_help: (t.for_help)(&code, &Html::inside("code", id)),
     };
-    page(status, &problem)
+    page(view, status, &template)
 }

@@ -22,6 +22,7 @@ mod limits;
 mod login;
 mod opaque;
 mod openapi;
+mod pages;
 mod refresh;
 mod register;
 mod revoke;

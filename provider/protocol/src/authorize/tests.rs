@@ -48,7 +48,12 @@ fn ask(changes: &[(&str, Option<&str>)]) -> Result<AuthorizationRequest, ErrorCo
 
 #[test]
 fn a_good_request_passes_unchanged() {
-    let request = ask(&[("login_hint", Some("jdoe")), ("max_age", Some("60"))]).unwrap();
+    let request = ask(&[
+        ("login_hint", Some("jdoe")),
+        ("max_age", Some("60")),
+        ("ui_locales", Some("tlh de-CH fr")),
+    ])
+    .unwrap();
     assert_eq!(
         request,
         AuthorizationRequest {
@@ -65,6 +70,7 @@ fn a_good_request_passes_unchanged() {
             prompt: Prompt::default(),
             max_age: Some(60),
             login_hint: Some("jdoe".to_owned()),
+            language: Some(Language::De),
             hinted_subject: None,
         }
     );
@@ -155,6 +161,7 @@ fn par_02_unknown_parameters_and_az_12_hints_never_cause_an_error() {
     ])
     .unwrap();
     assert_eq!(request.login_hint, None);
+    assert_eq!(request.language, None);
 }
 
 #[test]

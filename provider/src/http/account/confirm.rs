@@ -13,6 +13,7 @@ use crate::http::moment::path_of;
 use crate::http::own_form::OwnForm;
 use crate::http::pages;
 use crate::store::StoreError;
+use crate::texts::Html;
 
 /// Whether an action may go on.
 pub(super) enum Confirmed {
@@ -56,22 +57,24 @@ pub(super) async fn confirm(
             Checked::Right(_) | Checked::Declined => again = Some(Again::Wrong),
         }
     }
+    let view = call.view();
     let base = path_of(moment.issuer());
     let problem = again.map(|why| match why {
-        Again::Wrong => "The password is wrong.".to_owned(),
-        other => other.problem(),
+        Again::Wrong => Html::text(view.t.wrong_password),
+        other => other.problem(view.t),
     });
     let template = pages::Confirm {
+        view: &view,
         action: format!("{base}{path}"),
         back: &format!("{base}/account"),
         what,
         csrf: &csrf_token(&moment.ring, &browser.digest()),
         carried,
         username,
-        problem: problem.as_deref().unwrap_or_default(),
+        problem: &problem.unwrap_or_default(),
     };
     let status = again.map_or(StatusCode::OK, Again::status);
-    let mut response = pages::page(status, &template);
+    let mut response = pages::page(&view, status, &template);
     if let Some(why) = again {
         why.add_to(response.headers_mut());
     }

@@ -12,9 +12,11 @@ use crate::app::App;
 use crate::http::cookie::Browser;
 use crate::http::flow::with_cookie;
 use crate::http::moment::{Moment, path_of};
-use crate::http::pages::{self, ApplicationLine, ScopeLine, SessionLine, Time};
+use crate::http::pages::{self, ApplicationLine, SessionLine, Time};
+use crate::http::view::View;
 use crate::sessions;
 use crate::store::{StoreError, opened};
+use crate::texts::Html;
 
 /// The page.
 ///
@@ -22,23 +24,36 @@ use crate::store::{StoreError, opened};
 /// When the store is away, or what it holds makes no sense.
 pub(super) async fn page(
     app: &App,
+    view: &View,
     moment: &Moment,
     browser: &Browser,
     signed_in: &SignedIn,
     done: Done,
 ) -> Result<Response, StoreError> {
+    let t = view.t;
     let Moment { ring, now, .. } = moment;
     let user = &signed_in.user;
     let mut logins = sessions::list(app, ring, user.uid(), *now).await?;
     // this one first, then those that were used last
     logins.sort_by_key(|login| (login.tag != signed_in.tag, std::cmp::Reverse(login.last_seen)));
-    let lines = logins.iter().map(|login| SessionLine {
-        id: login.tag.to_string(),
-        device: &login.record.device,
-        address: login.record.address.as_deref().unwrap_or_default(),
-        signed_in: Time::of(login.record.signed_in_at),
-        last_seen: Time::of(login.last_seen),
-        this: login.tag == signed_in.tag,
+    let lines = logins.iter().map(|login| {
+        let this = login.tag == signed_in.tag;
+        let device = pages::device(t, &login.record.device);
+        let signed_in = Time::of(login.record.signed_in_at, t);
+        let address = login.record.address.as_deref();
+        SessionLine {
+            id: login.tag.to_string(),
+            address: address.map_or_else(Html::default, |address| (t.address)(&Html::text(address))),
+            signed_in: (t.signed_in_since)(&signed_in.html()),
+            last_seen: if this {
+                Html::text(t.last_seen_now)
+            } else {
+                (t.last_seen)(&Time::of(login.last_seen, t).html())
+            },
+            label: (t.sign_out_label)(&device, &Html::text(&signed_in.text)),
+            device,
+            this,
+        }
     });
 
     let consents = app.store.consents(&user_key(ring, user.uid()), *now).await?;
@@ -72,24 +87,25 @@ pub(super) async fn page(
     let applications = agreed.iter().map(|(client, consent)| ApplicationLine {
         client_id: client.client_id(),
         name: client.display_name(),
-        namespace: client.namespace(),
-        scopes: consent.scope.iter().map(|scope| ScopeLine::of(scope)).collect(),
-        since: Time::of(consent.at),
+        scopes: consent.scope.iter().map(|scope| pages::scope(t, scope)).collect(),
+        since: (t.allowed_since)(&Html::text(client.namespace()), &Time::of(consent.at, t).html()),
+        label: (t.withdraw_label)(&Html::text(client.display_name())),
     });
 
+    let name = user.claims().get("name").and_then(|name| name.as_str());
+    let mut who = Html::inside("strong", user.username());
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        who = who.and(&Html::text(&format!("({name})")));
+    }
     let template = pages::Account {
+        view,
         base: &format!("{}/account", path_of(moment.issuer())),
         csrf: &csrf_token(ring, &browser.digest()),
-        username: user.username(),
-        name: user
-            .claims()
-            .get("name")
-            .and_then(|name| name.as_str())
-            .unwrap_or_default(),
-        notice: done.notice(),
+        who: (t.signed_in_as)(&who),
+        notice: done.notice(t),
         sessions: lines.collect(),
         applications: applications.collect(),
     };
-    let response = pages::page(StatusCode::OK, &template);
+    let response = pages::page(view, StatusCode::OK, &template);
     Ok(with_cookie(response, browser.cookie(moment.issuer())))
 }

@@ -20,15 +20,25 @@ use crate::http::login::limit;
 use crate::http::moment::{Moment, path_of};
 use crate::http::own_form::OwnForm;
 use crate::http::pages;
+use crate::http::view::View;
+use crate::texts::Html;
 
 /// The form.
-pub(super) fn form(moment: &Moment, browser: &Browser) -> Response {
+pub(super) fn form(view: &View, moment: &Moment, browser: &Browser) -> Response {
     let pending = PendingPage {
         page: Page::Account,
         since: moment.now,
     };
     let sealed = pending.seal(&moment.ring, &browser.digest(), &mut SystemRng);
-    render(moment, browser, StatusCode::OK, &sealed, "", "")
+    render(
+        view,
+        moment,
+        browser,
+        StatusCode::OK,
+        &sealed,
+        "",
+        &Html::default(),
+    )
 }
 
 /// POST `/login` with the form of a page of our own.
@@ -45,11 +55,12 @@ pub async fn sign_in(
     let OwnForm { moment, browser, .. } = own;
     let sealed = params.get("_request").unwrap_or_default();
     let username = params.get("username").unwrap_or_default();
-    let again = |status, problem: &str| render(&moment, &browser, status, sealed, username, problem);
+    let view = call.view();
+    let again = |status, problem: &Html| render(&view, &moment, &browser, status, sealed, username, problem);
     let person = match credentials::check(app, call, &moment, &browser, params).await? {
         Checked::Right(person) => person,
         Checked::Again(why) => {
-            let mut response = again(why.status(), &why.problem());
+            let mut response = again(why.status(), &why.problem(view.t));
             why.add_to(response.headers_mut());
             return Ok(response);
         }
@@ -58,7 +69,8 @@ pub async fn sign_in(
     if person.user.disabled() {
         app.metrics.login("denied");
         audit::login(call, "denied", Some(person.user.subject()));
-        return Ok(again(StatusCode::FORBIDDEN, "This person may not sign in."));
+        let problem = Html::text(view.t.may_not_sign_in);
+        return Ok(again(StatusCode::FORBIDDEN, &problem));
     }
     let session = person.session(moment.now);
     let user = person.user.clone();
@@ -72,29 +84,34 @@ pub async fn sign_in(
         }
         Begun::Full(sessions) => {
             app.metrics.login("session_limit");
-            Ok(limit::page(&moment, &browser, sealed, &user, &sessions))
+            Ok(limit::page(&view, &moment, &browser, sealed, &user, &sessions))
         }
-        Begun::Ended => Ok(form(&moment, &browser)),
+        Begun::Ended => Ok(form(&view, &moment, &browser)),
     }
 }
 
 fn render(
+    view: &View,
     moment: &Moment,
     browser: &Browser,
     status: StatusCode,
     sealed: &str,
     username: &str,
-    problem: &str,
+    problem: &Html,
 ) -> Response {
     let template = pages::Login {
+        view,
         form: pages::Form {
             action: format!("{}/login", path_of(moment.issuer())),
             csrf: &csrf_token(&moment.ring, &browser.digest()),
             request: sealed,
         },
-        client: "your account",
+        client: view.t.your_account,
         username,
         problem,
     };
-    with_cookie(pages::page(status, &template), browser.cookie(moment.issuer()))
+    with_cookie(
+        pages::page(view, status, &template),
+        browser.cookie(moment.issuer()),
+    )
 }

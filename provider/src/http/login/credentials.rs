@@ -21,6 +21,7 @@ use crate::http::call::Call;
 use crate::http::cookie::Browser;
 use crate::http::moment::Moment;
 use crate::store::{Account, Attempt, ConsentKey, NewAttempt, StoreError, UserKey};
+use crate::texts::{Html, Texts};
 
 /// A person whose credentials were right.
 pub struct Person {
@@ -86,23 +87,13 @@ impl Again {
     }
 
     /// What the person reads.
-    #[must_use]
-    pub fn problem(self) -> String {
+    pub(crate) fn problem(self, t: &Texts) -> Html {
         match self {
-            Self::Wrong => "The user name or the password is wrong.".to_owned(),
-            Self::Stale => "This page was open for too long. Sign in once more.".to_owned(),
-            Self::Busy(_) => {
-                "Too many people are signing in at this moment. Wait a few seconds, then try again."
-                    .to_owned()
-            }
-            Self::Later(1) => "Too many attempts. Wait a second, then try again.".to_owned(),
-            Self::Later(seconds @ 2..=90) => {
-                format!("Too many attempts. Wait {seconds} seconds, then try again.")
-            }
-            Self::Later(seconds) => {
-                let minutes = (seconds + 59) / 60;
-                format!("Too many attempts. Wait {minutes} minutes, then try again.")
-            }
+            Self::Wrong => Html::text(t.wrong_credentials),
+            Self::Stale => Html::text(t.stale),
+            Self::Busy(_) => Html::text(t.busy),
+            Self::Later(seconds @ ..=90) => (t.wait_seconds)(seconds),
+            Self::Later(seconds) => (t.wait_minutes)(seconds.saturating_add(59) / 60),
         }
     }
 
