@@ -17,6 +17,16 @@ pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
 /// Annotation of a pod's Lease: the key set that the pod holds, `<revision>-<digest>`.
 pub const ANNOTATION_KEY_SET: &str = "oidc-operator.dev/key-set";
 
+/// Labels of an installation's provider pods and of their Leases.
+#[must_use]
+pub fn provider_labels(release: &str) -> [(&'static str, String); 3] {
+    [
+        ("app.kubernetes.io/name", "oidc-operator".to_owned()),
+        ("app.kubernetes.io/instance", release.to_owned()),
+        ("app.kubernetes.io/component", "provider".to_owned()),
+    ]
+}
+
 /// The scope for refresh tokens that outlive the browser session (OpenID Connect Core §11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
 

@@ -129,7 +129,8 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Events for conditions that changed: a warning for what fails now, a word when `Ready` holds again.
+/// Events for conditions that changed: a warning for what fails now, a word when `Ready` holds again. Which
+/// pods are waited for changes with each that answers; only the condition follows that.
 pub(crate) fn news(old: &[Condition], claims: &[Claim]) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     for claim in claims {
@@ -146,7 +147,7 @@ pub(crate) fn news(old: &[Condition], claims: &[Claim]) -> Vec<Note> {
             let said = before.is_some_and(|condition| {
                 condition.status != "True"
                     && condition.reason == claim.reason.as_str()
-                    && condition.message == claim.message
+                    && (condition.message == claim.message || claim.reason == Reason::WaitingForPods)
             });
             if said {
                 continue;

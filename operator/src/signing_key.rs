@@ -3,6 +3,7 @@
 //! is written.
 
 mod plan;
+mod pods;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use kube_runtime::watcher::Event;
 use oidc_crds::guard::Guarded;
 use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::resources::{Reason, SigningKey};
-use oidc_crds::schedule::{Acknowledgements, Schedule, schedule};
+use oidc_crds::schedule::{Schedule, schedule};
 use oidc_crds::secrets::key_set::KeySet;
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +71,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         let wake = context.wake_signing_keys.as_ref();
         watches::run_single(KIND, &context, wake, &stop, || keys.reconcile()).await;
     };
-    tokio::join!(watch, work);
+    tokio::join!(watch, pods::watch(&context, &stop), work);
 }
 
 struct Keys {
@@ -95,7 +96,7 @@ impl Keys {
             .collect();
         self.tell_unparsable(&objects).await;
         let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.names.namespace);
-        let found = self.read_set(&secrets).await?;
+        let (found, fleet) = tokio::try_join!(self.read_set(&secrets), pods::read(context))?;
         let former = match &found {
             Some(secret) => Some(KeySet::from_data(&data_of(secret)).map_err(|error| {
                 // Never overwritten: pods sign on with what they hold.
@@ -103,11 +104,12 @@ impl Keys {
             })?),
             None => None,
         };
-        let input = plan::input(&objects, former.as_ref(), &installation, context.index.demand());
+        let mut input = plan::input(&objects, former.as_ref(), &installation, context.index.demand());
+        input.terms.first &= !fleet.knows_a_set;
         let decided = schedule(
             &input.wanted,
             former.as_ref(),
-            &Acknowledgements::default(),
+            &fleet.acknowledgements,
             &input.terms,
             now(),
         );

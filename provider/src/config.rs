@@ -71,6 +71,12 @@ pub struct Serve {
     /// Namespace of the installation.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", value_parser = label)]
     pub namespace: String,
+    /// Name of this pod.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub pod: String,
+    /// UID of this pod.
+    #[arg(long, env = "POD_UID", value_name = "UID")]
+    pub pod_uid: String,
     /// Redis: redis://… or rediss://…
     #[arg(long = "redis", env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis: RedisUrl,
@@ -285,6 +291,14 @@ mod tests {
             (
                 "oidc-provider serve --release a --redis redis://x",
                 "POD_NAMESPACE",
+            ),
+            (
+                "oidc-provider serve --release a --namespace a --redis redis://x --pod-uid u",
+                "POD_NAME",
+            ),
+            (
+                "oidc-provider serve --release a --namespace a --redis redis://x --pod p",
+                "POD_UID",
             ),
             ("oidc-provider serve --release a --namespace a", "REDIS_URL"),
             (

@@ -15,6 +15,7 @@ use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::KeySet;
 use oidc_protocol::discovery::{Capabilities, document};
 use oidc_protocol::keys::Keys;
+use tokio::sync::watch;
 
 use crate::openapi::{self, Surface};
 
@@ -113,6 +114,7 @@ fn public_scopes(installation: &Installation) -> Vec<String> {
 #[derive(Default)]
 pub struct KeyHolder {
     prepared: ArcSwapOption<Prepared>,
+    changes: watch::Sender<()>,
 }
 
 impl KeyHolder {
@@ -125,5 +127,12 @@ impl KeyHolder {
     /// Puts a new set in force.
     pub fn publish(&self, prepared: Prepared) {
         self.prepared.store(Some(Arc::new(prepared)));
+        self.changes.send_replace(());
+    }
+
+    /// Wakes after each new set, once it is in force.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 }

@@ -31,6 +31,7 @@ pub struct Metrics {
     active_sessions: Gauge,
     watch_contact: Family<One, Gauge>,
     last_good: Family<One, Gauge>,
+    acknowledgement_failures: Counter,
 }
 
 /// The numbers of one endpoint that nearly every request touches.
@@ -57,6 +58,7 @@ impl Default for Metrics {
             active_sessions: Gauge::default(),
             watch_contact: Family::default(),
             last_good: Family::default(),
+            acknowledgement_failures: Counter::default(),
             registry: Registry::default(),
         };
         // counters get `_total` when they are written
@@ -114,6 +116,11 @@ impl Default for Metrics {
             "oidc_last_good_in_force",
             "1 while an object is gone or unreadable and its last good state rules",
             metrics.last_good.clone(),
+        );
+        registry.register(
+            "oidc_acknowledgement_failures",
+            "Writes of the pod's Lease, which says what key set it serves, that failed",
+            metrics.acknowledgement_failures.clone(),
         );
         Self { registry, ..metrics }
     }
@@ -191,6 +198,11 @@ impl Metrics {
         self.last_good
             .get_or_create(&[("object", object)])
             .set(i64::from(is_so));
+    }
+
+    /// `oidc_acknowledgement_failures_total`: the pod could not say in its Lease which key set it serves.
+    pub fn acknowledgement_failed(&self) {
+        self.acknowledgement_failures.inc();
     }
 
     /// The text of `/metrics`; `active_sessions` is `oidc_active_sessions` if the store told it.

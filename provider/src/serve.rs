@@ -14,6 +14,7 @@ use tracing::info;
 
 use crate::app::App;
 use crate::config::Serve;
+use crate::resources::kubernetes::acknowledge::Pod;
 use crate::resources::kubernetes::contact::ContactLayer;
 use crate::resources::kubernetes::{self, Home};
 use crate::store::redis::RedisStore;
@@ -37,11 +38,15 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
         namespace: settings.namespace,
         release: settings.release,
     };
+    let pod = Pod {
+        name: settings.pod,
+        uid: settings.pod_uid,
+    };
 
     let (certificate, certificates) = watch::channel(None);
     let (public_control, internal_control) = (Control::new(), Control::new());
     let mut tasks = JoinSet::new();
-    tasks.spawn(kubernetes::run(app.clone(), client, home, certificate));
+    tasks.spawn(kubernetes::run(app.clone(), client, home, pod, certificate));
     let (routes, control) = (router::internal(app.clone()), internal_control.clone());
     tasks.spawn(async move { Ok(server::plain(internal, routes, control).await?) });
     let (routes, control) = (router::router(app.clone()), public_control.clone());

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
+use oidc_crds::names::ANNOTATION_KEY_SET;
+use oidc_crds::secrets::key_set::KeySet;
 use oidc_e2e::browser::plain;
 use oidc_e2e::cluster::{self, Cluster, kubectl};
 use oidc_e2e::flow::{Person, RelyingParty, Tokens, kid_of};
@@ -226,6 +228,11 @@ async fn a_patched_signing_key_is_published_then_signs_and_nobody_notices() -> R
         "i3: it does not sign before every verifier can know it"
     );
 
+    eventually("both pods acknowledge it", Duration::from_secs(4), async || {
+        Ok((acknowledgements()? == vec![key_set()?.acknowledgement(); 2]).then_some(()))
+    })
+    .await?;
+
     let mut refresh = early.refresh()?.to_owned();
     let after = eventually("the next key signs", Duration::from_secs(40), async || {
         let tokens = Tokens::from(&party.refresh(&browser, &refresh).await?.expect(200)?)?;
@@ -244,7 +251,49 @@ async fn a_patched_signing_key_is_published_then_signs_and_nobody_notices() -> R
         party.active(&browser, &before.access_token).await?,
         "i3: the old key's access tokens live on"
     );
+    let set = key_set()?;
+    let new = set
+        .keys
+        .iter()
+        .find(|key| Some(&key.kid) == kid_of(&after.access_token).as_ref().ok());
+    let waited = new
+        .and_then(|key| Some(key.signs_from?.duration_since(key.published_at?)))
+        .context("its times")?;
+    ensure!(
+        (10..15).contains(&waited.as_secs()),
+        "publishFor and no more, since the pods had acknowledged it by then: {waited:?}"
+    );
+    let retiring = eventually(
+        "the clock of the old key runs",
+        Duration::from_secs(10),
+        async || {
+            let set = key_set()?;
+            Ok(set
+                .keys
+                .into_iter()
+                .find(|key| key.kid == old && key.removable_at.is_some()))
+        },
+    )
+    .await?;
+    ensure!(retiring.jwk.is_some(), "it is still published");
     Ok(())
+}
+
+/// The key set as it is.
+fn key_set() -> Result<KeySet> {
+    let secret = cluster::secret("oidc-key-set")?;
+    let data = secret.into_iter().map(|(key, text)| (key, text.into_bytes()));
+    Ok(KeySet::from_data(&data.collect())?)
+}
+
+/// What the provider pods have acknowledged.
+fn acknowledgements() -> Result<Vec<String>> {
+    let leases = cluster::json(&["get", "leases", "-l", "app.kubernetes.io/component=provider"])?;
+    let leases = leases["items"].as_array().context("a list")?;
+    let words = leases
+        .iter()
+        .map(|lease| lease["metadata"]["annotations"][ANNOTATION_KEY_SET].as_str());
+    Ok(words.map(|word| word.unwrap_or_default().to_owned()).collect())
 }
 
 #[tokio::test]

@@ -120,6 +120,10 @@ impl Plan<'_> {
                     self.keys[at].kid
                 );
                 self.report.note(&name, Reason::WaitingForPods, message);
+                if !pods.is_empty() {
+                    let step = format!("Removed later, when acknowledged by {pods}");
+                    self.report.step(&name, Rank::Removal, step);
+                }
                 continue;
             };
             self.keys[at].removable_at = Some(ends);

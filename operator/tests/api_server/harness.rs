@@ -16,7 +16,8 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
-use kube::{Client, Resource, ResourceExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config, Resource, ResourceExt};
 use oidc_crds::resources::{OidcClient, OidcUser, SigningKey};
 use oidc_crds::secrets::Data;
 use oidc_crds::secrets::pepper::Pepper;
@@ -27,8 +28,8 @@ use tokio::time::{Instant, sleep};
 /// How long anything may take that should happen at once.
 pub const SOON: Duration = Duration::from_secs(60);
 
-/// The ServiceAccount, Roles, ConfigMap and SigningKey of the chart; no Deployments.
-const TEMPLATES: [&str; 3] = ["rbac-operator", "installation", "signing-key"];
+/// The ServiceAccounts, Roles, ConfigMap and SigningKey of the chart; no Deployments.
+const TEMPLATES: [&str; 4] = ["rbac-operator", "rbac-provider", "installation", "signing-key"];
 
 /// Settings that make keys move fast.
 const FAST: [&str; 3] = [
@@ -44,6 +45,7 @@ pub struct World {
     directory: PathBuf,
     admin: String,
     others: Vec<String>,
+    has_policy: bool,
 }
 
 impl World {
@@ -69,6 +71,7 @@ impl World {
             directory,
             admin,
             others: Vec::new(),
+            has_policy: false,
         };
         let crds = chart().join("crds");
         world.kubectl(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
@@ -86,11 +89,21 @@ impl World {
 
     /// Installs or changes the installation, as `helm upgrade` would.
     pub fn install(&self, settings: &[&str]) {
+        self.install_parts(&TEMPLATES, settings);
+    }
+
+    /// The policy that binds the provider's pods to their own Leases.
+    pub fn install_policy(&mut self) {
+        self.install_parts(&["acknowledgements"], &[]);
+        self.has_policy = true;
+    }
+
+    fn install_parts(&self, templates: &[&str], settings: &[&str]) {
         let mut helm = Command::new("helm");
         helm.args(["template", "oidc"])
             .arg(chart())
             .args(["--namespace", &self.namespace]);
-        for template in TEMPLATES {
+        for template in templates {
             helm.args(["--show-only", &format!("templates/{template}.yaml")]);
         }
         for setting in FAST.iter().chain(settings) {
@@ -145,13 +158,30 @@ impl World {
     /// A kubeconfig with the rights of the operator's ServiceAccount.
     pub fn operator_kubeconfig(&self) -> PathBuf {
         let token = self.kubectl(&["create", "token", "oidc-operator", "-n", &self.namespace]);
-        let mut config: Value =
-            serde_json::from_str(&self.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]))
-                .expect("JSON");
-        config["users"][0]["user"] = serde_json::json!({"token": token.trim()});
         let path = self.directory.join("operator.kubeconfig");
-        fs::write(&path, config.to_string()).expect("written");
+        fs::write(&path, self.kubeconfig(token.trim()).to_string()).expect("written");
         path
+    }
+
+    fn kubeconfig(&self, token: &str) -> Value {
+        let admins = self.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]);
+        let mut config: Value = serde_json::from_str(&admins).expect("JSON");
+        config["users"][0]["user"] = serde_json::json!({"token": token});
+        config
+    }
+
+    /// A client with the provider's rights, whose token is bound to a pod, as a pod's own token is.
+    pub async fn provider_client(&self, pod: Option<&str>) -> Client {
+        let mut arguments = vec!["create", "token", "oidc-provider", "-n", &self.namespace];
+        if let Some(pod) = pod {
+            arguments.extend(["--bound-object-kind", "Pod", "--bound-object-name", pod]);
+        }
+        let token = self.kubectl(&arguments);
+        let config: Kubeconfig = serde_json::from_value(self.kubeconfig(token.trim())).expect("a kubeconfig");
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
+            .await
+            .expect("a configuration");
+        Client::try_from(config).expect("a client")
     }
 
     /// Starts an operator as this pod.
@@ -317,6 +347,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if self.has_policy {
+            let name = format!("{}.oidc.acknowledgements", self.namespace);
+            let kinds = "validatingadmissionpolicybinding,validatingadmissionpolicy";
+            let _ = self.kubectl_command().args(["delete", kinds, &name]).output();
+        }
         let mut all = vec![self.namespace.clone()];
         all.append(&mut self.others);
         let _ = self

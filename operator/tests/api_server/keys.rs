@@ -9,20 +9,20 @@ use serde_json::json;
 
 use crate::harness::{SOON, World, condition, wait};
 
-async fn key_set(world: &World) -> KeySet {
+pub async fn key_set(world: &World) -> KeySet {
     KeySet::from_data(&world.secret_data("oidc-key-set").await).expect("a key set")
 }
 
-fn phases(set: &KeySet) -> Vec<Phase> {
+pub fn phases(set: &KeySet) -> Vec<Phase> {
     set.keys.iter().map(|key| key.phase).collect()
 }
 
-fn revision(n: u64) -> serde_json::Value {
+pub fn revision(n: u64) -> serde_json::Value {
     json!({"spec": {"rotation": {"revision": n}}})
 }
 
 /// Waits for a SigningKey whose keys have these phases, newest first.
-async fn has_phases(world: &World, wanted: &[Phase]) -> SigningKey {
+pub async fn has_phases(world: &World, wanted: &[Phase]) -> SigningKey {
     let api = world.api::<SigningKey>();
     wait(&format!("{wanted:?}"), SOON, async || {
         let key = api.get("main").await.expect("there");

@@ -2,6 +2,7 @@
 //! `tests/run operator`, which starts the API server and sets `KUBECONFIG` (an administrator's); without
 //! it every test here fails. Each test has namespaces of its own, so they can run side by side.
 
+mod acknowledgements;
 mod clients;
 mod harness;
 mod installation;

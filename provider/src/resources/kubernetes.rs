@@ -4,10 +4,11 @@
 //! have listed, so that no client is unknown in between.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::bail;
-use kube::Client;
+use kube::{Api, Client};
 use oidc_crds::secrets::installation::{Installation, Namespaces};
 use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
@@ -17,8 +18,10 @@ use crate::app::App;
 use crate::resources::directory::{Delta, Directory};
 use crate::resources::held::{Held, What};
 use crate::resources::publish;
+use acknowledge::{Acknowledger, Pod};
 use watches::{Change, Event, Target, Watches};
 
+pub mod acknowledge;
 pub mod contact;
 mod watches;
 
@@ -69,7 +72,7 @@ impl Home {
     }
 }
 
-/// Watches until something goes wrong that waiting does not mend.
+/// Watches until something goes wrong that waiting does not mend, and acknowledges key sets as `pod`.
 ///
 /// # Errors
 /// When a watch ends, which it never should.
@@ -77,9 +80,14 @@ pub async fn run(
     app: Arc<App>,
     client: Client,
     home: Home,
+    pod: Pod,
     certificate: watch::Sender<Option<Arc<ServerConfig>>>,
 ) -> anyhow::Result<()> {
     let (sender, mut inbox) = mpsc::channel(64);
+    let (written, mut acknowledged) = watch::channel(false);
+    let leases = Api::namespaced(client.clone(), &home.namespace);
+    let release = home.release.clone();
+    let mut acknowledging = pin!(Acknowledger::new(app.clone(), leases, release, pod).run(written));
     let mut watches = Watches::new(client, home.clone(), sender);
     let wanted = home.targets(None);
     watches.start(&wanted);
@@ -88,6 +96,7 @@ pub async fn run(
         held: Held::new(app.clone(), certificate),
         listed: BTreeSet::new(),
         wanted,
+        acknowledged: false,
         app,
         home,
     };
@@ -96,6 +105,11 @@ pub async fn run(
         tokio::select! {
             _ = inbox.recv_many(&mut batch, 1024) => driver.take(&mut batch, &mut watches),
             ended = watches.ended() => bail!("the watch of {ended} ended"),
+            Ok(said) = acknowledged.wait_for(|said| *said), if !driver.acknowledged => {
+                driver.acknowledged = *said;
+                driver.tell_ready();
+            }
+            () = &mut acknowledging => bail!("key sets are not acknowledged any more"),
         }
     }
 }
@@ -110,6 +124,8 @@ struct Driver {
     listed: BTreeSet<Target>,
     /// What must be watched; what else is watched goes on until all of this is listed.
     wanted: BTreeSet<Target>,
+    /// Whether a key set was acknowledged.
+    acknowledged: bool,
 }
 
 impl Driver {
@@ -122,7 +138,12 @@ impl Driver {
         }
         self.move_on(watches);
         publish(&self.app, self.directory.settle());
-        if !self.app.readiness.is_synced() && self.is_complete() {
+        self.tell_ready();
+    }
+
+    /// Says once that everything was read. The operator must know of the pod before it signs anything.
+    fn tell_ready(&self) {
+        if !self.app.readiness.is_synced() && self.acknowledged && self.is_complete() {
             info!(clients = self.app.clients.len(), "everything was read: ready");
             self.app.readiness.synced();
         }

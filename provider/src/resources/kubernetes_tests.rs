@@ -23,6 +23,7 @@ use oidc_crds::testing::SeededRng;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::keys::{Offers, Prepared};
 use crate::store::memory::MemoryStore;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -41,8 +42,15 @@ impl Api {
     fn client(self: &Arc<Self>) -> Client {
         let api = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let answer = api.answer(request.uri());
-            async move { Ok::<_, std::convert::Infallible>(answer) }
+            let api = api.clone();
+            async move {
+                let answer = if request.method() == http::Method::PATCH {
+                    api.apply(request).await
+                } else {
+                    api.answer(request.uri())
+                };
+                Ok::<_, std::convert::Infallible>(answer)
+            }
         });
         Client::new(service, "idp")
     }
@@ -54,11 +62,7 @@ impl Api {
                 .collect();
         let path = uri.path().to_owned();
         if self.refused.lock().unwrap().contains(&path) {
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no",
-                                "reason": "Forbidden", "code": 403});
-            let mut answer = Response::new(Body::from(status.to_string()));
-            *answer.status_mut() = http::StatusCode::FORBIDDEN;
-            return answer;
+            return forbidden();
         }
         if query.get("watch").map(String::as_str) == Some("true") {
             let (sender, events) = unbounded();
@@ -78,6 +82,33 @@ impl Api {
         let list =
             json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
         Response::new(Body::from(list.to_string()))
+    }
+
+    /// Server-side apply.
+    async fn apply(&self, request: Request<kube::client::Body>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let (place, _) = path.rsplit_once('/').unwrap();
+        if self.refused.lock().unwrap().contains(place) {
+            return forbidden();
+        }
+        let body = request.into_body().collect_bytes().await.unwrap();
+        let object: Value = serde_json::from_slice(&body).unwrap();
+        self.put(place, object.clone());
+        Response::new(Body::from(object.to_string()))
+    }
+
+    /// The Lease of the pod.
+    fn lease(&self) -> Option<Value> {
+        self.objects.lock().unwrap().get(LEASES)?.first().cloned()
+    }
+
+    /// What the pod has acknowledged.
+    fn acknowledged(&self) -> Option<String> {
+        Some(
+            self.lease()?["metadata"]["annotations"]["oidc-operator.dev/key-set"]
+                .as_str()?
+                .to_owned(),
+        )
     }
 
     fn put(&self, path: &str, object: Value) {
@@ -124,6 +155,14 @@ impl Api {
     }
 }
 
+fn forbidden() -> Response<Body> {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no",
+                        "reason": "Forbidden", "code": 403});
+    let mut answer = Response::new(Body::from(status.to_string()));
+    *answer.status_mut() = http::StatusCode::FORBIDDEN;
+    answer
+}
+
 fn place(path: &str, query: &BTreeMap<String, String>) -> String {
     let name = query
         .get("fieldSelector")
@@ -134,6 +173,7 @@ fn place(path: &str, query: &BTreeMap<String, String>) -> String {
 const SECRETS: &str = "/api/v1/namespaces/idp/secrets";
 const CLIENTS: &str = "/apis/oidc-operator.dev/v1alpha1/oidcclients";
 const NAMESPACES: &str = "/api/v1/namespaces";
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/idp/leases";
 const CONFIG_MAPS: &str = "/api/v1/namespaces/idp/configmaps";
 
 fn clients(namespace: &str) -> String {
@@ -238,8 +278,28 @@ fn start() -> (Arc<Api>, Arc<App>) {
         release: "oidc".to_owned(),
     };
     let (certificate, _) = watch::channel(None);
-    tokio::spawn(run(app.clone(), api.client(), home, certificate));
+    tokio::spawn(run(app.clone(), api.client(), home, pod(), certificate));
     (api, app)
+}
+
+fn pod() -> Pod {
+    Pod {
+        name: "oidc-provider-0".to_owned(),
+        uid: "uid-of-the-pod".to_owned(),
+    }
+}
+
+/// An app with a key set in force.
+fn serving() -> Arc<App> {
+    let installation = Installation::standalone("http://localhost", false);
+    let offers = Offers {
+        registration: false,
+        metrics: false,
+    };
+    let keys = Prepared::build(&key_set(), &installation, offers).unwrap();
+    let app = Arc::new(App::new(installation, Arc::new(MemoryStore::default())));
+    app.keys.publish(keys);
+    app
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -418,4 +478,92 @@ async fn i7_nobody_is_unknown_while_the_watches_move() {
     })
     .await;
     assert!(app.clients.get("a.one").is_some() && app.clients.get("b.two").is_none());
+}
+
+#[tokio::test]
+async fn a_pod_acknowledges_what_is_in_force_before_it_is_ready() {
+    let (api, app) = start();
+    api.refused.lock().unwrap().insert(LEASES.to_owned());
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("its word is refused", || {
+        app.metrics
+            .encode(None)
+            .lines()
+            .any(|line| line == "oidc_acknowledgement_failures_total 2")
+    })
+    .await;
+    assert!(app.clients.get("a.one").is_some(), "everything was read");
+    assert!(!app.readiness.is_ready() && api.lease().is_none());
+    let served = || app.keys.load().unwrap().keys.acknowledgement().to_owned();
+
+    api.refused.lock().unwrap().clear();
+    until("it is ready", || app.readiness.is_ready()).await;
+    let lease = api.lease().unwrap();
+    assert_eq!(api.acknowledged(), Some(served()));
+    let metadata = &lease["metadata"];
+    assert_eq!(metadata["name"], "oidc-provider-0");
+    assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "oidc");
+    assert_eq!(metadata["labels"]["app.kubernetes.io/component"], "provider");
+    let owner = &metadata["ownerReferences"][0];
+    assert_eq!(
+        (&owner["kind"], &owner["uid"]),
+        (&json!("Pod"), &json!("uid-of-the-pod"))
+    );
+    assert!(owner.get("blockOwnerDeletion").is_none());
+}
+
+#[tokio::test]
+async fn i3_each_set_is_acknowledged_once_it_is_in_force_and_what_is_not_never() {
+    let (api, app) = start();
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("it is ready", || app.readiness.is_ready()).await;
+    let first = api.acknowledged().unwrap();
+
+    let mut broken = key_set();
+    broken.revision = 8;
+    broken.keys[0].algorithm = Algorithm::ES384;
+    api.put(SECRETS, secret("oidc-key-set", &broken.to_data()));
+    until("the last good one stays in force", || {
+        app.metrics
+            .encode(None)
+            .lines()
+            .any(|line| line == r#"oidc_last_good_in_force{object="key-set"} 1"#)
+    })
+    .await;
+    assert_eq!(api.acknowledged(), Some(first));
+
+    let mut next = key_set();
+    next.revision = 9;
+    api.put(SECRETS, secret("oidc-key-set", &next.to_data()));
+    until("the next one is acknowledged", || {
+        api.acknowledged() == Some(next.acknowledgement())
+    })
+    .await;
+    assert_eq!(
+        app.keys.load().unwrap().keys.acknowledgement(),
+        next.acknowledgement()
+    );
+}
+
+#[tokio::test]
+async fn a_lease_that_was_deleted_or_edited_is_mended() {
+    let (api, app) = (Arc::new(Api::default()), serving());
+    let leases = kube::Api::namespaced(api.client(), "idp");
+    let mut acknowledger = Acknowledger::new(app.clone(), leases, "oidc".to_owned(), pod());
+    acknowledger.check = Duration::from_millis(5);
+    let (written, acknowledged) = watch::channel(false);
+    tokio::spawn(acknowledger.run(written));
+    until("it is acknowledged", || *acknowledged.borrow()).await;
+    let word = api.acknowledged();
+    assert_eq!(
+        word.as_deref(),
+        Some(app.keys.load().unwrap().keys.acknowledgement())
+    );
+    api.delete(LEASES, "oidc-provider-0");
+    until("it is made anew", || api.acknowledged() == word).await;
+    api.put(
+        LEASES,
+        json!({"metadata": {"name": "oidc-provider-0", "resourceVersion": "3"}}),
+    );
+    until("it is mended", || api.acknowledged() == word).await;
 }

@@ -31,6 +31,10 @@ async fn a_pod_that_has_no_certificate_yet_ends_at_once() {
             "idp",
             "--redis",
             "redis://127.0.0.1:1",
+            "--pod",
+            "oidc-provider-0",
+            "--pod-uid",
+            "u",
         ])
         .args(["--listen", "127.0.0.1:0", "--internal-listen", &free.to_string()])
         .args(["--shutdown-delay", "120s"])

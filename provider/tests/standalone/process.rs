@@ -94,7 +94,9 @@ pub fn program() -> Command {
         "OIDC_LOG",
         "OIDC_LOG_FORMAT",
         "OIDC_RELEASE",
+        "POD_NAME",
         "POD_NAMESPACE",
+        "POD_UID",
     ] {
         command.env_remove(name);
     }
