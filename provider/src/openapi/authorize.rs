@@ -28,7 +28,8 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
         "code_challenge_method": "S256",
     });
     let about = "GET and POST are equal. With a session that will do, the browser is sent back at once; else the \
-        login or the consent form is shown. All parameters together have at most 16 KiB.";
+        login or the consent form is shown. All parameters together have at most 16 KiB. `request`, `request_uri` and \
+        `registration` are not supported, and refused by their errors (OpenID Connect Core §3.1.2.6).";
     let request = |id: &str| {
         Operation::new(
             id,

@@ -21,20 +21,24 @@ pub(super) fn add(paths: &mut Map<String, Value>, surface: &Surface<'_>) {
         .answer(200, kept("The metadata.", "Discovery", &discovery()))
         .add(paths, "/.well-known/oauth-authorization-server", "get");
     prepared("jwks", "The keys that tokens are verified with (RFC 7517 §5)")
-        .answer(200, kept("The keys.", "Jwks", &[]))
+        .answer(200, kept("The keys.", "Jwks", &[("es256", jwks())]))
         .add(paths, "/jwks.json", "get");
     prepared("openApi", "This description")
         .answer(200, kept("The description.", "Description", &[]))
         .add(paths, "/openapi.json", "get");
+    let health = |about, status| {
+        let example = json!({
+            "status": status,
+            "store": {"kind": "redis", "status": "ok"},
+            "keys": {"algorithms": ["RS256"]},
+            "clients": 3,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        json_response(about, &[], schema("Health"), &[(status, example)])
+    };
     Operation::new("health", "Operation", "What works and what does not")
-        .answer(
-            200,
-            json_response("It serves; the store may be away.", &[], schema("Health"), &[]),
-        )
-        .answer(
-            503,
-            json_response("It is starting or stopping.", &[], schema("Health"), &[]),
-        )
+        .answer(200, health("It serves; the store may be away.", "ok"))
+        .answer(503, health("It is starting or stopping.", "stopping"))
         .shared("Json", &[414, 431, 500])
         .add(paths, "/health", "get");
     if surface.metrics {
@@ -53,6 +57,19 @@ pub(super) fn add(paths: &mut Map<String, Value>, surface: &Surface<'_>) {
         .answer(200, page("A few words.", &[]))
         .shared("Page", &[414, 429, 431, 500])
         .add(paths, "/", "get");
+}
+
+/// RFC 7517 appendix A.1.
+fn jwks() -> Value {
+    json!({"keys": [{
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        "use": "sig",
+        "alg": "ES256",
+        "kid": "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s",
+    }]})
 }
 
 /// A document that may be kept, and is not sent again to whoever has it.

@@ -12,7 +12,25 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
         "client_name": "The Web App",
         "scope": "openid email",
     });
-    let mut registered = json_response("Everything that is registered.", &[], schema("Registered"), &[]);
+    let answer = json!({
+        "client_id": "f03b948d878143978a9df335f0d0cf4d",
+        "client_id_issued_at": 1_800_000_000,
+        "client_secret": "_ksObfcIG1EwgXeVl8IRkyMtpV1Uw8OafRw1dmCBoVY",
+        "client_secret_expires_at": 0,
+        "application_type": "web",
+        "client_name": "The Web App",
+        "grant_types": ["authorization_code"],
+        "redirect_uris": ["https://app.example.com/cb"],
+        "response_types": ["code"],
+        "scope": "openid email",
+        "token_endpoint_auth_method": "client_secret_basic",
+    });
+    let mut registered = json_response(
+        "Everything that is registered.",
+        &[],
+        schema("Registered"),
+        &[("web", answer)],
+    );
     registered["links"] = json!({
         "authorize": {
             "operationId": "authorize",

@@ -111,7 +111,25 @@ fn token(paths: &mut Map<String, Value>) {
             json!({"grant_type": "client_credentials", "scope": "api"}),
         ),
     ];
-    let mut answer = json_response("The tokens.", &CORS, schema("Tokens"), &[]);
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJqZG9lIn0.c2lnbmF0dXJl";
+    let given = [
+        (
+            "person",
+            json!({
+                "access_token": jwt,
+                "token_type": "Bearer",
+                "expires_in": 900,
+                "refresh_token": "rt1.AAAAAAAAAAAAAAAAAAAAAA.1.AAAAAAAAAAAAAAAAAAAAAA.0.AAAAAAAAAAAAAAAAAAAAAA",
+                "id_token": jwt,
+                "scope": "openid email",
+            }),
+        ),
+        (
+            "client",
+            json!({"access_token": jwt, "token_type": "Bearer", "expires_in": 900}),
+        ),
+    ];
+    let mut answer = json_response("The tokens.", &CORS, schema("Tokens"), &given);
     let access = "$response.body#/access_token";
     answer["links"] = json!({
         "userinfo": {
@@ -166,10 +184,17 @@ fn userinfo(paths: &mut Map<String, Value>) {
     let challenge = [("WWW-Authenticate", "BearerChallenge")];
     let about =
         "The token's scopes decide which claims there are: `profile`, `email`, `address`, `phone`, `groups`.";
+    let claims = [(
+        "email",
+        json!({"sub": "jdoe", "email": "jane@example.com", "email_verified": true}),
+    )];
     let operation = |id: &str| {
         Operation::new(id, TAG, "The person's claims (OpenID Connect Core §5.3)")
             .about(about)
-            .answer(200, json_response("The claims.", &CORS, schema("Userinfo"), &[]))
+            .answer(
+                200,
+                json_response("The claims.", &CORS, schema("Userinfo"), &claims),
+            )
             .answer(
                 400,
                 refusal(
@@ -236,7 +261,22 @@ fn token_form() -> Value {
 }
 
 fn introspect(paths: &mut Map<String, Value>) {
-    let examples = [("inactive", oidc_protocol::introspect::inactive())];
+    let active = json!({
+        "active": true,
+        "iss": "https://id.example.com",
+        "sub": "default.machine",
+        "client_id": "default.machine",
+        "aud": "https://id.example.com",
+        "iat": 1_800_000_000,
+        "exp": 1_800_000_900,
+        "jti": "AAAAAAAAAAAAAAAAAAAAAA",
+        "scope": "api",
+        "token_type": "Bearer",
+    });
+    let examples = [
+        ("inactive", oidc_protocol::introspect::inactive()),
+        ("active", active),
+    ];
     of_clients(
         "introspect",
         "Whether a token is good, and what it says (RFC 7662)",

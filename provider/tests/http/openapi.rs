@@ -66,6 +66,16 @@ async fn every_route_is_described_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn it_is_below_an_issuer_with_a_path() {
+    let app = TestApp::with(Setup {
+        issuer: "https://example.com/id",
+        ..Setup::default()
+    });
+    let description = app.send(Ask::get("/id/openapi.json")).await.json();
+    assert_eq!(description["servers"][0]["url"], "https://example.com/id");
+}
+
+#[tokio::test]
 async fn it_is_served_and_names_what_is_switched_on() {
     let open = whole().send(Ask::get("/openapi.json")).await;
     let closed = TestApp::new().send(Ask::get("/openapi.json")).await;
@@ -161,14 +171,25 @@ async fn every_answer_that_is_described_is_produced() {
             let examples = resolve(response)["content"]["application/json"]["examples"].as_object();
             for example in examples.into_iter().flat_map(|examples| examples.values()) {
                 let value = &example["value"];
-                // the discovery document is of its installation
-                if value.get("issuer").is_none() && !bodies.contains(&value.to_string().as_str()) {
+                if !bodies.iter().any(|body| is_like(body, value)) {
                     missing.push(format!("{method} {path} {status}: {value}"));
                 }
             }
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// A refusal is the example to the letter; other answers have its members.
+fn is_like(body: &str, example: &Value) -> bool {
+    let Ok(Value::Object(body)) = serde_json::from_str(body) else {
+        return false;
+    };
+    let example = example.as_object().unwrap();
+    if example.contains_key("error") {
+        return body == *example;
+    }
+    body.keys().eq(example.keys())
 }
 
 async fn documents() {
@@ -441,6 +462,7 @@ async fn tokens() {
 async fn userinfo() {
     let app = whole();
     let tokens = app.sign_in("web", "openid profile email groups").await;
+    let email = app.sign_in("web", "openid email").await;
     let bare = app.sign_in("web", "profile").await;
     let machine = app
         .token("machine", &[("grant_type", "client_credentials")])
@@ -452,6 +474,7 @@ async fn userinfo() {
             app.send(ask("/userinfo").bearer(&tokens.access)).await.status,
             200
         );
+        assert_eq!(app.send(ask("/userinfo").bearer(&email.access)).await.status, 200);
         assert_eq!(app.send(ask("/userinfo?access_token=x")).await.status, 400);
         assert_eq!(
             app.send(ask("/userinfo").header("authorization", "Bearer"))
@@ -486,6 +509,9 @@ async fn introspect_and_revoke() {
         app.send(ask().basic("web").body("text/plain", "token=x")).await;
         app.send(ask().basic_as("default.web", "wrong").form(&form)).await;
     }
+    let form = [("grant_type", "client_credentials"), ("scope", "api")];
+    let machine = Tokens::of(&app.token("machine", &form).await);
+    app.introspect("machine", &machine.access).await;
     let public = [("token", "x"), ("client_id", "default.spa")];
     app.send(Ask::post("/introspect").form(&public)).await;
 }
