@@ -1,6 +1,7 @@
 //! Stories on a real cluster: run by `tests/run cluster`, inside the cluster's network, one after another.
 
 mod faults;
+mod keys;
 mod kube_apiserver;
 mod secrecy;
 mod spine;

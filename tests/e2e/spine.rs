@@ -203,12 +203,7 @@ async fn a_patched_signing_key_is_published_then_signs_and_nobody_notices() -> R
     let before = party.login(&browser, JDOE).await?;
     let old = kid_of(&before.access_token)?;
     let known = party.jwks(&browser).await?.keys.len();
-    let revision = cluster::json(&["get", "signingkey", "main"])?["spec"]["rotation"]["revision"]
-        .as_u64()
-        .unwrap_or(0)
-        + 1;
-    let patch = format!("{{\"spec\":{{\"rotation\":{{\"revision\":{revision}}}}}}}");
-    kubectl(&["patch", "signingkey", "main", "--type", "merge", "-p", &patch])?;
+    cluster::rotate()?;
 
     eventually(
         "the next key is published by both pods",

@@ -97,6 +97,18 @@ impl Cluster {
     /// # Errors
     /// When the runtime refuses.
     pub fn kill(&self, pod: &Pod) -> Result<()> {
+        self.signal(pod, "SIGKILL")
+    }
+
+    /// Stops a container's time (SIGSTOP): it exists and does not answer, like one on a node that is cut off.
+    ///
+    /// # Errors
+    /// When the runtime refuses.
+    pub fn freeze(&self, pod: &Pod) -> Result<()> {
+        self.signal(pod, "SIGSTOP")
+    }
+
+    fn signal(&self, pod: &Pod, signal: &str) -> Result<()> {
         let socket = format!("{}/run/containerd.sock", self.state);
         let task = [
             "-a",
@@ -106,7 +118,7 @@ impl Cluster {
             "task",
             "kill",
             "--signal",
-            "SIGKILL",
+            signal,
             &pod.container,
         ];
         run(Command::new("ctr").args(task), None).map(drop)
@@ -207,6 +219,19 @@ pub fn secret(name: &str) -> Result<BTreeMap<String, String>> {
             Ok((key.clone(), String::from_utf8(bytes)?))
         })
         .collect()
+}
+
+/// Edits the SigningKey `main` so that the next key is minted.
+///
+/// # Errors
+/// When it is refused.
+pub fn rotate() -> Result<()> {
+    let revision = json(&["get", "signingkey", "main"])?["spec"]["rotation"]["revision"]
+        .as_u64()
+        .unwrap_or(0)
+        + 1;
+    let patch = format!("{{\"spec\":{{\"rotation\":{{\"revision\":{revision}}}}}}}");
+    kubectl(&["patch", "signingkey", "main", "--type", "merge", "-p", &patch]).map(drop)
 }
 
 /// Waits for a condition of an object to become `True`.
