@@ -96,7 +96,7 @@ pub async fn run(
         held: Held::new(app.clone(), certificate),
         listed: BTreeSet::new(),
         wanted,
-        acknowledged: false,
+        is_counted: false,
         app,
         home,
     };
@@ -105,9 +105,8 @@ pub async fn run(
         tokio::select! {
             _ = inbox.recv_many(&mut batch, 1024) => driver.take(&mut batch, &mut watches),
             ended = watches.ended() => bail!("the watch of {ended} ended"),
-            Ok(said) = acknowledged.wait_for(|said| *said), if !driver.acknowledged => {
-                driver.acknowledged = *said;
-                driver.tell_ready();
+            Ok(_) = acknowledged.wait_for(|said| *said), if !driver.is_counted => {
+                driver.count(&mut watches);
             }
             () = &mut acknowledging => bail!("key sets are not acknowledged any more"),
         }
@@ -124,8 +123,8 @@ struct Driver {
     listed: BTreeSet<Target>,
     /// What must be watched; what else is watched goes on until all of this is listed.
     wanted: BTreeSet<Target>,
-    /// Whether a key set was acknowledged.
-    acknowledged: bool,
+    /// Whether a key set was acknowledged: from then on the operator waits for this pod.
+    is_counted: bool,
 }
 
 impl Driver {
@@ -138,15 +137,23 @@ impl Driver {
         }
         self.move_on(watches);
         publish(&self.app, self.directory.settle());
-        self.tell_ready();
-    }
-
-    /// Says once that everything was read. The operator must know of the pod before it signs anything.
-    fn tell_ready(&self) {
-        if !self.app.readiness.is_synced() && self.acknowledged && self.is_complete() {
+        if !self.app.readiness.is_synced() && self.is_counted && self.is_complete() {
             info!(clients = self.app.clients.len(), "everything was read: ready");
             self.app.readiness.synced();
         }
+    }
+
+    /// Nobody waited for this pod before, so a key that is not in the set as it was read may sign by now: the
+    /// set is read again before the pod is ready.
+    fn count(&mut self, watches: &mut Watches) {
+        self.is_counted = true;
+        for target in &self.wanted {
+            if matches!(target, Target::Own(What::KeySet, _)) {
+                watches.stop(target);
+                self.listed.remove(target);
+            }
+        }
+        watches.start(&self.wanted);
     }
 
     fn change(&mut self, event: Event, watches: &mut Watches) {

@@ -513,6 +513,32 @@ async fn a_pod_acknowledges_what_is_in_force_before_it_is_ready() {
 }
 
 #[tokio::test]
+async fn i3_the_keys_are_read_again_once_the_pod_is_counted() {
+    let (api, app) = start();
+    api.refused.lock().unwrap().insert(LEASES.to_owned());
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("the first set is in force", || app.keys.load().is_some()).await;
+    // its watch does not tell of the next one, as one that is cut off
+    let mut next = key_set();
+    next.revision = 9;
+    let mut objects = api.objects.lock().unwrap();
+    let secrets = objects.get_mut(SECRETS).unwrap();
+    secrets.retain(|known| known["metadata"]["name"] != "oidc-key-set");
+    secrets.push(secret("oidc-key-set", &next.to_data()));
+    drop(objects);
+    api.refused.lock().unwrap().clear();
+    until("it is ready", || app.readiness.is_ready()).await;
+    assert_eq!(
+        app.keys.load().unwrap().keys.acknowledgement(),
+        next.acknowledgement()
+    );
+    until("it is acknowledged too", || {
+        api.acknowledged() == Some(next.acknowledgement())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn i3_each_set_is_acknowledged_once_it_is_in_force_and_what_is_not_never() {
     let (api, app) = start();
     api.put(SECRETS, secret("oidc-tls", &certificate()));
