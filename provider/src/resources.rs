@@ -14,6 +14,7 @@ use directory::Settled;
 pub mod directory;
 pub mod folder;
 pub mod held;
+pub mod kept;
 pub mod kubernetes;
 
 /// Puts what the directory says in force, and tells the log about refusals.

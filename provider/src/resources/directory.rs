@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
-use oidc_crds::resources::{OidcClient, OidcUser};
+use oidc_crds::resources::{OidcClient, OidcUser, Reason};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
+
+use super::kept::{Keep, Kept};
 
 /// Namespace and name of an object.
 pub type Key = (String, String);
@@ -61,7 +62,7 @@ pub struct Directory {
 
 /// An object with what was found about it; `None`: it is to be judged.
 struct Entry<O, V> {
-    object: O,
+    object: Kept<O>,
     verdict: Option<Verdict<V>>,
 }
 
@@ -94,7 +95,7 @@ impl Directory {
     }
 
     /// Clients of one namespace, or of all (`None`), which is what a reset replaces.
-    pub fn clients(&mut self, scope: Option<&str>, delta: Delta<OidcClient>) {
+    pub fn clients(&mut self, scope: Option<&str>, delta: Delta<Kept<OidcClient>>) {
         change(&mut self.clients, scope, delta);
     }
 
@@ -104,7 +105,7 @@ impl Directory {
     }
 
     /// Users.
-    pub fn users(&mut self, delta: Delta<OidcUser>) {
+    pub fn users(&mut self, delta: Delta<Kept<OidcUser>>) {
         change(&mut self.users, None, delta);
     }
 
@@ -139,12 +140,6 @@ impl Directory {
         }
     }
 
-    /// The object of a client that is known.
-    #[must_use]
-    pub fn client(&self, key: &Key) -> Option<&OidcClient> {
-        self.clients.get(key).map(|entry| &entry.object)
-    }
-
     /// Judges what changed, then all together, and says who is served.
     pub fn settle(&mut self) -> Settled {
         let (installation, namespaces) = (&self.installation, &self.namespaces);
@@ -153,19 +148,23 @@ impl Directory {
             entry.verdict.get_or_insert_with(|| {
                 // a namespace whose labels are not known yet is not served
                 let labels = namespaces.get(namespace);
-                let served = installation.serves(namespace, labels) == Some(true);
-                if served && is_ours(object, installation) {
-                    Verdict::of(validate(object, installation, labels))
-                } else {
-                    Verdict::Elsewhere
+                if installation.serves(namespace, labels) != Some(true) {
+                    return Verdict::Elsewhere;
                 }
+                judge(object, |object| {
+                    if is_ours(object, installation) {
+                        Verdict::of(validate(object, installation, labels))
+                    } else {
+                        Verdict::Elsewhere
+                    }
+                })
             });
         }
         for entry in self.users.values_mut() {
             let object = &entry.object;
             entry
                 .verdict
-                .get_or_insert_with(|| Verdict::of(validate_user(object)));
+                .get_or_insert_with(|| judge(object, |object| Verdict::of(validate_user(object))));
         }
 
         let clients: Vec<_> = good(&self.clients).collect();
@@ -229,6 +228,17 @@ impl<V> Verdict<V> {
     }
 }
 
+fn judge<O: Keep, V>(object: &Kept<O>, verdict: impl FnOnce(&O) -> Verdict<V>) -> Verdict<V> {
+    match object.open() {
+        Ok(object) => verdict(&object),
+        Err(error) => Verdict::Refused(vec![Violation {
+            field: "spec".to_owned(),
+            reason: Reason::Invalid,
+            message: format!("cannot be read any more at column {}", error.column()),
+        }]),
+    }
+}
+
 fn good<O, V>(entries: &BTreeMap<Key, Entry<O, V>>) -> impl Iterator<Item = (&Key, Arc<V>)> {
     entries.iter().filter_map(|(key, entry)| match &entry.verdict {
         Some(Verdict::Good(value)) => Some((key, value.clone())),
@@ -257,23 +267,6 @@ fn line(violations: &[Violation]) -> String {
         .join("; ")
 }
 
-/// What an object must offer to be told from its earlier self.
-trait Object: Resource {
-    fn is_as(&self, other: &Self) -> bool;
-}
-
-impl Object for OidcClient {
-    fn is_as(&self, other: &Self) -> bool {
-        self.metadata == other.metadata && self.spec == other.spec && self.status == other.status
-    }
-}
-
-impl Object for OidcUser {
-    fn is_as(&self, other: &Self) -> bool {
-        self.metadata == other.metadata && self.spec == other.spec && self.status == other.status
-    }
-}
-
 /// Namespace and name of an object.
 #[must_use]
 pub fn key(metadata: &ObjectMeta) -> Key {
@@ -281,26 +274,28 @@ pub fn key(metadata: &ObjectMeta) -> Key {
     (part(&metadata.namespace), part(&metadata.name))
 }
 
-fn change<O: Object, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, scope: Option<&str>, delta: Delta<O>) {
+fn change<O, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, scope: Option<&str>, delta: Delta<Kept<O>>) {
     match delta {
         Delta::Apply(object) => put(entries, object),
         Delta::Delete(key) => {
             entries.remove(&key);
         }
         Delta::Reset(objects) => {
-            let present: BTreeSet<Key> = objects.iter().map(|object| key(object.meta())).collect();
+            let present: BTreeSet<&Key> = objects.iter().map(Kept::key).collect();
             let in_scope = |key: &Key| scope.is_none_or(|namespace| key.0 == namespace);
             entries.retain(|key, _| !in_scope(key) || present.contains(key));
+            drop(present);
             objects.into_iter().for_each(|object| put(entries, object));
         }
     }
 }
 
-fn put<O: Object, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, mut object: O) {
-    // the bulkiest part, and nothing here reads it
-    object.meta_mut().managed_fields = None;
-    let key = key(object.meta());
-    if entries.get(&key).is_none_or(|entry| !entry.object.is_as(&object)) {
+fn put<O, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, object: Kept<O>) {
+    if entries
+        .get(object.key())
+        .is_none_or(|entry| entry.object != object)
+    {
+        let key = object.key().clone();
         entries.insert(
             key,
             Entry {

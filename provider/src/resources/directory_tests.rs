@@ -11,7 +11,7 @@ fn installation(namespaces: &str) -> Installation {
     Installation::parse(&text).unwrap()
 }
 
-fn client(namespace: &str, name: &str, spec: Value) -> OidcClient {
+fn client(namespace: &str, name: &str, spec: Value) -> Kept<OidcClient> {
     let mut whole = json!({"redirectUris": ["https://app.example.com/callback"]});
     for (member, value) in spec.as_object().unwrap() {
         whole[member] = value.clone();
@@ -20,14 +20,14 @@ fn client(namespace: &str, name: &str, spec: Value) -> OidcClient {
     let mut client = OidcClient::new(name, spec);
     client.metadata.namespace = Some(namespace.to_owned());
     identify(&mut client.metadata);
-    client
+    Kept::of(client)
 }
 
-fn user(name: &str) -> OidcUser {
+fn user(name: &str) -> Kept<OidcUser> {
     let mut user = OidcUser::new(name, Default::default());
     user.metadata.namespace = Some("idp".to_owned());
     identify(&mut user.metadata);
-    user
+    Kept::of(user)
 }
 
 fn identify(metadata: &mut ObjectMeta) {
@@ -76,7 +76,7 @@ fn what_did_not_change_is_not_judged_again() {
     directory.clients(Some("a"), Delta::Reset(all()));
     let before = directory.settle().clients;
     let mut changed = all();
-    changed[1].spec.display_name = Some("Two".to_owned());
+    changed[1] = client("a", "two", json!({"displayName": "Two"}));
     directory.clients(Some("a"), Delta::Reset(changed));
     let after = directory.settle().clients;
     assert!(Arc::ptr_eq(&before[0], &after[0]));

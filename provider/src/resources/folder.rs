@@ -25,6 +25,7 @@ use tracing::{error, warn};
 
 use crate::app::App;
 use crate::resources::directory::{Delta, Directory};
+use crate::resources::kept::Kept;
 use crate::resources::publish;
 use files::Files;
 use keys::SigningKeys;
@@ -153,14 +154,13 @@ impl Standalone {
                     self.app.clock.now(),
                 );
                 let made = made.and_then(|(object, secret)| {
-                    let uid = object.metadata.uid.clone();
-                    let key = super::directory::key(&object.metadata);
+                    let key = object.key().clone();
                     self.directory.clients(None, Delta::Apply(object));
                     let settled = publish(&self.app, self.directory.settle());
                     match settled
                         .clients
                         .iter()
-                        .find(|client| Some(client.uid()) == uid.as_deref())
+                        .find(|client| client.namespace() == key.0 && client.name() == key.1)
                     {
                         Some(client) => Ok((client.clone(), secret)),
                         None => {
@@ -198,7 +198,8 @@ impl Standalone {
         ));
         self.state.save_records()?;
 
-        self.directory.users(Delta::Reset(self.objects.users.clone()));
+        let users = self.objects.users.iter().cloned().map(Kept::of);
+        self.directory.users(Delta::Reset(users.collect()));
         let clients = self.objects.clients.iter().chain(self.registered.objects());
         self.directory
             .clients(None, Delta::Reset(clients.cloned().collect()));

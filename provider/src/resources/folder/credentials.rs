@@ -1,7 +1,7 @@
 //! Credentials of clients: digests in the records, generated Secrets as manifests in the state, each told
 //! once on standard output.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
+use oidc_crds::resources::oidc_client::SecretKeyRef;
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::rotation::{Found, Terms, decide};
@@ -19,9 +20,10 @@ use oidc_crds::secrets::{Data, app, is_opaque};
 use serde_json::{Map, Value, json};
 
 use super::manifest::{self, Object};
-use super::objects::{GivenSecret, Objects, record_name};
+use super::objects::{GivenSecret, Objects};
 use super::state::State;
-use crate::resources::directory::{Key, key};
+use crate::resources::directory::key;
+use crate::resources::kept::Kept;
 
 /// Annotation of a generated Secret: the UID of the client that it was made for. A later client of the
 /// same name does not inherit it.
@@ -49,7 +51,7 @@ pub struct Work<'a> {
 #[derive(Default)]
 pub struct Done {
     /// The clients whose credentials changed.
-    pub changed: Vec<OidcClient>,
+    pub changed: Vec<Kept<OidcClient>>,
     /// What is wrong.
     pub problems: Vec<String>,
     /// When a credential retires next.
@@ -64,22 +66,22 @@ pub struct Done {
 pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
     let (mut done, mut claimed) = (Done::default(), BTreeSet::new());
     // a client that is refused for now keeps its Secret
-    let mut kept: BTreeSet<_> = work
-        .objects
-        .clients
-        .iter()
-        .map(|client| path(work.state, client))
-        .collect();
+    let mut kept = BTreeSet::new();
+    let mut by_uid = HashMap::new();
+    for (index, object) in work.objects.clients.iter().enumerate() {
+        let Ok(object) = object.open() else { continue };
+        kept.insert(path(work.state, &object));
+        if let Some(uid) = object.metadata.uid {
+            by_uid.insert(uid, (index, object.spec.secret_ref));
+        }
+    }
     let terms = Terms::of(work.installation);
-    let clients = work.objects.clients.iter_mut();
-    let mut by_uid: HashMap<_, _> = clients
-        .filter_map(|object| Some((object.metadata.uid.clone()?, object)))
-        .collect();
     for client in work.clients {
         let name = format!("OidcClient/{}/{}", client.namespace(), client.name());
-        let object = by_uid.get_mut(client.uid());
         // those that registered themselves have no manifest, and are gone at exit
-        let Some(object) = object else { continue };
+        let Some((index, secret_ref)) = by_uid.get(client.uid()) else {
+            continue;
+        };
         let path = work.state.secret_path(client.namespace(), client.secret_name());
         if !manifest::is_dns_name(client.secret_name(), true) {
             done.problems
@@ -93,12 +95,12 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             continue;
         }
         let written = written(work.state, client)?;
-        let found = found(object, &work.objects.secrets, written.as_ref());
-        let Some(record) = work
-            .state
-            .records
-            .get(&record_name("OidcClient", &object.metadata))
-        else {
+        let given = secret_ref.as_ref().map(|reference| {
+            let key = (client.namespace().to_owned(), reference.name.clone());
+            (reference, work.objects.secrets.get(&key))
+        });
+        let found = found(given, written.as_ref());
+        let Some(record) = work.state.records.get(&name) else {
             continue;
         };
         let decision = decide(
@@ -142,11 +144,15 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             if let Some(record) = work.state.records.get_mut(&name) {
                 record.credentials.clone_from(&credentials);
             }
-            object.status = Some(OidcClientStatus {
-                credentials,
-                ..OidcClientStatus::default()
-            });
-            done.changed.push(object.clone());
+            let object = &mut work.objects.clients[*index];
+            if let Ok(mut changed) = object.open() {
+                changed.status = Some(OidcClientStatus {
+                    credentials,
+                    ..OidcClientStatus::default()
+                });
+                *object = Kept::of(changed);
+                done.changed.push(object.clone());
+            }
             if status_first {
                 work.state.save_records()?;
             }
@@ -216,15 +222,15 @@ fn written(state: &State, client: &Client) -> Result<Option<Written>, String> {
     }))
 }
 
-fn found(object: &OidcClient, secrets: &BTreeMap<Key, GivenSecret>, written: Option<&Written>) -> Found {
-    let Some(reference) = &object.spec.secret_ref else {
+/// `given`: the reference to a Secret of the person's own, and what it names.
+fn found(given: Option<(&SecretKeyRef, Option<&GivenSecret>)>, written: Option<&Written>) -> Found {
+    let Some((reference, secret)) = given else {
         return written.map_or(Found::Nothing, |written| Found::Ours {
             credential_id: written.credential_id.clone(),
             secret: written.secret.clone(),
         });
     };
-    let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    let Some(secret) = secrets.get(&(namespace, reference.name.clone())) else {
+    let Some(secret) = secret else {
         return Found::GivenMissing;
     };
     if let Some(kind) = secret.kind.clone().filter(|kind| !is_opaque(Some(kind))) {

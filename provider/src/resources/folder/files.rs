@@ -8,9 +8,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use oidc_crds::resources::{OidcClient, OidcUser, SigningKey};
 use tracing::{error, info, warn};
 
-use super::manifest::{self, Object};
+use super::manifest::{self, Object, Secret};
+use super::objects::record_name;
+use crate::resources::directory::key;
+use crate::resources::kept::Kept;
 
 /// The longest manifest, in bytes.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -27,15 +31,51 @@ pub struct Files {
 struct File {
     stamp: String,
     digest: Vec<u8>,
-    objects: Vec<Object>,
+    objects: Vec<Known>,
     /// Whether `objects` are those of an earlier version, or none.
     broken: bool,
+}
+
+/// An object of a manifest, in little room: there may be thousands.
+pub enum Known {
+    /// A client.
+    Client(Kept<OidcClient>),
+    /// A user.
+    User(Kept<OidcUser>),
+    /// A signing key.
+    Key(Box<SigningKey>),
+    /// A Secret.
+    Secret(Box<Secret>),
+}
+
+impl Known {
+    /// The name of its record.
+    #[must_use]
+    pub fn record_name(&self) -> String {
+        match self {
+            Self::Client(client) => record_name("OidcClient", client.key()),
+            Self::User(user) => record_name("OidcUser", user.key()),
+            Self::Key(object) => record_name("SigningKey", &key(&object.metadata)),
+            Self::Secret(secret) => record_name("Secret", &key(&secret.metadata)),
+        }
+    }
+}
+
+impl From<Object> for Known {
+    fn from(object: Object) -> Self {
+        match object {
+            Object::Client(client) => Self::Client(Kept::of(client)),
+            Object::User(user) => Self::User(Kept::of(user)),
+            Object::Key(key) => Self::Key(Box::new(key)),
+            Object::Secret(secret) => Self::Secret(Box::new(secret)),
+        }
+    }
 }
 
 /// An object with the file's stamp, which changes whenever the file is written.
 pub struct Found<'a> {
     /// The object.
-    pub object: &'a Object,
+    pub object: &'a Known,
     /// The stamp.
     pub stamp: &'a str,
 }
@@ -127,7 +167,8 @@ impl Files {
                 if file.broken && !file.objects.is_empty() {
                     info!("{}: is good again", path.display());
                 }
-                (file.objects, file.broken) = (manifest.objects, false);
+                file.objects = manifest.objects.into_iter().map(Known::from).collect();
+                file.broken = false;
                 true
             }
             Err(faults) => {
@@ -201,8 +242,10 @@ mod tests {
         "apiVersion: oidc-operator.dev/v1alpha1\nkind: OidcUser\nmetadata: {name: a}\nspec: {}\n";
 
     fn names(files: &Files) -> Vec<String> {
-        let names = files.objects().map(|found| found.object.head().1.name.clone());
-        names.map(Option::unwrap).collect()
+        let names = files.objects().map(|found| found.object.record_name());
+        names
+            .map(|name| name.rsplit('/').next().unwrap().to_owned())
+            .collect()
     }
 
     #[test]

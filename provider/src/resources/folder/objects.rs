@@ -10,16 +10,16 @@ use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::Data;
 use rand_core::Rng as _;
 
-use super::files::Files;
-use super::manifest::Object;
+use super::files::{Files, Known};
 use super::state::{Record, State};
 use crate::resources::directory::{Key, key};
+use crate::resources::kept::Kept;
 
 /// All objects.
 #[derive(Default)]
 pub struct Objects {
     /// The clients, with the credentials that are known.
-    pub clients: Vec<OidcClient>,
+    pub clients: Vec<Kept<OidcClient>>,
     /// The users, with the seals that are known.
     pub users: Vec<OidcUser>,
     /// The signing keys.
@@ -44,12 +44,8 @@ pub struct GivenSecret {
 
 /// The name of an object's record.
 #[must_use]
-pub fn record_name(kind: &str, metadata: &ObjectMeta) -> String {
-    format!(
-        "{kind}/{}/{}",
-        metadata.namespace.as_deref().unwrap_or_default(),
-        metadata.name.as_deref().unwrap_or_default()
-    )
+pub fn record_name(kind: &str, (namespace, name): &Key) -> String {
+    format!("{kind}/{namespace}/{name}")
 }
 
 impl Objects {
@@ -61,25 +57,24 @@ impl Objects {
         self.users.clear();
         self.keys.clear();
         for found in files.objects() {
-            let (kind, metadata) = found.object.head();
-            let name = record_name(kind, metadata);
+            let name = found.object.record_name();
             if !present.insert(name.clone()) {
                 problems.push(format!("{name}: is there twice; only the first is served"));
                 continue;
             }
             let record = state.records.entry(name).or_insert_with(|| fresh(now));
             match found.object {
-                Object::Client(client) => {
-                    let mut client = client.clone();
+                Known::Client(client) => {
+                    let Ok(mut client) = client.open() else { continue };
                     complete(&mut client.metadata, record);
                     client.status = Some(OidcClientStatus {
                         credentials: record.credentials.clone(),
                         ..OidcClientStatus::default()
                     });
-                    self.clients.push(client);
+                    self.clients.push(Kept::of(client));
                 }
-                Object::User(user) => {
-                    let mut user = user.clone();
+                Known::User(user) => {
+                    let Ok(mut user) = user.open() else { continue };
                     complete(&mut user.metadata, record);
                     user.status = Some(OidcUserStatus {
                         password: record.password.clone(),
@@ -87,12 +82,12 @@ impl Objects {
                     });
                     self.users.push(user);
                 }
-                Object::Key(key) => {
-                    let mut key = key.clone();
+                Known::Key(key) => {
+                    let mut key = SigningKey::clone(key);
                     complete(&mut key.metadata, record);
                     self.keys.push(key);
                 }
-                Object::Secret(secret) => {
+                Known::Secret(secret) => {
                     let key = key(&secret.metadata);
                     // across a restart, the file's stamp has to do
                     let same = former.get(&key).map_or_else(

@@ -9,6 +9,7 @@ use oidc_crds::secrets::is_opaque;
 
 use super::objects::{GivenSecret, Objects, record_name};
 use super::state::State;
+use crate::resources::directory::key;
 
 /// The key of a password Secret.
 const PASSWORD: &str = "password";
@@ -19,7 +20,7 @@ pub fn seal(objects: &mut Objects, state: &mut State, ring: &KeyRing, weak: bool
     let mut problems = Vec::new();
     let Objects { users, secrets, .. } = objects;
     for user in users {
-        let name = record_name("OidcUser", &user.metadata);
+        let name = record_name("OidcUser", &key(&user.metadata));
         let Some(record) = state.records.get_mut(&name) else {
             continue;
         };

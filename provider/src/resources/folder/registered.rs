@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 use super::Wake;
 use super::objects::uid;
 use crate::app::{self, Registrar};
-use crate::resources::directory::{Key, key};
+use crate::resources::directory::Key;
+use crate::resources::kept::Kept;
 
 /// The namespace of clients that registered themselves.
 const NAMESPACE: &str = "registered";
@@ -67,7 +68,7 @@ impl Registrar for FolderRegistrar {
 /// The clients that registered themselves.
 #[derive(Default)]
 pub struct Registered {
-    objects: BTreeMap<Key, OidcClient>,
+    objects: BTreeMap<Key, Kept<OidcClient>>,
 }
 
 impl Registered {
@@ -81,7 +82,7 @@ impl Registered {
         installation: &Installation,
         pepper: &Pepper,
         now: Timestamp,
-    ) -> Result<(OidcClient, Option<ClientSecret>), Vec<Violation>> {
+    ) -> Result<(Kept<OidcClient>, Option<ClientSecret>), Vec<Violation>> {
         if self.objects.len() >= LIMIT {
             return Err(violation(
                 Reason::NotGranted,
@@ -114,8 +115,9 @@ impl Registered {
                 ..OidcClientStatus::default()
             });
         }
-        self.objects.insert(key(&object.metadata), object.clone());
-        Ok((object, secret))
+        let kept = Kept::of(object);
+        self.objects.insert(kept.key().clone(), kept.clone());
+        Ok((kept, secret))
     }
 
     /// Drops one that is not served after all.
@@ -124,7 +126,7 @@ impl Registered {
     }
 
     /// All of them.
-    pub fn objects(&self) -> impl Iterator<Item = &OidcClient> {
+    pub fn objects(&self) -> impl Iterator<Item = &Kept<OidcClient>> {
         self.objects.values()
     }
 }

@@ -22,6 +22,7 @@ use tracing::warn;
 use super::Home;
 use crate::resources::directory::{Delta, key};
 use crate::resources::held::What;
+use crate::resources::kept::Kept;
 
 /// Something to watch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +61,8 @@ pub(super) struct Event {
 
 /// What happened.
 pub(super) enum Change {
-    Clients(Delta<OidcClient>),
-    Users(Delta<OidcUser>),
+    Clients(Delta<Kept<OidcClient>>),
+    Users(Delta<Kept<OidcUser>>),
     Namespaces(Delta<(String, BTreeMap<String, String>)>),
     /// The object's present data.
     Own(Option<Data>),
@@ -140,35 +141,27 @@ impl Watches {
                     || Api::all(client.clone()),
                     |namespace| Api::namespaced(client.clone(), namespace),
                 );
-                deltas(api, config, name.to_string()).map(Change::Clients).boxed()
-            }
-            Target::Users => deltas(Api::namespaced(client, own), config, name.to_string())
-                .map(Change::Users)
-                .boxed(),
-            Target::Namespaces => {
-                deltas::<PartialObjectMeta<Namespace>>(Api::all(client), config, name.to_string())
-                    .map(|delta| Change::Namespaces(delta.map(labels)))
+                deltas(api, config, name.to_string(), Kept::of)
+                    .map(Change::Clients)
                     .boxed()
             }
+            Target::Users => deltas(Api::namespaced(client, own), config, name.to_string(), Kept::of)
+                .map(Change::Users)
+                .boxed(),
+            Target::Namespaces => deltas(Api::all(client), config, name.to_string(), labels)
+                .map(Change::Namespaces)
+                .boxed(),
             Target::Own(What::Installation, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
-                deltas(
-                    Api::<Guarded<ConfigMap>>::namespaced(client, own),
-                    config,
-                    name.to_string(),
-                )
-                .map(|delta| Change::Own(present(delta).and_then(config_map)))
-                .boxed()
+                deltas(Api::namespaced(client, own), config, name.to_string(), config_map)
+                    .map(|delta| Change::Own(present(delta).flatten()))
+                    .boxed()
             }
             Target::Own(_, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
-                deltas(
-                    Api::<Guarded<Secret>>::namespaced(client, own),
-                    config,
-                    name.to_string(),
-                )
-                .map(|delta| Change::Own(present(delta).map(secret)))
-                .boxed()
+                deltas(Api::namespaced(client, own), config, name.to_string(), secret)
+                    .map(|delta| Change::Own(present(delta)))
+                    .boxed()
             }
         };
         async move {
@@ -219,18 +212,22 @@ fn secret(secret: Secret) -> Data {
     data.into_iter().map(|(key, bytes)| (key, bytes.0)).collect()
 }
 
-/// The stream of a watch. An object that cannot be read as its kind is as good as deleted: nobody may be
-/// served by what it said before.
-fn deltas<K>(
+/// The stream of a watch: what `keep` takes of each object, at once, so that a long list is never there
+/// whole. An object that cannot be read as its kind is as good as deleted: nobody may be served by what it
+/// said before.
+fn deltas<K, T>(
     api: Api<Guarded<K>>,
     config: watcher::Config,
     name: String,
-) -> impl Stream<Item = Delta<K>> + Send + 'static
+    keep: fn(K) -> T,
+) -> impl Stream<Item = Delta<T>> + Send + 'static
 where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
+    T: Send + 'static,
 {
     let mut state = Listing {
         name,
+        keep,
         objects: Vec::new(),
         warned: None,
     };
@@ -243,17 +240,18 @@ where
 }
 
 /// Collects a list until it is complete.
-struct Listing<K> {
+struct Listing<K, T> {
     name: String,
-    objects: Vec<K>,
+    keep: fn(K) -> T,
+    objects: Vec<T>,
     warned: Option<Instant>,
 }
 
-impl<K> Listing<K>
+impl<K, T> Listing<K, T>
 where
     K: Resource<DynamicType: Default>,
 {
-    fn take(&mut self, event: watcher::Result<watcher::Event<Guarded<K>>>) -> Option<Delta<K>> {
+    fn take(&mut self, event: watcher::Result<watcher::Event<Guarded<K>>>) -> Option<Delta<T>> {
         match event {
             Ok(watcher::Event::Init) => {
                 self.objects.clear();
@@ -261,13 +259,13 @@ where
             }
             Ok(watcher::Event::InitApply(Guarded(object))) => {
                 match object {
-                    Ok(object) => self.objects.push(object),
+                    Ok(object) => self.objects.push((self.keep)(object)),
                     Err(invalid) => self.unreadable(&invalid),
                 }
                 None
             }
             Ok(watcher::Event::InitDone) => Some(Delta::Reset(std::mem::take(&mut self.objects))),
-            Ok(watcher::Event::Apply(Guarded(Ok(object)))) => Some(Delta::Apply(object)),
+            Ok(watcher::Event::Apply(Guarded(Ok(object)))) => Some(Delta::Apply((self.keep)(object))),
             Ok(watcher::Event::Apply(Guarded(Err(invalid)))) => {
                 self.unreadable(&invalid);
                 Some(Delta::Delete(key(&invalid.metadata)))
@@ -347,16 +345,6 @@ impl Backoff for Patience {
     fn reset(&mut self) {}
 }
 
-impl<T> Delta<T> {
-    fn map<U>(self, change: impl Fn(T) -> U) -> Delta<U> {
-        match self {
-            Self::Apply(object) => Delta::Apply(change(object)),
-            Self::Delete(key) => Delta::Delete(key),
-            Self::Reset(objects) => Delta::Reset(objects.into_iter().map(change).collect()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -377,6 +365,7 @@ mod tests {
     fn listing(events: Events) -> Vec<String> {
         let mut listing = Listing {
             name: "users".to_owned(),
+            keep: |user: OidcUser| user,
             objects: Vec::new(),
             warned: None,
         };
