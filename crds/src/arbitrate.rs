@@ -82,7 +82,7 @@ fn arbitrate_ids<'a>(
         if names.contains(client.client_id()) {
             let message = "a user has this name as subject or username: choose another id".to_owned();
             refused.push((
-                client.uid.clone(),
+                client.uid().to_owned(),
                 violation("spec.clientId", Reason::NameTaken, message),
             ));
             continue;
@@ -99,7 +99,7 @@ fn arbitrate_ids<'a>(
                     "a client of another namespace has this id: choose another".to_owned()
                 };
                 refused.push((
-                    client.uid.clone(),
+                    client.uid().to_owned(),
                     violation("spec.clientId", Reason::ClientIdTaken, message),
                 ));
             }
@@ -125,7 +125,7 @@ fn arbitrate_audiences(
                 if owner.is_some_and(|owner| owner.uid != client.uid) {
                     let message = "is the id of another client: choose another audience".to_owned();
                     refused.push((
-                        client.uid.clone(),
+                        client.uid().to_owned(),
                         violation(&format!("{field}[{index}]"), Reason::ClientIdTaken, message),
                     ));
                 }
@@ -295,13 +295,13 @@ mod tests {
             client("b", "team-b", 1, Some("b")),
         );
         // the validator asks for a URI, which no id can be; this rule does not rely on it
-        a.audiences = vec!["b".into(), "team-a.a".into()];
+        a.audiences = ["b".into(), "team-a.a".into()].into();
         assert_eq!(
             losers(&[a.clone(), b.clone()], &[]),
             loses("a", Reason::ClientIdTaken)
         );
-        a.audiences.clear();
-        a.resource_server_for = vec!["b".into()];
+        a.audiences = Box::default();
+        a.resource_server_for = ["b".into()].into();
         assert_eq!(losers(&[a, b], &[]), loses("a", Reason::ClientIdTaken));
     }
 }

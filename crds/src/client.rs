@@ -42,26 +42,24 @@ pub enum ClaimSource {
     Mapped(String),
 }
 
-/// A client that passed validation.
+/// A client that passed validation. A pod holds thousands: what never changes is in no larger room than it
+/// needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Client {
-    pub(crate) uid: String,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub(crate) uid: Box<str>,
+    pub(crate) namespace: Box<str>,
+    pub(crate) name: Box<str>,
     pub(crate) created_at: Timestamp,
-    pub(crate) client_id: String,
-    pub(crate) display_name: Option<String>,
-    pub(crate) logo_uri: Option<String>,
-    pub(crate) client_uri: Option<String>,
-    pub(crate) policy_uri: Option<String>,
-    pub(crate) tos_uri: Option<String>,
-    pub(crate) redirect_uris: Vec<String>,
-    pub(crate) post_logout_redirect_uris: Vec<String>,
-    pub(crate) allowed_origins: Vec<String>,
-    pub(crate) grant_types: BTreeSet<GrantType>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) audiences: Vec<String>,
-    pub(crate) resource_server_for: Vec<String>,
+    pub(crate) client_id: Box<str>,
+    pub(crate) display_name: Option<Box<str>>,
+    pub(crate) links: Option<Box<Links>>,
+    pub(crate) redirect_uris: Box<[String]>,
+    pub(crate) post_logout_redirect_uris: Box<[String]>,
+    pub(crate) allowed_origins: Box<[String]>,
+    pub(crate) grant_types: Box<[GrantType]>,
+    pub(crate) scopes: Box<[String]>,
+    pub(crate) audiences: Box<[String]>,
+    pub(crate) resource_server_for: Box<[String]>,
     pub(crate) application_type: ApplicationType,
     pub(crate) authentication: Authentication,
     pub(crate) pkce_required: bool,
@@ -71,11 +69,20 @@ pub struct Client {
     pub(crate) access_token_type: AccessTokenType,
     pub(crate) access_token_format: AccessTokenFormat,
     pub(crate) id_token_claims: IdTokenClaims,
-    pub(crate) claims: Vec<CustomClaim>,
-    pub(crate) allowed_groups: Vec<String>,
-    pub(crate) secret_name: String,
+    pub(crate) claims: Box<[CustomClaim]>,
+    pub(crate) allowed_groups: Box<[String]>,
+    pub(crate) secret_name: Box<str>,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) credentials: Vec<Credential>,
+    pub(crate) credentials: Box<[Credential]>,
+}
+
+/// Addresses that the consent page shows, of the few clients that have any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Links {
+    pub(crate) logo: Option<String>,
+    pub(crate) client: Option<String>,
+    pub(crate) policy: Option<String>,
+    pub(crate) tos: Option<String>,
 }
 
 impl Client {
@@ -112,22 +119,22 @@ impl Client {
     /// Logo, https.
     #[must_use]
     pub fn logo_uri(&self) -> Option<&str> {
-        self.logo_uri.as_deref()
+        self.links.as_ref()?.logo.as_deref()
     }
     /// Home page, https.
     #[must_use]
     pub fn client_uri(&self) -> Option<&str> {
-        self.client_uri.as_deref()
+        self.links.as_ref()?.client.as_deref()
     }
     /// Privacy policy, https.
     #[must_use]
     pub fn policy_uri(&self) -> Option<&str> {
-        self.policy_uri.as_deref()
+        self.links.as_ref()?.policy.as_deref()
     }
     /// Terms of service, https.
     #[must_use]
     pub fn tos_uri(&self) -> Option<&str> {
-        self.tos_uri.as_deref()
+        self.links.as_ref()?.tos.as_deref()
     }
     /// Registered redirect URIs, as written.
     #[must_use]

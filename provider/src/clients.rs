@@ -1,7 +1,9 @@
 //! The clients that are served: a lock-free snapshot. Whoever is in it passed validation and
 //! arbitration; resources replace it whole.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,27 +17,71 @@ pub struct ClientIndex {
 
 #[derive(Default)]
 struct Snapshot {
-    by_id: HashMap<String, Arc<Client>>,
-    by_uid: HashMap<String, Arc<Client>>,
+    by_id: HashSet<ById>,
+    by_uid: HashSet<ByUid>,
 }
+
+/// A client that is found by its id, which is not copied for that.
+struct ById(Arc<Client>);
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        self.0.client_id()
+    }
+}
+
+/// A client that is found by the UID of its object.
+struct ByUid(Arc<Client>);
+
+impl Borrow<str> for ByUid {
+    fn borrow(&self) -> &str {
+        self.0.uid()
+    }
+}
+
+/// As `Borrow` demands: equal, and hashed, like the text.
+macro_rules! like_its_text {
+    ($name:ident) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                Borrow::<str>::borrow(self) == Borrow::<str>::borrow(other)
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                Borrow::<str>::borrow(self).hash(state);
+            }
+        }
+    };
+}
+
+like_its_text!(ById);
+like_its_text!(ByUid);
 
 impl ClientIndex {
     /// The client with this id.
     #[must_use]
     pub fn get(&self, client_id: &str) -> Option<Arc<Client>> {
-        self.snapshot.load().by_id.get(client_id).cloned()
+        let snapshot = self.snapshot.load();
+        snapshot.by_id.get(client_id).map(|ById(client)| client.clone())
     }
 
     /// The client whose object has this UID.
     #[must_use]
     pub fn by_uid(&self, uid: &str) -> Option<Arc<Client>> {
-        self.snapshot.load().by_uid.get(uid).cloned()
+        let snapshot = self.snapshot.load();
+        snapshot.by_uid.get(uid).map(|ByUid(client)| client.clone())
     }
 
     /// All of them, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Client>> {
-        self.snapshot.load().by_uid.values().cloned().collect()
+        let snapshot = self.snapshot.load();
+        let clients = snapshot.by_uid.iter();
+        clients.map(|ByUid(client)| client.clone()).collect()
     }
 
     /// How many there are.
@@ -52,10 +98,15 @@ impl ClientIndex {
 
     /// Replaces them all.
     pub fn publish(&self, clients: impl IntoIterator<Item = Arc<Client>>) {
-        let mut snapshot = Snapshot::default();
+        let clients = clients.into_iter();
+        let number = clients.size_hint().0;
+        let mut snapshot = Snapshot {
+            by_id: HashSet::with_capacity(number),
+            by_uid: HashSet::with_capacity(number),
+        };
         for client in clients {
-            snapshot.by_uid.insert(client.uid().to_owned(), client.clone());
-            snapshot.by_id.insert(client.client_id().to_owned(), client);
+            snapshot.by_uid.replace(ByUid(client.clone()));
+            snapshot.by_id.replace(ById(client));
         }
         self.snapshot.store(Arc::new(snapshot));
     }

@@ -4,8 +4,10 @@
 //! bearer values, secrets, passwords, personal data, or a URL with its query. The target `audit` tells
 //! who was let in and who was not.
 
+use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::MakeWriter;
 
 use self::json::{JsonLine, Members};
 use self::lines::{Flush, Lines};
@@ -22,18 +24,28 @@ pub const AUDIT: &str = "audit";
 /// # Errors
 /// When the filter is malformed: one line that names the setting.
 pub fn start(log: &Log) -> Result<Flush, String> {
-    let filter = filter(&log.filter)?;
     let cannot = |error: &dyn std::fmt::Display| format!("logging cannot start: {error}");
     let (lines, flush) = Lines::start(std::io::stderr()).map_err(|error| cannot(&error))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(lines);
-    let started = match log.format {
-        LogFormat::Json => builder.fmt_fields(Members).event_format(JsonLine).try_init(),
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-    };
+    let started = tracing::dispatcher::set_global_default(subscriber(log, lines)?);
     started.map_err(|error| cannot(&error))?;
     Ok(flush)
+}
+
+/// What makes lines of events, for `out` to write.
+///
+/// # Errors
+/// When the filter is malformed: one line that names the setting.
+pub fn subscriber<W>(log: &Log, out: W) -> Result<Dispatch, String>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(&log.filter)?)
+        .with_writer(out);
+    Ok(match log.format {
+        LogFormat::Json => builder.fmt_fields(Members).event_format(JsonLine).into(),
+        LogFormat::Text => builder.with_ansi(false).into(),
+    })
 }
 
 /// Levels of what the filter does not speak of. The cluster's client would tell the address of each

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -18,23 +16,20 @@ const TERMS: Terms = Terms {
 
 fn client(authentication: Authentication) -> Client {
     Client {
-        uid: "uid-1".to_owned(),
-        namespace: "apps".to_owned(),
-        name: "demo".to_owned(),
+        uid: "uid-1".into(),
+        namespace: "apps".into(),
+        name: "demo".into(),
         created_at: T0,
-        client_id: "apps.demo".to_owned(),
+        client_id: "apps.demo".into(),
         display_name: None,
-        logo_uri: None,
-        client_uri: None,
-        policy_uri: None,
-        tos_uri: None,
-        redirect_uris: vec![],
-        post_logout_redirect_uris: vec![],
-        allowed_origins: vec![],
-        grant_types: BTreeSet::new(),
-        scopes: vec![],
-        audiences: vec![],
-        resource_server_for: vec![],
+        links: None,
+        redirect_uris: Box::default(),
+        post_logout_redirect_uris: Box::default(),
+        allowed_origins: Box::default(),
+        grant_types: Box::default(),
+        scopes: Box::default(),
+        audiences: Box::default(),
+        resource_server_for: Box::default(),
         application_type: ApplicationType::Web,
         authentication,
         pkce_required: true,
@@ -44,11 +39,11 @@ fn client(authentication: Authentication) -> Client {
         access_token_type: AccessTokenType::AtJwt,
         access_token_format: crate::names::AccessTokenFormat::Jwt,
         id_token_claims: crate::names::IdTokenClaims::None,
-        claims: Vec::new(),
-        allowed_groups: vec![],
-        secret_name: "demo-oidc".to_owned(),
+        claims: Box::default(),
+        allowed_groups: Box::default(),
+        secret_name: "demo-oidc".into(),
         lifetimes: Lifetimes::default(),
-        credentials: vec![],
+        credentials: Box::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::granted::{audiences, consent, scopes};
 use self::redirects::{AFTER_LOGOUT, REDIRECTS, default_type, kinds, kinds_after_logout, leads_to};
 use super::{Identity, Violation, Violations, claims, identity, text, uri};
-use crate::client::{Authentication, Client};
+use crate::client::{Authentication, Client, Links};
 use crate::names::{AccessTokenFormat, AccessTokenType, Consent, GrantType, Pkce, ResponseType};
 use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
@@ -63,24 +63,31 @@ pub fn validate(
     let claims = claims::of_client(&spec.claims, v);
     opaque(&tokens, v);
     let lifetimes = lifetimes::effective(&tokens, &identity.namespace, installation, v);
+    let links = Links {
+        logo: spec.logo_uri.clone(),
+        client: spec.client_uri.clone(),
+        policy: spec.policy_uri.clone(),
+        tos: spec.tos_uri.clone(),
+    };
+    let credentials = client
+        .status
+        .as_ref()
+        .map_or_else(Vec::new, |status| status.credentials.clone());
     let good = Client {
-        uid: identity.uid,
-        namespace: identity.namespace,
-        name: identity.name,
+        uid: identity.uid.into(),
+        namespace: identity.namespace.into(),
+        name: identity.name.into(),
         created_at: identity.created_at,
-        client_id,
-        display_name: spec.display_name.clone(),
-        logo_uri: spec.logo_uri.clone(),
-        client_uri: spec.client_uri.clone(),
-        policy_uri: spec.policy_uri.clone(),
-        tos_uri: spec.tos_uri.clone(),
-        redirect_uris: spec.redirect_uris.clone(),
-        post_logout_redirect_uris: spec.post_logout_redirect_uris.clone(),
-        allowed_origins: spec.allowed_origins.clone(),
-        grant_types,
-        scopes,
-        audiences: spec.audiences.clone(),
-        resource_server_for: spec.resource_server_for.clone(),
+        client_id: client_id.into(),
+        display_name: spec.display_name.as_deref().map(Into::into),
+        links: (links != Links::default()).then(|| Box::new(links)),
+        redirect_uris: spec.redirect_uris[..].into(),
+        post_logout_redirect_uris: spec.post_logout_redirect_uris[..].into(),
+        allowed_origins: spec.allowed_origins[..].into(),
+        grant_types: grant_types.into_iter().collect(),
+        scopes: scopes.into(),
+        audiences: spec.audiences[..].into(),
+        resource_server_for: spec.resource_server_for[..].into(),
         application_type,
         authentication,
         pkce_required: spec.pkce != Some(Pkce::Optional),
@@ -90,14 +97,11 @@ pub fn validate(
         access_token_type: tokens.access_token_type.unwrap_or(AccessTokenType::AtJwt),
         access_token_format: tokens.access_token_format.unwrap_or_default(),
         id_token_claims: tokens.id_token_claims.unwrap_or_default(),
-        claims,
-        allowed_groups: spec.allowed_groups.clone(),
-        secret_name,
+        claims: claims.into(),
+        allowed_groups: spec.allowed_groups[..].into(),
+        secret_name: secret_name.into(),
         lifetimes,
-        credentials: client
-            .status
-            .as_ref()
-            .map_or_else(Vec::new, |status| status.credentials.clone()),
+        credentials: credentials.into(),
     };
     violations.or(good)
 }

@@ -13,7 +13,7 @@ use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
 
-use super::kept::{Keep, Kept};
+use super::kept::{Keep, Kept, Text};
 
 /// Namespace and name of an object.
 pub type Key = (String, String);
@@ -62,7 +62,7 @@ pub struct Directory {
 
 /// An object with what was found about it; `None`: it is to be judged.
 struct Entry<O, V> {
-    object: Kept<O>,
+    object: Text<O>,
     verdict: Option<Verdict<V>>,
 }
 
@@ -228,7 +228,7 @@ impl<V> Verdict<V> {
     }
 }
 
-fn judge<O: Keep, V>(object: &Kept<O>, verdict: impl FnOnce(&O) -> Verdict<V>) -> Verdict<V> {
+fn judge<O: Keep, V>(object: &Text<O>, verdict: impl FnOnce(&O) -> Verdict<V>) -> Verdict<V> {
     match object.open() {
         Ok(object) => verdict(&object),
         Err(error) => Verdict::Refused(vec![Violation {
@@ -291,11 +291,8 @@ fn change<O, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, scope: Option<&str>, d
 }
 
 fn put<O, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, object: Kept<O>) {
-    if entries
-        .get(object.key())
-        .is_none_or(|entry| entry.object != object)
-    {
-        let key = object.key().clone();
+    let (key, object) = object.into_parts();
+    if entries.get(&key).is_none_or(|entry| entry.object != object) {
         entries.insert(
             key,
             Entry {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use kube::core::object::{HasSpec, HasStatus};
 use oidc_crds::resources::{OidcClient, OidcClientStatus, OidcUser, OidcUserStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,9 @@ use serde::de::DeserializeOwned;
 use super::directory::{Key, key};
 
 /// A kind that can be kept.
-pub trait Keep: Resource + Serialize + DeserializeOwned {
+pub trait Keep:
+    Resource + HasSpec<Spec: Serialize> + HasStatus<Status: Serialize> + DeserializeOwned
+{
     /// Drops what of the status is not read here.
     fn prune_status(&mut self);
 }
@@ -36,16 +39,25 @@ impl Keep for OidcUser {
     }
 }
 
-/// An object as it is kept. Two are equal if nothing differs that is read here; clones share.
+/// An object as it is kept. Two are equal if nothing differs that is read here; clones share the text.
 pub struct Kept<O> {
-    inner: Arc<Inner>,
+    key: Key,
+    text: Text<O>,
+}
+
+/// The JSON of an object, without its kind.
+pub struct Text<O> {
+    json: Arc<[u8]>,
     kind: PhantomData<fn() -> O>,
 }
 
-#[derive(PartialEq)]
-struct Inner {
-    key: Key,
-    json: Box<[u8]>,
+/// What is written.
+#[derive(Serialize)]
+struct Members<'a, S, T> {
+    metadata: &'a ObjectMeta,
+    spec: &'a S,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a T>,
 }
 
 impl<O: Keep> Kept<O> {
@@ -62,12 +74,19 @@ impl<O: Keep> Kept<O> {
             deletion_timestamp: metadata.deletion_timestamp.take(),
             ..ObjectMeta::default()
         };
-        let key = key(metadata);
+        let members = Members {
+            metadata: object.meta(),
+            spec: object.spec(),
+            status: object.status(),
+        };
         // our own types have no member that JSON could not hold
-        let json = serde_json::to_vec(&object).unwrap_or_default().into();
+        let json = serde_json::to_vec(&members).unwrap_or_default().into();
         Self {
-            inner: Arc::new(Inner { key, json }),
-            kind: PhantomData,
+            key: key(object.meta()),
+            text: Text {
+                json,
+                kind: PhantomData,
+            },
         }
     }
 
@@ -76,7 +95,7 @@ impl<O: Keep> Kept<O> {
     /// # Errors
     /// Never: what was written can be read.
     pub fn open(&self) -> serde_json::Result<O> {
-        serde_json::from_slice(&self.inner.json)
+        self.text.open()
     }
 }
 
@@ -84,22 +103,47 @@ impl<O> Kept<O> {
     /// Namespace and name.
     #[must_use]
     pub fn key(&self) -> &Key {
-        &self.inner.key
+        &self.key
+    }
+
+    /// Namespace and name, and the rest.
+    #[must_use]
+    pub fn into_parts(self) -> (Key, Text<O>) {
+        (self.key, self.text)
+    }
+}
+
+impl<O: Keep> Text<O> {
+    /// The object, without what is not read here.
+    ///
+    /// # Errors
+    /// Never: what was written can be read.
+    pub fn open(&self) -> serde_json::Result<O> {
+        serde_json::from_slice(&self.json)
     }
 }
 
 impl<O> Clone for Kept<O> {
     fn clone(&self) -> Self {
         Self {
-            inner: self.inner.clone(),
-            kind: PhantomData,
+            key: self.key.clone(),
+            text: Text {
+                json: self.text.json.clone(),
+                kind: PhantomData,
+            },
         }
+    }
+}
+
+impl<O> PartialEq for Text<O> {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
     }
 }
 
 impl<O> PartialEq for Kept<O> {
     fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner
+        self.text == other.text
     }
 }
 

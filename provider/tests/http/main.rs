@@ -10,6 +10,7 @@
 mod support;
 
 mod account;
+mod allocations;
 mod authorize;
 mod consent;
 mod discovery;

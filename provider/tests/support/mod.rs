@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use base64::Engine;
@@ -31,7 +30,7 @@ use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::{Violation, validate, validate_user};
 use oidc_provider::app::{App, Clock, Hashing, Readiness, Registrar};
 use oidc_provider::keys::{Offers, Prepared};
-use oidc_provider::router;
+use oidc_provider::router::{self, Router};
 use oidc_provider::store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -493,7 +492,7 @@ impl Ask {
         self.header(header::CONTENT_TYPE, content_type)
     }
 
-    fn build(self) -> Request<Body> {
+    pub fn build(self) -> Request<Body> {
         let mut request = Request::builder().method(self.method).uri(self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);

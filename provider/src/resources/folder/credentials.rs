@@ -117,7 +117,7 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         }
         done.next = [done.next, decision.next].into_iter().flatten().min();
 
-        let changed = record.credentials != decision.credentials;
+        let changed = *record.credentials != *decision.credentials;
         let minted = decision
             .reasons
             .iter()
@@ -142,7 +142,7 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         if changed {
             let credentials = decision.credentials.clone();
             if let Some(record) = work.state.records.get_mut(&name) {
-                record.credentials.clone_from(&credentials);
+                record.credentials = credentials.clone().into();
             }
             let object = &mut work.objects.clients[*index];
             if let Ok(mut changed) = object.open() {

@@ -31,7 +31,7 @@ pub struct Files {
 struct File {
     stamp: String,
     digest: Vec<u8>,
-    objects: Vec<Known>,
+    objects: Box<[Known]>,
     /// Whether `objects` are those of an earlier version, or none.
     broken: bool,
 }
@@ -140,7 +140,7 @@ impl Files {
         let file = self.files.entry(path.clone()).or_insert_with(|| File {
             stamp: String::new(),
             digest: Vec::new(),
-            objects: Vec::new(),
+            objects: Box::default(),
             broken: true,
         });
         let text = match text(&path, metadata) {

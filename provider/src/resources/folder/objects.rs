@@ -68,7 +68,7 @@ impl Objects {
                     let Ok(mut client) = client.open() else { continue };
                     complete(&mut client.metadata, record);
                     client.status = Some(OidcClientStatus {
-                        credentials: record.credentials.clone(),
+                        credentials: record.credentials.to_vec(),
                         ..OidcClientStatus::default()
                     });
                     self.clients.push(Kept::of(client));
@@ -131,7 +131,7 @@ pub fn fresh(now: Timestamp) -> Record {
         created_at: now,
         version: 0,
         stamp: String::new(),
-        credentials: Vec::new(),
+        credentials: Box::default(),
         password: None,
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use jiff::Timestamp;
 use oidc_crds::resources::oidc_client::Credential;
 use oidc_crds::resources::oidc_user::SealedPassword;
@@ -34,8 +35,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stamp: String,
     /// Of a client: the digests of its secrets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub credentials: Vec<Credential>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub credentials: Box<[Credential]>,
     /// Of a user: the sealed password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SealedPassword>,
@@ -51,7 +52,8 @@ pub struct State {
     _lock: File,
     /// What is known of the objects.
     pub records: Records,
-    saved: Records,
+    /// Of the file's text.
+    saved: Option<Digest>,
 }
 
 const RECORDS: &str = "objects.json";
@@ -71,13 +73,13 @@ impl State {
             folder: folder.to_owned(),
             _lock: lock,
             records: Records::new(),
-            saved: Records::new(),
+            saved: None,
         };
         state.write(Path::new(".gitignore"), b"*\n")?;
         if let Some(bytes) = state.read(Path::new(RECORDS))? {
             let wrong = |_| state.odd(RECORDS, "is malformed");
             state.records = serde_json::from_slice(&bytes).map_err(wrong)?;
-            state.saved = state.records.clone();
+            state.saved = Some(digest(&SHA256, &bytes));
         }
         Ok(state)
     }
@@ -134,10 +136,11 @@ impl State {
     /// # Errors
     /// One line that names the file.
     pub fn save_records(&mut self) -> Result<(), String> {
-        if self.records != self.saved {
-            let text = serde_json::to_vec_pretty(&self.records).map_err(|error| error.to_string())?;
+        let text = serde_json::to_vec_pretty(&self.records).map_err(|error| error.to_string())?;
+        let digest = digest(&SHA256, &text);
+        if self.saved.as_ref().map(Digest::as_ref) != Some(digest.as_ref()) {
             self.write(Path::new(RECORDS), &text)?;
-            self.saved.clone_from(&self.records);
+            self.saved = Some(digest);
         }
         Ok(())
     }
@@ -301,7 +304,7 @@ mod tests {
             created_at: NOW,
             version: 3,
             stamp: "s".to_owned(),
-            credentials: Vec::new(),
+            credentials: Box::default(),
             password: None,
         };
         state.records.insert("Secret/default/a".to_owned(), record);
