@@ -1,32 +1,31 @@
 //! One table: path → endpoint → handler. Every row is wrapped by the [envelope](crate::http::envelope).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post};
-use http::Uri;
-use http::uri::PathAndQuery;
-use tower::ServiceExt;
-
 use crate::app::App;
-use crate::http::envelope::{Counts, Endpoint, envelope};
+use crate::http::envelope::{Counts, Endpoint};
 use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
-use crate::http::moment::path_of;
 use crate::http::{
     account, authorize, consent, discovery, end_session, health, introspect, jwks, login, openapi, pages,
     register, revoke, token, userinfo,
 };
+
+use methods::{Methods, any, get, post};
+use service::{Row, Served};
+
+pub use service::{Connection, Connections, Router};
+
+pub mod methods;
+mod service;
 
 /// The place of metadata documents (RFC 8615).
 const WELL_KNOWN: &str = "/.well-known/";
 
 /// The main port, as in the cluster.
 pub fn router(app: Arc<App>) -> Router {
-    let table = main_table(app.clone()).finish();
-    below_issuer(app, table)
+    main_table(app).finish()
 }
 
 /// The only port of a standalone provider: the main port's endpoints, and the metrics.
@@ -144,73 +143,49 @@ const fn quiet(name: &'static str) -> Endpoint {
     }
 }
 
-/// A router in the making.
-struct Table {
-    router: Router<Arc<App>>,
+/// A router in the making. Its rows are reached below the issuer's path, if it has one, and at the root too:
+/// a proxy may strip the path.
+pub struct Table {
     app: Arc<App>,
-    paths: Vec<&'static str>,
+    rows: HashMap<&'static str, Row>,
 }
 
 impl Table {
-    fn new(app: Arc<App>) -> Self {
-        Self {
-            router: Router::new(),
-            app,
-            paths: Vec::new(),
-        }
+    /// Without rows.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        let rows = HashMap::new();
+        Self { app, rows }
     }
 
     /// A path, which is also the endpoint's name.
-    fn row(mut self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> Self {
-        let methods = self.wrapped(endpoint, methods.fallback(async || Failure::not_allowed()));
-        let router = self.router.route(endpoint.name, methods);
-        self.paths.push(endpoint.name);
-        Self { router, ..self }
+    #[must_use]
+    pub fn row(mut self, endpoint: Endpoint, methods: Methods) -> Self {
+        let row = Row::new(&self.app, endpoint, methods);
+        self.rows.insert(endpoint.name, row);
+        self
     }
 
     /// With an answer for all other paths.
-    fn finish(self) -> Router {
+    #[must_use]
+    pub fn finish(self) -> Router {
         let other = endpoint("other", Speaks::WhatIsAccepted, Cors::No);
-        let nothing = self.wrapped(other, any(async || Failure::not_found()));
-        let nothing = nothing.with_state(self.app.clone());
-        self.router.fallback_service(nothing).with_state(self.app)
+        let nothing = any(async || Failure::not_found());
+        Router::new(Served {
+            other: Row::new(&self.app, other, nothing),
+            app: self.app,
+            rows: self.rows,
+        })
     }
-
-    fn wrapped(&self, endpoint: Endpoint, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-        let numbers = self.app.metrics.of_endpoint(endpoint.name);
-        methods.layer(from_fn_with_state(
-            (self.app.clone(), endpoint, numbers),
-            envelope,
-        ))
-    }
-}
-
-/// Serves a table below the issuer's path, if it has one, and at the root too: a proxy may strip the path.
-fn below_issuer(app: Arc<App>, table: Router) -> Router {
-    let service = tower::service_fn(move |mut request: Request| {
-        let installation = app.installation.load();
-        if let Some(path) = rewrite(request.uri().path(), path_of(&installation.issuer)) {
-            let query = request
-                .uri()
-                .query()
-                .map(|query| format!("?{query}"))
-                .unwrap_or_default();
-            if let Ok(path) = PathAndQuery::try_from(format!("{path}{query}")) {
-                let mut parts = std::mem::take(request.uri_mut()).into_parts();
-                parts.path_and_query = Some(path);
-                // the parts were those of a good URI; should it not be one now, `/` answers
-                *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-            }
-        }
-        table.clone().oneshot(request)
-    });
-    Router::new().fallback_service(service)
 }
 
 /// The path in the table for a path that was asked for; `None`: the same.
 fn rewrite(path: &str, prefix: &str) -> Option<String> {
     // an authority written with a trailing slash asks for `//.well-known/…`, and some add one at the end
     let tidy = path.trim_start_matches('/').trim_end_matches('/');
+    if prefix.is_empty() && tidy.len() + 1 == path.len() {
+        return None;
+    }
     let is_well_known = tidy.starts_with(&WELL_KNOWN[1..]);
     if prefix.is_empty() && !is_well_known {
         return None;

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Control, Handle, Server};
 use rustls::ServerConfig;
 use tokio::sync::watch;
+
+use crate::router::Router;
 
 /// How long a peer may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
@@ -43,7 +44,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 /// When the listener breaks.
 pub async fn plain(listener: TcpListener, router: Router, control: Control) -> io::Result<()> {
     limited(axum_server::from_tcp(listener)?, control)
-        .serve(router.into_make_service_with_connect_info::<SocketAddr>())
+        .serve(router.connections())
         .await
 }
 
@@ -66,7 +67,7 @@ pub async fn https(
         .ok_or_else(gone)?;
     let config = RustlsConfig::from_config(first);
     let server = axum_server::from_tcp(listener)?.acceptor(RustlsAcceptor::new(config.clone()));
-    let served = limited(server, control).serve(router.into_make_service_with_connect_info::<SocketAddr>());
+    let served = limited(server, control).serve(router.connections());
     tokio::pin!(served);
     loop {
         tokio::select! {

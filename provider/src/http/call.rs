@@ -19,10 +19,16 @@ use super::view::View;
 /// The header that carries the request's id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request.
+enum Id {
+    Given(String),
+    /// ASCII.
+    Own([u8; 16]),
+}
+
 /// One request. Handlers note what they learn; each fact is learnt once.
-#[derive(Default)]
 pub struct Call {
-    id: String,
+    id: Id,
     client: OnceLock<Arc<Client>>,
     grant: OnceLock<&'static str>,
     address: Option<IpAddr>,
@@ -43,8 +49,12 @@ impl Call {
         };
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
         Self {
-            id: given.filter(harmless).map_or_else(own_id, str::to_owned),
-            ..Self::default()
+            id: given
+                .filter(harmless)
+                .map_or_else(|| Id::Own(own_id()), |id| Id::Given(id.to_owned())),
+            client: OnceLock::new(),
+            grant: OnceLock::new(),
+            address: None,
         }
     }
 
@@ -93,7 +103,10 @@ impl Call {
     /// The id.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        match &self.id {
+            Id::Given(id) => id,
+            Id::Own(id) => std::str::from_utf8(id).unwrap_or_default(),
+        }
     }
 
     /// The client is known now (not necessarily authenticated).
@@ -121,12 +134,11 @@ impl Call {
 
 /// An id that no other request has: counted from a random start, since it must be unique, not secret. The
 /// factor is odd, so no two counts give the same, and neighbours look nothing alike.
-fn own_id() -> String {
+fn own_id() -> [u8; 16] {
     static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(SystemRng.next_u64()));
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
     let id = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let digit = |i: u32| char::from(b"0123456789abcdef"[(id >> (60 - 4 * i)) as usize & 15]);
-    (0..16).map(digit).collect()
+    std::array::from_fn(|i| b"0123456789abcdef"[(id >> (60 - 4 * i)) as usize & 15])
 }
 
 /// The call of this request, as an argument of a handler.

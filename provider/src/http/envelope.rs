@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::header::{ACCEPT_LANGUAGE, CONNECTION, ORIGIN};
@@ -62,20 +61,22 @@ pub enum Counts {
     All,
 }
 
-/// Wraps a handler.
+/// Wraps what answers.
 pub async fn envelope(
-    State((app, endpoint, numbers)): State<(Arc<App>, Endpoint, OfEndpoint)>,
+    app: &Arc<App>,
+    endpoint: Endpoint,
+    numbers: &OfEndpoint,
     request: Request,
-    next: Next,
+    handler: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let origin = request.headers().get(ORIGIN).cloned();
     let old_http = request.version() < Version::HTTP_2;
     let speaks = endpoint.speaks.resolve(request.headers());
-    let mut call = Call::new(request.headers()).from(address_of(&app, &request));
+    let mut call = Call::new(request.headers()).from(address_of(app, &request));
     if speaks == Speaks::Html {
-        call = call.accepting(language_of(&app, request.headers()));
+        call = call.accepting(language_of(app, request.headers()));
     }
     let call = Arc::new(call);
     let preflight = endpoint.cors != Cors::No && headers::is_preflight(&method, request.headers());
@@ -88,20 +89,20 @@ pub async fn envelope(
     let mut response = if preflight {
         headers::preflight()
     } else {
-        match within_limit(&app, endpoint, &call) {
-            Ok(()) => answer(&call, request, next).instrument(span.clone()).await,
+        match within_limit(app, endpoint, &call) {
+            Ok(()) => answer(&call, request, handler).instrument(span.clone()).await,
             Err(failure) => failure.into_response(),
         }
     };
     let failure = response.extensions_mut().remove::<Failure>();
     if let Some(failure) = &failure {
         response = failure.clone().render(speaks, &call);
-        count(&app, endpoint, failure);
+        count(app, endpoint, failure);
         if endpoint.counts == Counts::Failures
             && let Some(network) = call.network()
             && matches!(failure.code(), ErrorCode::InvalidClient | ErrorCode::InvalidToken)
         {
-            let limit = address_limit(&app);
+            let limit = address_limit(app);
             // it was answered; the next ones find the bucket empty
             let _ = app.address_requests.take(network, limit, app.clock.now());
         }
@@ -126,7 +127,7 @@ pub async fn envelope(
     }
     let elapsed = started.elapsed();
     app.metrics
-        .response(&numbers, response.status().as_u16(), elapsed.as_secs_f64());
+        .response(numbers, response.status().as_u16(), elapsed.as_secs_f64());
     let span = if span.is_disabled() && failure.is_some() {
         // what failed is told whatever the endpoint, with its id
         tracing::info_span!("request", request_id = call.id())
@@ -145,12 +146,16 @@ pub async fn envelope(
     response
 }
 
-async fn answer(call: &Arc<Call>, mut request: Request, next: Next) -> Response {
+async fn answer(
+    call: &Arc<Call>,
+    mut request: Request,
+    handler: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     if let Err(failure) = within_limits(&request) {
         return failure.into_response();
     }
     request.extensions_mut().insert(Calling(call.clone()));
-    AssertUnwindSafe(next.run(request))
+    AssertUnwindSafe(handler(request))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| Failure::broken("the handler panicked").into_response())

@@ -81,9 +81,11 @@ async fn before_the_first_key_set_it_is_503() {
 
 #[tokio::test]
 async fn a_panic_is_a_server_error_and_nothing_more() {
-    use oidc_provider::http::envelope::{Counts, Endpoint, envelope};
+    use oidc_provider::http::envelope::{Counts, Endpoint};
     use oidc_provider::http::error::Speaks;
     use oidc_provider::http::headers::Cors;
+    use oidc_provider::router::Table;
+    use oidc_provider::router::methods::get;
 
     async fn broken() -> &'static str {
         panic!("this is a test")
@@ -98,9 +100,7 @@ async fn a_panic_is_a_server_error_and_nothing_more() {
             interactive: false,
             quiet: false,
         };
-        let numbers = app.app.metrics.of_endpoint(endpoint.name);
-        let layer = axum::middleware::from_fn_with_state((app.app.clone(), endpoint, numbers), envelope);
-        let router = axum::Router::new().route("/broken", axum::routing::get(broken).layer(layer));
+        let router = Table::new(app.app.clone()).row(endpoint, get(broken)).finish();
         let answer = send_to(&router, Ask::get("/broken")).await;
         assert_eq!(answer.status, 500);
         assert!(!answer.text.contains("this is a test"));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use axum::Router;
 use http::{StatusCode, header};
 use oidc_e2e::forms;
+use oidc_provider::router::Router;
 
 use super::{Answer, Ask, CHALLENGE, PASSWORD, TestApp, encoded, request_of, send_to, set};
 
