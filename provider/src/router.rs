@@ -30,14 +30,13 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// The only port of a standalone provider: the main port's endpoints, and the metrics.
 pub fn standalone(app: Arc<App>) -> Router {
-    let table = standalone_table(app.clone()).finish();
-    below_issuer(app, table)
+    standalone_table(app).finish()
 }
 
 /// The paths of [`standalone`], as its table has them: what must know all of them reads them here.
 #[must_use]
 pub fn paths(app: Arc<App>) -> Vec<&'static str> {
-    standalone_table(app).paths
+    standalone_table(app).rows.into_keys().collect()
 }
 
 fn standalone_table(app: Arc<App>) -> Table {

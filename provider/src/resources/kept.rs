@@ -163,7 +163,7 @@ mod tests {
                     "resourceVersion": version, "labels": {"a": "b"}, "managedFields": [{"manager": "kubectl"}],
                 },
                 "spec": {"redirectUris": ["https://app.example.com/callback"], "claims": [
-                    {"name": "https://example.com/pi", "value": {"pi": [3.141_592_653_589_793, "π"]}, "in": ["idToken"]},
+                    {"name": "https://example.com/many", "value": {"many": [0.1, 1e-7, "π"]}, "in": ["idToken"]},
                 ]},
                 "status": {
                     "clientId": "a.one", "conditions": [],
