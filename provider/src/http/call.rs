@@ -55,6 +55,8 @@ impl Call {
             client: OnceLock::new(),
             grant: OnceLock::new(),
             address: None,
+            accepted: Language::default(),
+            asked: OnceLock::new(),
         }
     }
 
