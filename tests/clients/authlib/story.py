@@ -111,6 +111,22 @@ class Story(unittest.TestCase):
             party.refresh_token()
         self.assertEqual(caught.exception.error, "invalid_grant")
 
+    def test_opaque_and_groups(self):
+        """opaque access tokens: introspection and userinfo read them, groups with their scope"""
+        notes = {"client_id": "notes", "client_secret": "secret-of-notes", "redirect_uri": "http://localhost:8090/callback"}
+        party = OAuth2Session(
+            **notes, scope="openid groups", code_challenge_method="S256", token_endpoint=SERVER["token_endpoint"]
+        )
+        verifier = generate_token(48)
+        url, state = party.create_authorization_url(SERVER["authorization_endpoint"], code_verifier=verifier)
+        person = Person("erika", "correct horse battery staple")
+        callback = person.authorize(url, notes["redirect_uri"])
+        token = party.fetch_token(authorization_response=callback, state=state, code_verifier=verifier)
+        self.assertEqual(token["access_token"].count("."), 1)
+        self.assertEqual(party.get(SERVER["userinfo_endpoint"]).json()["groups"], ["editors", "staff"])
+        seen = party.introspect_token(SERVER["introspection_endpoint"], token=token["access_token"]).json()
+        self.assertEqual((seen["active"], seen["client_id"]), (True, "notes"))
+
     def test_client_credentials(self):
         """client credentials; an API validates the access token by itself (RFC 9068)"""
         party = OAuth2Session(WEB["client_id"], WEB["client_secret"], token_endpoint=SERVER["token_endpoint"])

@@ -177,3 +177,19 @@ test("dynamic registration", async () => {
   const { claims } = await signIn({ app, authentication: oauth.ClientSecretBasic(app.client_secret), more: { scope: "openid" } });
   assert.equal(claims.aud, app.client_id);
 });
+
+test("form_post: the answer comes as a form that the browser posts", async () => {
+  const state = oauth.generateRandomState();
+  const verifier = oauth.generateRandomCodeVerifier();
+  const url = new URL(server.authorization_endpoint);
+  url.search = new URLSearchParams({
+    client_id: client.client_id, redirect_uri: redirectUri, response_type: "code", scope: "openid", state, response_mode: "form_post",
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256",
+  });
+  const posted = await new Person("jdoe", "password").authorize(url, redirectUri);
+  const callback = new URLSearchParams(await posted.text());
+  const parameters = oauth.validateAuthResponse(server, client, callback, state);
+  const response = await oauth.authorizationCodeGrantRequest(server, client, basic, parameters, redirectUri, verifier, http);
+  const tokens = await oauth.processAuthorizationCodeResponse(server, client, response);
+  assert.ok(tokens.id_token);
+});

@@ -10,11 +10,15 @@ const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepud
 const web = { id: "client123", secret: "secret456", redirectUri: "http://localhost:8080/callback", home: "http://localhost:8080/" };
 const spa = { id: "spa", redirectUri: "http://localhost:3000/callback" };
 
+// opaque access tokens, offline_access and groups: shared/manifests/notes.yaml
+const notes = { id: "notes", secret: "secret-of-notes", redirectUri: "http://localhost:8090/callback", home: "http://localhost:8090/" };
+const erika = () => new Person("erika", "correct horse battery staple");
+
 const discover = (app, authentication) =>
   client.discovery(issuer, app.id, app.secret, authentication ?? (app.secret ? undefined : client.None()), insecure);
 
 // A sign-in from the first redirect to the tokens.
-async function signIn(config, app, scope = "openid profile email", person = new Person("jdoe", "password")) {
+async function signIn(config, app, scope = "openid profile email", person = new Person("jdoe", "password"), more = {}) {
   const verifier = client.randomPKCECodeVerifier();
   const checks = { pkceCodeVerifier: verifier, expectedState: client.randomState(), expectedNonce: client.randomNonce() };
   const url = client.buildAuthorizationUrl(config, {
@@ -24,6 +28,7 @@ async function signIn(config, app, scope = "openid profile email", person = new 
     nonce: checks.expectedNonce,
     code_challenge: await client.calculatePKCECodeChallenge(verifier),
     code_challenge_method: "S256",
+    ...more,
   });
   const callback = await person.authorize(url, app.redirectUri);
   return { tokens: await client.authorizationCodeGrant(config, callback, { ...checks, idTokenExpected: true }), callback, checks };
@@ -143,4 +148,48 @@ test("dynamic registration, then a sign-in with what it gave", async () => {
   const app = { id: config.clientMetadata().client_id, redirectUri };
   const { tokens } = await signIn(config, app, "openid");
   assert.equal(tokens.claims().aud, app.id);
+});
+
+test("form_post: the answer comes as a form that the browser posts", async () => {
+  const config = await discover(web);
+  const { tokens, callback } = await signIn(config, web, undefined, undefined, { response_mode: "form_post" });
+  assert.equal(callback.method, "POST");
+  assert.equal(new URL(callback.url).search, "");
+  assert.equal(tokens.claims().aud, web.id);
+});
+
+test("offline_access: the refresh token outlives the sign-out, revocation ends it", async () => {
+  const config = await discover(notes);
+  const person = erika();
+  const { tokens } = await signIn(config, notes, "openid offline_access", person, { prompt: "consent" });
+  const bound = await signIn(config, notes, "openid", person);
+  const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: notes.home });
+  await person.signOut(url, notes.home);
+  await assert.rejects(client.refreshTokenGrant(config, bound.tokens.refresh_token), { error: "invalid_grant" });
+  const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+  assert.equal((await client.fetchUserInfo(config, next.access_token, tokens.claims().sub)).sub, tokens.claims().sub);
+  await client.tokenRevocation(config, next.refresh_token);
+  await assert.rejects(client.refreshTokenGrant(config, next.refresh_token), { error: "invalid_grant" });
+});
+
+test("opaque access tokens: introspection and userinfo read them", async () => {
+  const config = await discover(notes);
+  const { tokens } = await signIn(config, notes, "openid profile", erika());
+  assert.equal(tokens.access_token.split(".").length, 2, "no JWT");
+  const seen = await client.tokenIntrospection(config, tokens.access_token);
+  assert.deepEqual([seen.active, seen.sub, seen.client_id], [true, tokens.claims().sub, notes.id]);
+  const user = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+  assert.equal(user.name, "Erika Mustermann");
+  await client.tokenRevocation(config, tokens.access_token);
+  assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false });
+});
+
+test("groups are told to whom they were granted, and to nobody else", async () => {
+  const config = await discover(notes);
+  const { tokens } = await signIn(config, notes, "openid groups", erika());
+  const user = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+  assert.deepEqual(user.groups, ["editors", "staff"]);
+  const other = await signIn(config, notes, "openid", erika());
+  const less = await client.fetchUserInfo(config, other.tokens.access_token, other.tokens.claims().sub);
+  assert.equal(less.groups, undefined);
 });

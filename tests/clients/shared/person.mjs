@@ -31,7 +31,8 @@ export class Person {
     return response;
   }
 
-  // Opens an authorization URL and goes on until the browser is sent back to `redirectUri`.
+  // Opens an authorization URL and goes on until the browser is sent back to `redirectUri`: to that URL, or by
+  // that request if the answer is a form.
   async authorize(url, redirectUri) {
     let asked = false;
     const end = await this.walk(url, redirectUri, (fields, buttons) => {
@@ -41,7 +42,7 @@ export class Person {
       fields.set("username", this.username);
       fields.set("password", this.password);
     });
-    if (end instanceof URL) return end;
+    if (end instanceof URL || end instanceof Request) return end;
     throw new Error(`no way on: ${end.slice(0, 500)}`);
   }
 
@@ -51,7 +52,8 @@ export class Person {
   }
 
   // Follows redirects and sends forms, filled by `fill` (which may name a button), until the browser is sent
-  // to an address that begins with `target` (gives that URL) or sees a page without a form (gives its text).
+  // to an address that begins with `target` (gives that URL, or the request that posts a form there) or sees a
+  // page without a form (gives its text).
   async walk(url, target, fill) {
     let response = await this.fetch(url);
     for (let step = 0; step < 10; step++) {
@@ -75,6 +77,7 @@ export class Person {
       const pressed = fill(fields, { get: (value) => buttons.has(value) && [buttons.get(value), value] });
       if (pressed) fields.append(...pressed);
       const action = new URL(attribute(form, "action") || response.url, response.url);
+      if (target && action.href.startsWith(target)) return new Request(action, { method: "POST", body: fields });
       response = await this.fetch(action, {
         method: "POST",
         body: fields,

@@ -59,5 +59,12 @@ serve_standalone() {
   wait_for 20 curl -sf "$ISSUER_URL/health" || { cat "$work/provider.log"; die "the provider did not start"; }
 }
 
+# with_notes: prints a folder with the demo manifests and those of shared/manifests.
+with_notes() {
+  mkdir -p "$work/manifests"
+  cp "$ROOT"/examples/standalone/*.yaml "$here"/../shared/manifests/*.yaml "$work/manifests"
+  echo "$work/manifests"
+}
+
 # tell COMMAND…: runs the story in the work folder; what the provider logged is shown if it fails.
 tell() { cd "$work" && "$@" || { tail -n 50 "$work/provider.log"; exit 1; }; }
