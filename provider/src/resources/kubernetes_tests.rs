@@ -112,13 +112,16 @@ impl Api {
     }
 
     fn put(&self, path: &str, object: Value) {
-        let name = object["metadata"]["name"].clone();
+        self.put_silently(path, object.clone());
+        self.tell(path, "MODIFIED", &object);
+    }
+
+    /// No watch tells of it.
+    fn put_silently(&self, path: &str, object: Value) {
         let mut all = self.objects.lock().unwrap();
         let objects = all.entry(path.to_owned()).or_default();
-        objects.retain(|known| known["metadata"]["name"] != name);
-        objects.push(object.clone());
-        drop(all);
-        self.tell(path, "MODIFIED", &object);
+        objects.retain(|known| known["metadata"]["name"] != object["metadata"]["name"]);
+        objects.push(object);
     }
 
     fn delete(&self, path: &str, name: &str) {
@@ -521,11 +524,7 @@ async fn i3_the_keys_are_read_again_once_the_pod_is_counted() {
     // its watch does not tell of the next one, as one that is cut off
     let mut next = key_set();
     next.revision = 9;
-    let mut objects = api.objects.lock().unwrap();
-    let secrets = objects.get_mut(SECRETS).unwrap();
-    secrets.retain(|known| known["metadata"]["name"] != "oidc-key-set");
-    secrets.push(secret("oidc-key-set", &next.to_data()));
-    drop(objects);
+    api.put_silently(SECRETS, secret("oidc-key-set", &next.to_data()));
     api.refused.lock().unwrap().clear();
     until("it is ready", || app.readiness.is_ready()).await;
     assert_eq!(
