@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clients::ClientIndex;
 use crate::keys::KeyHolder;
 use crate::metrics::Metrics;
-use crate::rate::Buckets;
+use crate::rate::{Buckets, Pods};
 use crate::store::Store;
 use crate::users::UserIndex;
 
@@ -70,6 +70,8 @@ pub struct App {
     pub client_requests: Buckets,
     /// Requests, by the network of the address.
     pub address_requests: Buckets,
+    /// How many pods share both.
+    pub pods: Pods,
     /// Whether the process is ready, and why not.
     pub readiness: Readiness,
     /// Whether demo credentials may be used: standalone on loopback.
@@ -96,6 +98,7 @@ impl App {
             hashing: Hashing::new(hashes, hashes * 64),
             client_requests: Buckets::default(),
             address_requests: Buckets::default(),
+            pods: Pods::default(),
             readiness: Readiness::default(),
             loopback: false,
         }

@@ -2,7 +2,7 @@
 //! round trip. A limit is the installation's, of which each pod has its share.
 
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use jiff::Timestamp;
 use oidc_protocol::limits::pace;
@@ -75,12 +75,32 @@ fn seconds(microseconds: i64) -> u64 {
         .max(1)
 }
 
-/// A pod's share of a limit: the limit by the number of pods, at least 1; 0 stays no limit.
-#[must_use]
-pub fn share(limit: u32, pods: u32) -> u32 {
-    match limit {
-        0 => 0,
-        limit => (limit / pods.max(1)).max(1),
+/// How many pods share the limits. Each request reads it, whoever watches the pods writes it; a share follows
+/// with the next request. Until it is known, the installation's own number counts.
+#[derive(Default)]
+pub struct Pods(
+    /// 0: not known.
+    AtomicU32,
+);
+
+impl Pods {
+    /// So many are ready: none counts as one, since this pod is asked.
+    pub fn set(&self, ready: u32) {
+        self.0.store(ready.max(1), Ordering::Relaxed);
+    }
+
+    /// This pod's share of a limit: the limit by the number of pods, at least 1; 0 stays no limit. `expected`
+    /// counts until the number of ready pods is known.
+    #[must_use]
+    pub fn share(&self, limit: u32, expected: u32) -> u32 {
+        let pods = match self.0.load(Ordering::Relaxed) {
+            0 => expected.max(1),
+            ready => ready,
+        };
+        match limit {
+            0 => 0,
+            limit => (limit / pods).max(1),
+        }
     }
 }
 
@@ -125,8 +145,31 @@ mod tests {
 
     #[test]
     fn shares_of_a_limit() {
-        for (limit, pods, mine) in [(0, 3, 0), (100, 1, 100), (100, 3, 33), (2, 3, 1), (100, 0, 100)] {
-            assert_eq!(share(limit, pods), mine);
+        let pods = Pods::default();
+        for (limit, expected, mine) in [(0, 3, 0), (100, 1, 100), (100, 3, 33), (2, 3, 1), (100, 0, 100)] {
+            assert_eq!(pods.share(limit, expected), mine);
         }
+        for (ready, mine) in [(4, 25), (1, 100), (0, 100), (200, 1)] {
+            pods.set(ready);
+            assert_eq!(pods.share(100, 3), mine);
+            assert_eq!(pods.share(0, 3), 0);
+        }
+    }
+
+    #[test]
+    fn a_share_follows_the_pods_with_the_next_request() {
+        let (buckets, pods) = (Buckets::default(), Pods::default());
+        let take = |now| buckets.take("a", pods.share(60, 1), at(now));
+        for _ in 0..60 {
+            assert_eq!(take(0), Ok(()));
+        }
+        assert_eq!(take(1_000), Ok(()));
+        // what was let through before counts on
+        pods.set(3);
+        assert_eq!(take(1_000), Err(3));
+        assert_eq!(take(4_000), Ok(()));
+        assert_eq!(take(5_000), Err(2));
+        pods.set(1);
+        assert_eq!(take(5_000), Ok(()));
     }
 }

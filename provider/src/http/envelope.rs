@@ -26,7 +26,6 @@ use super::moment::is_https;
 use super::problem::Problem;
 use crate::app::App;
 use crate::metrics::OfEndpoint;
-use crate::rate::share;
 
 /// The longest URL, in bytes.
 pub const MAX_URL: usize = 8 * 1024;
@@ -190,7 +189,7 @@ fn language_of(app: &App, headers: &HeaderMap) -> Language {
 /// This pod's share of the limit per address, per minute.
 fn address_limit(app: &App) -> u32 {
     let limits = &app.installation.load().limits;
-    share(limits.requests_per_address, limits.pods)
+    app.pods.share(limits.requests_per_address, limits.pods)
 }
 
 fn within_limit(app: &App, endpoint: Endpoint, call: &Call) -> Result<(), Failure> {

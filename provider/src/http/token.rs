@@ -20,7 +20,6 @@ use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract::Caller;
 use crate::app::App;
-use crate::rate::share;
 use crate::store::StoredGrant;
 
 mod code;
@@ -37,7 +36,7 @@ pub async fn post(
 ) -> Result<Response, Failure> {
     let client = caller.client.client();
     let limits = &caller.moment.installation.limits;
-    let per_minute = share(limits.token_per_client, limits.pods);
+    let per_minute = app.pods.share(limits.token_per_client, limits.pods);
     let taken = app
         .client_requests
         .take(client.uid(), per_minute, caller.moment.now);

@@ -19,10 +19,12 @@ use crate::resources::directory::{Delta, Directory};
 use crate::resources::held::{Held, What};
 use crate::resources::publish;
 use acknowledge::{Acknowledger, Pod};
+use pods::Slices;
 use watches::{Change, Event, Target, Watches};
 
 pub mod acknowledge;
 pub mod contact;
+mod pods;
 mod watches;
 
 /// Where the installation lives.
@@ -52,6 +54,7 @@ impl Home {
             own(What::KeyRing),
             own(What::Pepper),
             Target::Users,
+            Target::Pods,
         ]);
         let Some(installation) = installation else {
             return targets;
@@ -94,6 +97,7 @@ pub async fn run(
     let mut driver = Driver {
         directory: Directory::new(app.installation.load().as_ref().clone()),
         held: Held::new(app.clone(), certificate),
+        slices: Slices::default(),
         listed: BTreeSet::new(),
         wanted,
         is_counted: false,
@@ -119,6 +123,7 @@ struct Driver {
     home: Home,
     directory: Directory,
     held: Held,
+    slices: Slices,
     /// Whose first list has arrived.
     listed: BTreeSet<Target>,
     /// What must be watched; what else is watched goes on until all of this is listed.
@@ -161,6 +166,7 @@ impl Driver {
             (Target::Clients(scope), Change::Clients(delta)) => {
                 self.directory.clients(scope.as_deref(), delta);
             }
+            (_, Change::Pods(delta)) => self.app.pods.set(self.slices.take(delta)),
             (_, Change::Users(delta)) => self.directory.users(delta),
             (_, Change::Namespaces(delta)) => self.directory.namespaces(delta),
             (Target::Own(what, _), Change::Own(data)) => {
@@ -191,7 +197,7 @@ impl Driver {
             let installation = self.app.installation.load();
             self.directory.installation(installation.as_ref().clone());
         }
-        if !self.wanted.is_subset(&self.listed) {
+        if !self.is_listed() {
             return;
         }
         let left: Vec<_> = watches
@@ -208,7 +214,7 @@ impl Driver {
                         || self.wanted.contains(&Target::Clients(Some(namespace.to_owned())))
                 }),
                 Target::Namespaces => self.directory.namespaces(Delta::Reset(Vec::new())),
-                Target::Users | Target::Own(..) => {}
+                Target::Users | Target::Pods | Target::Own(..) => {}
             }
         }
     }
@@ -226,8 +232,14 @@ impl Driver {
                 .any(|wanted| self.listed.contains(wanted))
     }
 
+    /// Whether everything was listed that requests are answered from. Limits do without the number of pods.
+    fn is_listed(&self) -> bool {
+        let mut missing = self.wanted.difference(&self.listed);
+        missing.all(|target| *target == Target::Pods)
+    }
+
     fn is_complete(&self) -> bool {
-        self.held.is_complete() && self.wanted.is_subset(&self.listed)
+        self.held.is_complete() && self.is_listed()
     }
 }
 
@@ -266,6 +278,7 @@ mod tests {
             targets,
             [
                 "users",
+                "pods",
                 "oidc-installation",
                 "oidc-key-set",
                 "oidc-key-ring",

@@ -76,9 +76,19 @@ impl Api {
                 .get("fieldSelector")
                 .is_none_or(|selector| *selector == format!("metadata.name={name}"))
         };
+        let labelled = |object: &&Value| {
+            let wanted = query
+                .get("labelSelector")
+                .and_then(|selector| selector.split_once('='));
+            wanted.is_none_or(|(label, value)| object["metadata"]["labels"][label] == value)
+        };
         let within = |place: &str| place == path || path == CLIENTS && place.ends_with("/oidcclients");
         let places = objects.iter().filter(|(place, _)| within(place));
-        let items: Vec<_> = places.flat_map(|(_, objects)| objects).filter(named).collect();
+        let items: Vec<_> = places
+            .flat_map(|(_, objects)| objects)
+            .filter(named)
+            .filter(labelled)
+            .collect();
         let list =
             json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
         Response::new(Body::from(list.to_string()))
@@ -591,4 +601,35 @@ async fn a_lease_that_was_deleted_or_edited_is_mended() {
         json!({"metadata": {"name": "oidc-provider-0", "resourceVersion": "3"}}),
     );
     until("it is mended", || api.acknowledged() == word).await;
+}
+
+const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/idp/endpointslices";
+
+fn slice(name: &str, service: &str, ready: &[bool]) -> Value {
+    let endpoints = ready.iter().enumerate().map(|(pod, ready)| {
+        json!({"addresses": ["10.0.0.1"], "conditions": {"ready": ready}, "targetRef": {"uid": format!("pod-{pod}")}})
+    });
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": name, "namespace": "idp", "resourceVersion": "2",
+            "labels": {"kubernetes.io/service-name": service}},
+        "endpoints": endpoints.collect::<Vec<_>>(),
+    })
+}
+
+#[tokio::test]
+async fn i5_limits_are_shared_by_the_ready_pods_of_the_service() {
+    let (api, app) = start();
+    api.refused.lock().unwrap().insert(SLICES.to_owned());
+    api.put(SLICES, slice("other", "another-service", &[true; 9]));
+    api.put(SLICES, slice("ours", "oidc", &[true, true, false]));
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("it is ready all the same", || app.readiness.is_ready()).await;
+    assert_eq!(app.pods.share(60, 3), 20, "as many as are expected");
+    api.refused.lock().unwrap().clear();
+    until("two are known", || app.pods.share(60, 3) == 30).await;
+    api.put(SLICES, slice("ours", "oidc", &[true, true, true, true]));
+    until("four are known", || app.pods.share(60, 3) == 15).await;
+    api.delete(SLICES, "ours");
+    until("none is known but this one", || app.pods.share(60, 3) == 60).await;
 }

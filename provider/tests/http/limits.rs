@@ -141,6 +141,15 @@ async fn token_requests_are_limited_per_client() {
     assert_eq!(limited.header("retry-after"), Some("6"));
     let metrics = app.send_internal(Ask::get("/metrics")).await.text;
     assert!(metrics.contains(r#"oidc_rate_limited_total{limit="token_per_client"} 1"#));
+    // two pods are gone: their shares are taken over
+    app.app.pods.set(1);
+    for _ in 0..4 {
+        app.clock.advance(2);
+        assert_eq!(app.token("machine", &form).await.status, 200);
+    }
+    app.app.pods.set(3);
+    let metrics = app.send_internal(Ask::get("/metrics")).await.text;
+    assert!(metrics.contains(r#"oidc_rate_limited_total{limit="token_per_client"} 1"#));
     // who is not the client takes nothing of it
     app.clock.advance(6);
     let stranger = Ask::post("/token")

@@ -128,6 +128,7 @@ impl TestApp {
             hashing: Hashing::new(2, 16),
             client_requests: Default::default(),
             address_requests: Default::default(),
+            pods: Default::default(),
             readiness: Readiness::default(),
             loopback: false,
         });
@@ -281,6 +282,7 @@ impl TestApp {
             hashing: Hashing::new(2, 16),
             client_requests: Default::default(),
             address_requests: Default::default(),
+            pods: Default::default(),
             readiness: Readiness::default(),
             loopback: false,
         });

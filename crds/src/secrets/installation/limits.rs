@@ -18,7 +18,8 @@ pub struct Limits {
     pub requests_per_address: u32,
     /// Token requests of one client within a minute; 0: no limit.
     pub token_per_client: u32,
-    /// How many pods share `requestsPerAddress` and `tokenPerClient`, each of which counts for itself.
+    /// How many pods share `requestsPerAddress` and `tokenPerClient`, each of which counts for itself, until a
+    /// pod knows how many are ready.
     pub pods: u32,
 }
 

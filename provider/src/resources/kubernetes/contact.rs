@@ -63,9 +63,16 @@ where
 /// The kind that a path lists or watches, of those that a pod watches.
 fn kind(path: &str) -> Option<&'static str> {
     let last = path.trim_end_matches('?').rsplit('/').next()?;
-    ["oidcclients", "oidcusers", "namespaces", "secrets", "configmaps"]
-        .into_iter()
-        .find(|kind| *kind == last)
+    [
+        "oidcclients",
+        "oidcusers",
+        "namespaces",
+        "secrets",
+        "configmaps",
+        "endpointslices",
+    ]
+    .into_iter()
+    .find(|kind| *kind == last)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Home;
+use super::pods::Slice;
 use crate::resources::directory::{Delta, key};
 use crate::resources::held::What;
 use crate::resources::kept::Kept;
@@ -33,6 +34,8 @@ pub(super) enum Target {
     Users,
     /// The labels of namespaces.
     Namespaces,
+    /// The pods of the provider's Service.
+    Pods,
     /// An object of the installation, by name.
     Own(What, String),
 }
@@ -44,6 +47,7 @@ impl fmt::Display for Target {
             Self::Clients(None) => f.write_str("clients"),
             Self::Users => f.write_str("users"),
             Self::Namespaces => f.write_str("namespaces"),
+            Self::Pods => f.write_str("pods"),
             Self::Own(_, name) => f.write_str(name),
         }
     }
@@ -64,6 +68,7 @@ pub(super) enum Change {
     Clients(Delta<Kept<OidcClient>>),
     Users(Delta<Kept<OidcUser>>),
     Namespaces(Delta<(String, BTreeMap<String, String>)>),
+    Pods(Delta<Slice>),
     /// The object's present data.
     Own(Option<Data>),
 }
@@ -151,6 +156,13 @@ impl Watches {
             Target::Namespaces => deltas(Api::all(client), config, name.to_string(), labels)
                 .map(Change::Namespaces)
                 .boxed(),
+            Target::Pods => {
+                let service = format!("kubernetes.io/service-name={}", self.home.release);
+                let api = Api::namespaced(client, own);
+                deltas(api, config.labels(&service), name.to_string(), Slice::of)
+                    .map(Change::Pods)
+                    .boxed()
+            }
             Target::Own(What::Installation, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
                 deltas(Api::namespaced(client, own), config, name.to_string(), config_map)
