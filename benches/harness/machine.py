@@ -120,10 +120,20 @@ def resident_mb(pid, name="VmRSS"):
 
 def provider(manifests, state, port):
     """The release build, logging a line a request as in production, into a pipe that somebody reads."""
-    argv = [PROVIDER, "dev", "--manifests", manifests, "--state", state, "--listen", f"127.0.0.1:{port}",
-            "--issuer", f"http://localhost:{port}"]
+    return logging([PROVIDER, "dev", "--manifests", manifests, "--state", state, "--listen", f"127.0.0.1:{port}",
+                    "--issuer", f"http://localhost:{port}"])
+
+
+def pod(kubeconfig, release, namespace, public, internal):
+    """The same as a pod of a cluster; it asks Redis for nothing here."""
+    return logging([PROVIDER, "serve", "--release", release, "--namespace", namespace, "--redis", "redis://127.0.0.1:1",
+                    "--shutdown-delay", "0s", "--listen", f"127.0.0.1:{public}",
+                    "--internal-listen", f"127.0.0.1:{internal}"], KUBECONFIG=str(kubeconfig), POD_NAME="bench-0", POD_UID="bench-0")
+
+
+def logging(argv, **variables):
     reader = start(["cat"], core=LOAD_CORE, stdin=subprocess.PIPE)
-    environment = {"OIDC_LOG": "info", "OIDC_LOG_FORMAT": "json", **os.environ, "TOKIO_WORKER_THREADS": "1"}
+    environment = {"OIDC_LOG": "info", "OIDC_LOG_FORMAT": "json", **os.environ, **variables}
     process = start(argv, core=SERVER_CORE, stderr=reader.stdin, env=environment)
     reader.stdin.close()
     return process

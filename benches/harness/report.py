@@ -81,7 +81,10 @@ def text(results, markdown=False):
         parts.append(table(("peer, client_credentials", "per second", "per CPU second", "we / peer, CPU", "min-max",
                             "we / peer, wall"), lines, markdown))
     if results.get("starts"):
-        lines = [(f"{s['clients']:,}", f"{median(s['ready_seconds']) * 1000:.0f} ms", f"{median(s['idle_mb']):.1f} MB",
+        lines = [(f"{s['place']}, {s['clients']:,}", f"{median(s['ready_seconds']) * 1000:.0f} ms", f"{median(s['idle_mb']):.1f} MB",
                   f"{median(s['peak_mb']):.1f} MB") for s in results["starts"]]
-        parts.append(table(("more clients", "start to ready", "resident, idle", "peak"), lines, markdown))
+        parts.append(table(("place, more clients", "start to ready", "resident, idle", "peak"), lines, markdown))
+    if results.get("allocations"):
+        parts.append(table(("request", "allocations", "bytes"), results["allocations"], markdown))
+        parts.append(f"A client in a pod takes {results['bytes_a_client']} bytes.")
     return "\n\n".join(parts)

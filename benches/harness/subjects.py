@@ -11,7 +11,7 @@ CLIENTS = {"RS256": "bench", "ES256": "bench-es256"}
 # name: signatures, verifications of one request
 GRANTS = {"client_credentials": (1, 0), "code": (2, 0), "refresh": (2, 0), "introspection": (0, 1), "userinfo": (0, 1)}
 DOCUMENTS = {"discovery": "/.well-known/openid-configuration", "jwks": "/jwks.json"}
-NAMES = [*GRANTS, *DOCUMENTS, "peers", "start"]
+NAMES = [*GRANTS, *DOCUMENTS, "peers", "start", "allocations"]
 LIMITS = {"sign RS256": ("sign", "rs256"), "sign ES256": ("sign", "es256"),
           "verify RS256": ("verify", "rs256"), "verify ES256": ("verify", "es256")}
 # wrk spends no more codes than this many times the physical limit of a run
