@@ -82,7 +82,8 @@ class Subjects:
     def measure(self, name):
         sample = self.run(name)
         if name in LIMITS or name == "hello":
-            self.best[name] = max(self.best.get(name, 0), sample["per_second"])
+            # the load must not run out of codes: on a busy machine only the rate per CPU second tells what it could do
+            self.best[name] = max(self.best.get(name, 0), sample["per_second"], sample["per_cpu_second"])
         return sample
 
     def run(self, name):
