@@ -80,12 +80,13 @@ pub struct Manifest {
 pub fn read(text: &str) -> Result<Manifest, Vec<Fault>> {
     // `n` is a name, not false
     let options = serde_yaml::options! { strict_booleans: true };
-    let documents: Vec<Node> =
-        serde_yaml::from_multiple_with_options(text, options).map_err(|error| vec![syntax(&error)])?;
+    let mut bytes = text.as_bytes();
     let (mut manifest, mut faults) = (Manifest::default(), Vec::new());
-    for document in &documents {
+    // one after the other: a document with the lines of everything in it is many times as long as its text
+    for document in serde_yaml::read_with_options::<_, Node>(&mut bytes, options) {
+        let document = document.map_err(|error| vec![syntax(&error)])?;
         if document.content != Content::Null {
-            object(document, &mut manifest, &mut faults);
+            object(&document, &mut manifest, &mut faults);
         }
     }
     if faults.is_empty() {

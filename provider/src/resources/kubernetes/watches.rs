@@ -53,6 +53,9 @@ impl fmt::Display for Target {
     }
 }
 
+/// Objects in an answer to a list: an answer is there whole, as text and as objects, before any is kept.
+const PAGE: u32 = 100;
+
 /// What a watch tells.
 pub(super) struct Event {
     /// What is watched.
@@ -139,7 +142,7 @@ impl Watches {
         let (client, events, name) = (self.client.clone(), self.events.clone(), target.clone());
         let own = self.home.namespace.as_str();
         // a watch that tells nothing for longer than this is dead: it is opened anew
-        let config = watcher::Config::default().timeout(24);
+        let config = watcher::Config::default().timeout(24).page_size(PAGE);
         let changes = match &target {
             Target::Clients(scope) => {
                 let api = scope.as_deref().map_or_else(
