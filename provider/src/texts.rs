@@ -162,14 +162,12 @@ texts! {
     last_seen_now;
     sign_out_here;
     sign_out_that_one;
-    sign_out_label(device: &Html, time: &Html);
     everywhere_else;
     everywhere;
     applications;
     no_applications;
     allowed_since(namespace: &Html, time: &Html);
     withdraw;
-    withdraw_label(client: &Html);
     done_signed_out;
     done_signed_out_others;
     done_withdrawn;

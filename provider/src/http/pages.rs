@@ -127,8 +127,6 @@ pub struct SessionLine {
     pub signed_in: Html,
     /// When it was used last.
     pub last_seen: Html,
-    /// What its button does.
-    pub label: Html,
     /// Whether it is the one that asks.
     pub this: bool,
 }
@@ -143,8 +141,6 @@ pub struct ApplicationLine<'a> {
     pub scopes: Vec<Html>,
     /// Its namespace, and when the person agreed last.
     pub since: Html,
-    /// What its button does.
-    pub label: Html,
 }
 
 /// The form that asks for the password again before a dangerous action.

@@ -291,10 +291,13 @@ async fn az_12_the_account_page_and_what_follows_are_in_the_language() {
         "<title>Votre compte</title>",
         "Vous êtes connecté en tant que <strong>jdoe</strong> (Jane Doe).",
         "Cette session est fermée.",
-        "<h3>Firefox sous Linux",
+        ">Firefox sous Linux",
         "Connexion le <time datetime=\"2027-01-15T08:00Z\">15/01/2027 08:00 UTC</time>",
         "Voir votre adresse e-mail",
-        "aria-label=\"Retirer l’accès de The Web App\"",
+        // a list of equal buttons: each is named with what it ends
+        "aria-labelledby=\"end-1 device-1\"",
+        "<h3 id=\"application-1\">The Web App</h3>",
+        "id=\"withdraw-1\" aria-labelledby=\"withdraw-1 application-1\">Retirer",
     ] {
         assert!(account.text.contains(part), "{part}: {}", account.text);
     }

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# What the `run` scripts of the clients share. Sourced; `here` is the client's folder.
+# What the `run` scripts of the clients, and of the browser stories, share. Sourced; `here` is the script's folder.
 #
 # Contract of a `run`: arguments WORK_FOLDER PROVIDER_BINARY; it prints TAP with the counts
 # `# pass N` and `# fail N`, and exits with 77 after saying why if this machine cannot run it.
-source "$(dirname "${BASH_SOURCE[0]}")/../../lib/common.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../../lib/tools.sh"
+shared=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$shared/../../lib/common.sh"
+source "$shared/../../lib/tools.sh"
 here=${here:?the folder of the client} work=$1/$(basename "$here") name=$(basename "$here") binary=$2
 mkdir -p "$work"
 
@@ -30,7 +31,7 @@ npm_ci() { cp "$here"/package*.json "$1" && cd "$1" && npm ci --no-audit --no-fu
 npm_story() {
   local modules
   modules=$(cached npm "$here/package-lock.json" npm_ci) || die "npm ci failed"
-  cp "$here"/*.mjs "$here/../shared/person.mjs" "$work" && ln -sfn "$modules/node_modules" "$work/node_modules"
+  cp "$here"/*.mjs "$shared/person.mjs" "$work" && ln -sfn "$modules/node_modules" "$work/node_modules"
 }
 
 pip_install() {
@@ -43,7 +44,7 @@ python_story() {
   local packages
   python3 -c 'import venv, ensurepip' 2>/dev/null || unable "needs python3 with venv"
   packages=$(cached python "$here/requirements.txt" pip_install) || die "pip install failed"
-  cp "$here"/*.py "$here"/../shared/*.py "$work"
+  cp "$here"/*.py "$shared"/*.py "$work"
   export PYTHON=$packages/venv/bin/python
 }
 

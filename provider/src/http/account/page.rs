@@ -50,7 +50,6 @@ pub(super) async fn page(
             } else {
                 (t.last_seen)(&Time::of(login.last_seen, t).html())
             },
-            label: (t.sign_out_label)(&device, &Html::text(&signed_in.text)),
             device,
             this,
         }
@@ -89,7 +88,6 @@ pub(super) async fn page(
         name: client.display_name(),
         scopes: consent.scope.iter().map(|scope| pages::scope(t, scope)).collect(),
         since: (t.allowed_since)(&Html::text(client.namespace()), &Time::of(consent.at, t).html()),
-        label: (t.withdraw_label)(&Html::text(client.display_name())),
     });
 
     let name = user.claims().get("name").and_then(|name| name.as_str());

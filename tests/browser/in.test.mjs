@@ -1,0 +1,4 @@
+// Stories of people on their way in.
+import "./sign_in.mjs";
+import "./consent.mjs";
+import "./keyboard.mjs";
