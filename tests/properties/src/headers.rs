@@ -4,11 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use oidc_crds::language::Language;
 use oidc_crds::secrets::installation::{ClientAddress, Forwarded, ForwardedHeader};
 use oidc_crds::testing::SeededRng;
 use oidc_protocol::address::client_address;
 use oidc_protocol::device::device;
 use oidc_protocol::handle::{LoginTag, SessionHandle};
+use oidc_protocol::locale::{accepted, asked};
 use oidc_provider::http::cookie::{self, Browser};
 
 use crate::input::Input;
@@ -159,4 +161,42 @@ pub fn devices(data: &[u8]) {
     );
     assert!(!name.contains("canary"));
     assert_eq!(device(&name), device(&name), "a name means the same each time");
+}
+
+/// Pages are in a language that was asked for, or else in the installation's unless just that was refused.
+pub fn languages(data: &[u8]) {
+    let mut input = Input::new(data);
+    let words = [
+        "de", "fr", "en", "ja", "es", "xx", "DE", "-", "CH", ",", ", ", ";q=", ";", "0", "1", "0.5", ".",
+        " ", "*", "=",
+    ];
+    let text = input.text(&words, 24);
+    let default = input.of(&Language::ALL);
+    let tags = |separators: &[char]| -> Vec<String> {
+        let tags = text.split(separators).map(|tag| tag.trim().to_ascii_lowercase());
+        tags.map(|tag| tag.split('-').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    if let Some(language) = asked(&text) {
+        assert!(tags(&[' ']).iter().any(|tag| tag == language.tag()), "{text}");
+    }
+    let named = tags(&[',', ';']);
+    let language = accepted([text.as_str()], default);
+    assert!(
+        language == default
+            || named
+                .iter()
+                .any(|tag| tag == language.tag() || tag == default.tag()),
+        "{text}"
+    );
+    for one in Language::ALL {
+        assert_eq!(asked(one.tag()), Some(one));
+        assert_eq!(accepted([one.tag()], default), one);
+        // one more that is preferred to all others, where it is looked at
+        assert_eq!(accepted([one.tag(), "xx;q=0.9"], default), one);
+    }
+    assert_ne!(
+        accepted([format!("{};q=0", default.tag()).as_str()], default),
+        default
+    );
 }

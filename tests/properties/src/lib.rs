@@ -15,7 +15,7 @@ mod world;
 
 pub use authorize::{lists, parameters, pkce, redirect_uris};
 pub use credentials::{basic, jwk, jwt};
-pub use headers::{cookies, devices, forwarded};
+pub use headers::{cookies, devices, forwarded, languages};
 pub use json::{clients, registrations, signing_keys};
 pub use sealed::{handles, sealed};
 
@@ -23,7 +23,7 @@ pub use sealed::{handles, sealed};
 pub type Property = fn(&[u8]);
 
 /// All, by the names of their fuzz targets.
-pub const ALL: [(&str, Property); 15] = [
+pub const ALL: [(&str, Property); 16] = [
     ("basic", basic),
     ("clients", clients),
     ("cookies", cookies),
@@ -32,6 +32,7 @@ pub const ALL: [(&str, Property); 15] = [
     ("handles", handles),
     ("jwk", jwk),
     ("jwt", jwt),
+    ("languages", languages),
     ("lists", lists),
     ("parameters", parameters),
     ("pkce", pkce),

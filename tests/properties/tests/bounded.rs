@@ -65,6 +65,7 @@ properties! {
     handles
     jwk
     jwt
+    languages
     lists
     parameters
     pkce
