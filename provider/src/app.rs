@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clients::ClientIndex;
 use crate::keys::KeyHolder;
+use crate::look::Looks;
 use crate::metrics::Metrics;
 use crate::rate::{Buckets, Pods};
 use crate::store::Store;
@@ -45,6 +46,8 @@ const MOST_HASHES: usize = 8;
 pub struct App {
     /// What this installation is and grants.
     pub installation: ArcSwap<Installation>,
+    /// How its pages look.
+    pub looks: Looks,
     /// The clients that are served.
     pub clients: ClientIndex,
     /// The users.
@@ -86,6 +89,7 @@ impl App {
         let hashes = cores.min(MOST_HASHES);
         Self {
             installation: ArcSwap::from_pointee(installation),
+            looks: Looks::default(),
             clients: ClientIndex::default(),
             users: UserIndex::default(),
             keys: KeyHolder::default(),

@@ -10,7 +10,7 @@
 //! | [`store`] | what must be shared or used once: one method = one atomic step |
 //! | [`sessions`] | the logins of a user, listed and ended from elsewhere |
 //! | [`serve`], [`dev`] | the two ways to run: a pod of a cluster, or standalone |
-//! | [`texts`] | what people read, in each language |
+//! | [`texts`], [`look`] | what people read, in each language, and how it looks |
 //! | [`server`], [`tls`] | listeners and the certificate |
 //! | [`config`] | settings of the process |
 //! | [`telemetry`], [`metrics`] | logs, and numbers |
@@ -28,6 +28,7 @@ pub mod config;
 pub mod dev;
 pub mod http;
 pub mod keys;
+pub mod look;
 pub mod metrics;
 pub mod openapi;
 pub mod rate;

@@ -190,6 +190,7 @@ texts! {
     deny;
     privacy_policy;
     terms_of_service;
+    imprint;
     // signing out
     sign_out;
     sign_out_question;

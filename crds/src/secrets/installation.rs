@@ -19,7 +19,7 @@ mod selector;
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
-pub use pages::Pages;
+pub use pages::{Link, Pages, rgb};
 
 /// What an installation is and what it grants to which namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,6 +187,7 @@ clientAddress:
     trustedProxies: ["10.0.0.0/8"]
 pages:
   defaultLanguage: de
+  accentColor: '#0b5cad'
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]
@@ -328,6 +329,7 @@ tls:
             ("trustedProxies:", "proxies:", "proxies"),
             ("defaultLanguage: de", "defaultLanguage: tlh", "tlh"),
             ("defaultLanguage: de", "language: de", "language"),
+            ("'#0b5cad'", "blue", "pages.accentColor"),
             ("namespaces: [team-a]", "namespaces: []", "grants[0].namespaces"),
             (
                 "namespaces: [team-a]",

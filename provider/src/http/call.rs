@@ -15,6 +15,7 @@ use rand_core::Rng;
 
 use super::error::Failure;
 use super::view::View;
+use crate::look::{Look, PLAIN};
 
 /// The header that carries the request's id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,6 +35,7 @@ pub struct Call {
     address: Option<IpAddr>,
     /// The language that the browser prefers, and the one that was asked for by `ui_locales`.
     accepted: Language,
+    look: Option<Arc<Look>>,
     asked: OnceLock<Language>,
 }
 
@@ -56,6 +58,7 @@ impl Call {
             grant: OnceLock::new(),
             address: None,
             accepted: Language::default(),
+            look: None,
             asked: OnceLock::new(),
         }
     }
@@ -67,10 +70,11 @@ impl Call {
         self
     }
 
-    /// With the language that the browser prefers; for pages only.
+    /// With the language that the browser prefers and the installation's look; for pages only.
     #[must_use]
-    pub fn accepting(mut self, language: Language) -> Self {
+    pub fn for_page(mut self, language: Language, look: Arc<Look>) -> Self {
         self.accepted = language;
+        self.look = Some(look);
         self
     }
 
@@ -84,7 +88,9 @@ impl Call {
     /// How pages look that answer it.
     #[must_use]
     pub fn view(&self) -> View {
-        View::new(self.asked.get().copied().unwrap_or(self.accepted))
+        let language = self.asked.get().copied().unwrap_or(self.accepted);
+        let look = self.look.as_ref().unwrap_or(&PLAIN);
+        View::new(language, look.clone())
     }
 
     /// The address of whoever asks.

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use http::header::{ACCEPT_LANGUAGE, CONNECTION, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use oidc_crds::language::Language;
-use oidc_crds::secrets::installation::ClientAddress;
+use oidc_crds::secrets::installation::{ClientAddress, Installation};
 use oidc_protocol::address::client_address;
 use oidc_protocol::error::ErrorCode;
 use oidc_protocol::locale::accepted;
@@ -75,7 +75,9 @@ pub async fn envelope(
     let speaks = endpoint.speaks.resolve(request.headers());
     let mut call = Call::new(request.headers()).from(address_of(app, &request));
     if speaks == Speaks::Html {
-        call = call.accepting(language_of(app, request.headers()));
+        let installation = app.installation.load();
+        let language = language_of(&installation, request.headers());
+        call = call.for_page(language, app.looks.of(&installation));
     }
     let call = Arc::new(call);
     let preflight = endpoint.cors != Cors::No && headers::is_preflight(&method, request.headers());
@@ -180,10 +182,10 @@ fn address_of(app: &App, request: &Request) -> Option<IpAddr> {
 }
 
 /// The language that the browser prefers, of those that there are.
-fn language_of(app: &App, headers: &HeaderMap) -> Language {
+fn language_of(installation: &Installation, headers: &HeaderMap) -> Language {
     let lines = headers.get_all(ACCEPT_LANGUAGE).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
-    accepted(lines, app.installation.load().pages.default_language)
+    accepted(lines, installation.pages.default_language)
 }
 
 /// This pod's share of the limit per address, per minute.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::header::SET_COOKIE;
+use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use oidc_crds::client::Client;
@@ -256,7 +256,12 @@ impl Flow {
                 .map(|scope| pages::scope(self.view.t, scope))
                 .collect(),
         };
-        self.with_browser(pages::page(&self.view, StatusCode::OK, &template))
+        let mut response = pages::page(&self.view, StatusCode::OK, &template);
+        if let Some(logo) = self.client.logo_uri() {
+            let policy = self.view.look.policy_with(logo);
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        self.with_browser(response)
     }
 
     fn form<'a>(&self, path: &str, csrf: &'a str, request: &'a str) -> pages::Form<'a> {

@@ -1,11 +1,6 @@
 //! Headers that do not depend on what was asked: security, caching, CORS.
 
-use std::sync::LazyLock;
-
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ORIGIN,
@@ -13,8 +8,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use oidc_crds::client::Client;
-
-use super::pages::{STYLE, SUBMIT};
 
 /// Which browsers may read an endpoint's answers from other origins (protocol.md disc_04).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,32 +20,9 @@ pub enum Cors {
     ByClient,
 }
 
-/// No script, no frame, nothing from elsewhere but a client's logo. There is no `form-action`: Chromium
-/// applies it to all redirects that follow a form, the application's own included. The one style sheet is
-/// named by its hash.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("img-src https:"));
-
-/// The same for the page that posts an answer to a client: its script, and nothing else, may run.
-static SUBMIT_POLICY: LazyLock<HeaderValue> =
-    LazyLock::new(|| policy(&format!("script-src {}", hash(SUBMIT))));
-
-fn policy(more: &str) -> HeaderValue {
-    let style = hash(STYLE);
-    HeaderValue::try_from(format!(
-        "default-src 'none'; style-src {style}; {more}; base-uri 'none'; frame-ancestors 'none'"
-    ))
-    .unwrap_or(HeaderValue::from_static("default-src 'none'"))
-}
-
-/// How a policy names a text of ours (Content Security Policy Level 3 §2.3.1).
-fn hash(text: &str) -> String {
-    format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, text.as_bytes())))
-}
-
-/// Lets the script of the page that posts an answer run.
-pub fn allow_submit(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, SUBMIT_POLICY.clone());
-}
+/// The policy of what is no page; pages have one of their own ([`look`](crate::look)).
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; frame-ancestors 'none'");
 
 /// Security headers, and `no-store` unless the endpoint said otherwise. There is no
 /// `Cross-Origin-Opener-Policy`: applications that sign in by a popup would lose it for good.
@@ -72,9 +42,7 @@ pub fn harden(headers: &mut HeaderMap, https: bool) {
         ),
     ];
     headers.extend(fixed);
-    headers
-        .entry(CONTENT_SECURITY_POLICY)
-        .or_insert_with(|| POLICY.clone());
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     if https {
         headers.insert(
             STRICT_TRANSPORT_SECURITY,

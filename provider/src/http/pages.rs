@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use oidc_protocol::device;
@@ -10,16 +10,9 @@ use oidc_protocol::error::OAuthError;
 
 use super::call::Calling;
 use super::error::Failure;
-use super::headers;
 use super::problem::Problem;
 use super::view::View;
 use crate::texts::{Html, Texts};
-
-/// The style sheet, as it stands in each page.
-pub const STYLE: &str = include_str!("../../templates/style.css");
-
-/// The script of the page that posts an answer to a client.
-pub const SUBMIT: &str = "document.forms[0].submit()";
 
 /// What all forms have.
 pub struct Form<'a> {
@@ -305,7 +298,8 @@ struct FormPost<'a> {
 pub fn form_post(view: &View, action: &str, fields: &[(String, String)]) -> Response {
     let template = FormPost { view, action, fields };
     let mut response = page(view, StatusCode::OK, &template);
-    headers::allow_submit(response.headers_mut());
+    let policy = view.look.submit_policy().clone();
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     response
 }
 

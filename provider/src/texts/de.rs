@@ -66,6 +66,7 @@ pub(super) static DE: Texts = Texts {
     deny: "Ablehnen",
     privacy_policy: "Datenschutzerklärung",
     terms_of_service: "Nutzungsbedingungen",
+    imprint: "Impressum",
     sign_out: "Abmelden",
     sign_out_question: "Abmelden?",
     asks_to_sign_out: |client| html!("{client} möchte Sie abmelden."),

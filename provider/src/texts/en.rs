@@ -64,6 +64,7 @@ pub(super) static EN: Texts = Texts {
     deny: "Deny",
     privacy_policy: "Privacy policy",
     terms_of_service: "Terms of service",
+    imprint: "Imprint",
     sign_out: "Sign out",
     sign_out_question: "Sign out?",
     asks_to_sign_out: |client| html!("{client} asks to sign you out."),

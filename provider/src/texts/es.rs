@@ -64,6 +64,7 @@ pub(super) static ES: Texts = Texts {
     deny: "Denegar",
     privacy_policy: "Política de privacidad",
     terms_of_service: "Condiciones del servicio",
+    imprint: "Aviso legal",
     sign_out: "Cerrar sesión",
     sign_out_question: "¿Cerrar sesión?",
     asks_to_sign_out: |client| html!("{client} pide cerrar su sesión."),

@@ -65,6 +65,7 @@ pub(super) static FR: Texts = Texts {
     deny: "Refuser",
     privacy_policy: "Politique de confidentialité",
     terms_of_service: "Conditions d’utilisation",
+    imprint: "Mentions légales",
     sign_out: "Se déconnecter",
     sign_out_question: "Se déconnecter\u{202f}?",
     asks_to_sign_out: |client| html!("{client} demande à vous déconnecter."),

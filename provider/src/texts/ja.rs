@@ -58,6 +58,7 @@ pub(super) static JA: Texts = Texts {
     deny: "許可しない",
     privacy_policy: "プライバシーポリシー",
     terms_of_service: "利用規約",
+    imprint: "運営者情報",
     sign_out: "サインアウト",
     sign_out_question: "サインアウトしますか？",
     asks_to_sign_out: |client| html!("{client} がサインアウトを求めています。"),

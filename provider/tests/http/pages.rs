@@ -352,3 +352,101 @@ async fn az_12_an_answer_by_form_post_is_in_the_language() {
     is_in(&back, Language::Es);
     assert!(back.text.contains("Volver a la aplicación"), "{back:?}");
 }
+
+/// An installation with everything that can be its own.
+fn branded(app: &TestApp) {
+    with(app, |installation| {
+        installation.pages = serde_json::from_value(json!({
+            "name": "Example <Corp>", "logo": "https://cdn.example.com/logo.svg",
+            "accentColor": "#ffcc00", "accentColorDark": "#ffe680",
+            "privacyUrl": "https://example.com/privacy?a=1&b=2", "imprintUrl": "https://example.com/imprint",
+            "links": [{"label": "Help & more", "url": "https://help.example.com"}],
+        }))
+        .unwrap();
+    });
+}
+
+#[tokio::test]
+async fn pages_carry_the_brand_at_once() {
+    let app = TestApp::new();
+    let before = app.send(Ask::get("/")).await;
+    assert!(!before.text.contains("<header>") && !before.text.contains("<footer>"));
+    branded(&app);
+    for (path, tag, privacy, imprint) in [
+        ("/", "en", "Privacy policy", "Imprint"),
+        ("/account", "de", "Datenschutzerklärung", "Impressum"),
+        (
+            "/authorize",
+            "fr",
+            "Politique de confidentialité",
+            "Mentions légales",
+        ),
+        ("/nothing", "es", "Política de privacidad", "Aviso legal"),
+        ("/end_session", "ja", "プライバシーポリシー", "運営者情報"),
+    ] {
+        let ask = Ask::get(path).header("accept", "text/html");
+        let page = app.send(ask.header("accept-language", tag)).await;
+        for part in [
+            " · Example &#60;Corp&#62;</title>",
+            "<img src=\"https://cdn.example.com/logo.svg\" alt=\"\">",
+            "<span>Example &#60;Corp&#62;</span>",
+            &format!(
+                "<a href=\"https://example.com/privacy?a=1&#38;b=2\" rel=\"noopener noreferrer\">{privacy}</a>"
+            ),
+            &format!(">{imprint}</a>"),
+            ">Help &#38; more</a>",
+            "--fill: #ffcc00; --on: #000000;",
+        ] {
+            assert!(page.text.contains(part), "{path}: {part}: {}", page.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_brand_loosens_nothing_of_the_policy() {
+    let mut app = TestApp::new();
+    let logo = "https://app.example.com/logo.png";
+    app.set_client(
+        "web",
+        json!({"redirectUris": [REDIRECT], "consent": "required", "scopes": ["openid"], "logoUri": logo}),
+    );
+    let directives = |page: &Answer| {
+        let policy = page.header("content-security-policy").unwrap();
+        let (_, style) = page.text.split_once("<style>").unwrap();
+        let (style, _) = style.split_once("</style>").unwrap();
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+        let hash = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash);
+        policy.replace(&hash, "HASH")
+    };
+    let policy = |images: &str| {
+        format!(
+            "default-src 'none'; style-src 'sha256-HASH'; img-src {images}; base-uri 'none'; frame-ancestors 'none'"
+        )
+    };
+    let mut browser = Browser::new(&app);
+    let login = browser.authorize("web", &[]).await;
+    assert_eq!(directives(&login), policy("'none'"));
+    let consent = browser.sign_in(&login, "jdoe", PASSWORD).await;
+    assert_eq!(directives(&consent), policy("https://app.example.com"));
+    branded(&app);
+    let mut browser = Browser::new(&app);
+    let login = browser.authorize("web", &[]).await;
+    let own = "https://cdn.example.com/logo.svg";
+    assert_eq!(directives(&login), policy(own));
+    let consent = browser.sign_in(&login, "jdoe", PASSWORD).await;
+    assert_eq!(
+        directives(&consent),
+        policy(&format!("{own} https://app.example.com"))
+    );
+    with(&app, |installation| {
+        installation.pages.logo = Some("data:image/png;base64,iVBORw0KGgo=".to_owned());
+    });
+    let page = app.send(Ask::get("/")).await;
+    assert_eq!(directives(&page), policy("data:"));
+    // what is no page loads nothing at all
+    let answer = app.send(Ask::get("/.well-known/openid-configuration")).await;
+    assert_eq!(
+        answer.header("content-security-policy"),
+        Some("default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
+    );
+}

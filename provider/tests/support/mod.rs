@@ -114,6 +114,7 @@ impl TestApp {
         let pepper = Arc::new(Pepper::generate(now, &mut SystemRng));
         let app = Arc::new_cyclic(|app| App {
             installation: Arc::new(installation).into(),
+            looks: Default::default(),
             clients: Default::default(),
             users: Default::default(),
             keys: Default::default(),
@@ -270,6 +271,7 @@ impl TestApp {
     pub fn pod(&self) -> Router {
         let app = Arc::new(App {
             installation: self.app.installation.load_full().into(),
+            looks: Default::default(),
             clients: Default::default(),
             users: Default::default(),
             keys: Default::default(),
