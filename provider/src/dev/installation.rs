@@ -107,6 +107,8 @@ mod tests {
         assert_eq!(some.lifetimes.access_token, Lifetimes::default().access_token);
         assert_eq!(some.limits.login_per_account, 3);
         assert!(some.grants_all && some.weak_secrets);
+        let branded = of("pages: {name: Example Corp, defaultLanguage: ja}").unwrap();
+        assert_eq!(branded.pages.name.as_deref(), Some("Example Corp"));
         for empty in ["", "# nothing\n", "{}"] {
             assert_eq!(of(empty).unwrap(), Installation::standalone(ISSUER, true));
         }
@@ -120,6 +122,8 @@ mod tests {
             ("lifetimes: {sessionsPerUser: 0}", "sessionsPerUser"),
             ("lifetimes: {session: soon}", "soon"),
             ("limits: [", "--installation my.yaml"),
+            ("pages: {accentColor: red}", "pages.accentColor"),
+            ("pages: {logo: 'javascript:alert(1)'}", "pages.logo"),
         ] {
             let error = of(text).unwrap_err().to_string();
             let named = error.contains("--installation my.yaml") && error.contains(name);
