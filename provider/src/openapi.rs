@@ -103,7 +103,9 @@ fn security_schemes(issuer: &str) -> Value {
             "scheme": "bearer",
             "description": "An access token with the scope `openid` (RFC 6750 §2.1).",
         },
-        "browser": cookie("oidc_browser", "Names the browser: forms are bound to it. It is set with the first page."),
+        "browser": cookie("oidc_browser", "Names the browser: forms are bound to it. It is set with the first page. \
+            Beside it, a cookie of the same value whose name goes on (`-…`) lasts as long as a form: so first pages that \
+            a browser asks for at once do not replace each other's."),
         "session": cookie("oidc_session", "Who is signed in. It is set when a person signs in."),
         "openIdConnect": {
             "type": "openIdConnect",

@@ -16,7 +16,7 @@ use super::call::Calling;
 use super::cookie::{self, Browser};
 use super::error::{Failure, redirect};
 use super::extract::Form;
-use super::flow::with_cookie;
+use super::flow::with_cookies;
 use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
 use crate::app::App;
@@ -212,7 +212,7 @@ impl Done {
 
 /// The way back for a browser whose own session has ended.
 fn out(moment: &Moment) -> Response {
-    with_cookie(back(moment, Done::Nothing), cookie::no_session(moment.issuer()))
+    with_cookies(back(moment, Done::Nothing), cookie::no_session(moment.issuer()))
 }
 
 /// The way back to the page after an action.

@@ -20,7 +20,7 @@ use super::call::{Call, Calling};
 use super::cookie::{self, Browser};
 use super::error::{Failure, redirect};
 use super::extract::{Form, QueryOrForm};
-use super::flow::with_cookie;
+use super::flow::with_cookies;
 use super::moment::{Moment, path_of};
 use super::own_form::OwnForm;
 use super::pages;
@@ -160,9 +160,9 @@ fn ask(
             .as_ref()
             .map_or(session.subject.as_str(), |user| user.username()),
     };
-    with_cookie(
+    with_cookies(
         pages::page(&view, StatusCode::OK, &template),
-        browser.cookie(moment.issuer()),
+        browser.cookies(moment.issuer()),
     )
 }
 
@@ -172,7 +172,7 @@ fn signed_out(view: &View, moment: &Moment, target: Option<&Target>, client: Opt
         Some(target) => redirect(&target.address()),
         None => page(view, client, true),
     };
-    with_cookie(response, cookie::no_session(moment.issuer()))
+    with_cookies(response, cookie::no_session(moment.issuer()))
 }
 
 fn page(view: &View, client: Option<&Client>, out: bool) -> Response {

@@ -273,14 +273,14 @@ impl Flow {
     }
 
     fn with_browser(&self, response: Response) -> Response {
-        with_cookie(response, self.browser.cookie(self.moment.issuer()))
+        with_cookies(response, self.browser.cookies(self.moment.issuer()))
     }
 }
 
-/// Adds a cookie to an answer.
+/// Adds cookies to an answer.
 #[must_use]
-pub fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
-    if let Some(cookie) = cookie {
+pub fn with_cookies(mut response: Response, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    for cookie in cookies {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response

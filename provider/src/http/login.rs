@@ -19,7 +19,7 @@ use super::call::Calling;
 use super::cookie;
 use super::error::Failure;
 use super::extract::Form;
-use super::flow::{Flow, with_cookie};
+use super::flow::{Flow, with_cookies};
 use super::own_form::{self, OwnForm};
 use crate::app::App;
 use begin::{Begun, Place};
@@ -121,5 +121,5 @@ pub async fn post(
             flow.finish(&app, &code)
         }
     };
-    Ok(with_cookie(response, cookie))
+    Ok(with_cookies(response, cookie))
 }

@@ -23,7 +23,7 @@ pub struct OwnForm {
     pub call: Arc<Call>,
     /// What is in force.
     pub moment: Moment,
-    /// The browser.
+    /// The browser, by the name that the form was made for.
     pub browser: Browser,
 }
 
@@ -37,12 +37,15 @@ impl OwnForm {
         if !origin::is_ours(headers, moment.issuer()) {
             return Err(Failure::told(Problem::OtherSite));
         }
-        let browser = Browser::known(headers, moment.issuer());
-        let browser = browser.ok_or_else(|| Failure::told(Problem::NoCookie))?;
-        let csrf = params.get("_csrf").unwrap_or_default();
-        if !csrf_matches(&moment.ring, &browser.digest(), csrf) {
-            return Err(unsealed(PendingError::Forged));
+        let names = Browser::names(headers, moment.issuer());
+        if names.is_empty() {
+            return Err(Failure::told(Problem::NoCookie));
         }
+        let csrf = params.get("_csrf").unwrap_or_default();
+        let browser = names
+            .into_iter()
+            .find(|name| csrf_matches(&moment.ring, &name.digest(), csrf));
+        let browser = browser.ok_or_else(|| unsealed(PendingError::Forged))?;
         Ok(Self {
             call: call.clone(),
             moment,

@@ -67,6 +67,104 @@ async fn ses_01_tabs_do_not_disturb_each_other() {
     );
 }
 
+/// Two first pages that a browser asked for at once: neither request knew the other's cookie.
+async fn two_first_pages<'a>(app: &'a TestApp) -> (Browser<'a>, [Answer; 2]) {
+    let mut browser = Browser::new(app);
+    let mut other = Browser::new(app);
+    let first = browser.authorize("web", &[("state", "one")]).await;
+    let second = other.authorize("other", &[("state", "two")]).await;
+    // the later answer's cookies are kept in place of those with the same name
+    browser.cookies.extend(other.cookies);
+    (browser, [first, second])
+}
+
+#[tokio::test]
+async fn ses_01_first_pages_that_were_asked_for_at_once_do_not_disturb_each_other() {
+    for turned in [false, true] {
+        let app = TestApp::new();
+        let (mut browser, [first, second]) = two_first_pages(&app).await;
+        assert_eq!(browser.cookies.len(), 3);
+        let tabs = [(first, "one"), (second, "two")];
+        let mut consents = Vec::new();
+        for (tab, state) in if turned {
+            [&tabs[1], &tabs[0]]
+        } else {
+            [&tabs[0], &tabs[1]]
+        } {
+            let again = browser.sign_in(tab, "jdoe", "wrong").await;
+            assert_eq!(again.status, 400);
+            consents.push((browser.sign_in(&again, "jdoe", PASSWORD).await, *state));
+        }
+        for (consent, state) in consents {
+            let answer = browser.decide(&consent, "allow").await;
+            assert_eq!(answer.sent_back()["state"], state);
+        }
+        // who came later has the lasting name only
+        let later = browser.authorize("web", &[("prompt", "login")]).await;
+        assert_eq!(later.header("set-cookie"), None);
+    }
+}
+
+#[tokio::test]
+async fn ses_01_a_passing_name_lasts_as_long_as_the_form() {
+    let app = TestApp::new();
+    let (mut browser, [first, _]) = two_first_pages(&app).await;
+    // the consent form is good for its own time: so is the name that it is bound to
+    let consent = browser.sign_in(&first, "jdoe", PASSWORD).await;
+    let set: Vec<_> = consent.headers.get_all("set-cookie").iter().collect();
+    let passing = |cookie: &&&http::HeaderValue| {
+        let cookie = cookie.to_str().unwrap();
+        cookie.starts_with("__Host-oidc_browser-") && cookie.contains("Max-Age=660")
+    };
+    assert_eq!(set.iter().filter(passing).count(), 1, "{set:?}");
+}
+
+#[tokio::test]
+async fn ses_03_a_passing_name_proves_no_more_than_the_lasting_one() {
+    let app = TestApp::new();
+    let (mut browser, [first, _]) = two_first_pages(&app).await;
+    let good = Form::of(&first)
+        .with("username", "jdoe")
+        .with("password", PASSWORD);
+    // a name that does not go with its value, or of another browser, is none
+    let names: Vec<_> = browser
+        .cookies
+        .keys()
+        .filter(|name| name.contains('-'))
+        .cloned()
+        .collect();
+    for name in names
+        .iter()
+        .filter(|name| name.starts_with("__Host-oidc_browser-"))
+    {
+        let value = browser.cookies.remove(name).unwrap();
+        browser.cookies.insert(format!("{BROWSER}-AAAAAAAA"), value);
+    }
+    browser.submit(good.clone()).await.is_own_page(400);
+    // and another site's form is refused whatever cookies come with it
+    let (mut browser, [first, _]) = two_first_pages(&app).await;
+    let form = Form::of(&first)
+        .with("username", "jdoe")
+        .with("password", PASSWORD);
+    let ask = || Ask::post("/login").form(&form.fields);
+    browser
+        .send(ask().header("sec-fetch-site", "cross-site"))
+        .await
+        .is_own_page(400);
+    browser
+        .send(ask().header("origin", "https://evil.example"))
+        .await
+        .is_own_page(400);
+    assert_eq!(browser.send(ask()).await.status, 200);
+    // frames show no form, so none fills the browser with names
+    let mut framed = Browser::new(&app);
+    let address = format!("/authorize?{}", encoded(&request_of(&app, "web")));
+    framed
+        .send(Ask::get(&address).header("sec-fetch-dest", "iframe"))
+        .await;
+    assert_eq!(framed.cookies.keys().collect::<Vec<_>>(), [BROWSER]);
+}
+
 #[tokio::test]
 async fn ses_02_cookies_on_https() {
     let app = TestApp::new();
@@ -78,18 +176,19 @@ async fn ses_02_cookies_on_https() {
         .iter()
         .map(|c| c.to_str().unwrap())
         .collect();
-    assert_eq!(set.len(), 1, "only the browser's name: {set:?}");
+    assert_eq!(set.len(), 2, "only the browser's name, twice: {set:?}");
     let attributes =
         |cookie: &str| -> Vec<String> { cookie.split("; ").skip(1).map(str::to_owned).collect() };
     assert!(set[0].starts_with("__Host-oidc_browser="));
-    for attribute in ["HttpOnly", "Secure", "SameSite=None", "Path=/"] {
-        assert!(
-            attributes(set[0]).iter().any(|a| a == attribute),
-            "{attribute}: {}",
-            set[0]
-        );
+    assert!(set[1].starts_with("__Host-oidc_browser-"));
+    for (set, age) in [(set[0], "Max-Age=630720000"), (set[1], "Max-Age=660")] {
+        for attribute in ["HttpOnly", "Secure", "SameSite=None", "Path=/", age] {
+            assert!(
+                attributes(set).iter().any(|a| a == attribute),
+                "{attribute}: {set}"
+            );
+        }
     }
-    assert!(set[0].contains("Max-Age="), "it is long-lived");
     let answer = browser.sign_in(&page, "jdoe", PASSWORD).await;
     let set: Vec<_> = answer
         .headers

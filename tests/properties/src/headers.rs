@@ -61,9 +61,11 @@ pub fn cookies(data: &[u8]) {
         assert!(SessionHandle::parse(found.expose()) == Some(found));
     }
     if let Some(known) = Browser::known(&headers, issuer) {
-        assert!(known.cookie(issuer).is_none(), "it has it already");
+        assert!(known.cookies(issuer).next().is_none(), "it has it already");
         assert_eq!(Browser::known_or_new(&headers, issuer).digest(), known.digest());
+        assert_eq!(Browser::names(&headers, issuer)[0].digest(), known.digest());
     }
+    assert!(Browser::names(&headers, issuer).len() <= 16);
 }
 
 fn sent(pair: &str) -> HeaderMap {

@@ -10,7 +10,7 @@ use oidc_protocol::records::{ConsentRecord, consent_key, user_key};
 use super::{Done, SignedIn};
 use crate::app::App;
 use crate::http::cookie::Browser;
-use crate::http::flow::with_cookie;
+use crate::http::flow::with_cookies;
 use crate::http::moment::{Moment, path_of};
 use crate::http::pages::{self, ApplicationLine, SessionLine, Time};
 use crate::http::view::View;
@@ -105,5 +105,5 @@ pub(super) async fn page(
         applications: applications.collect(),
     };
     let response = pages::page(view, StatusCode::OK, &template);
-    Ok(with_cookie(response, browser.cookie(moment.issuer())))
+    Ok(with_cookies(response, browser.cookies(moment.issuer())))
 }

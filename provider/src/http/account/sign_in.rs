@@ -13,7 +13,7 @@ use crate::http::audit;
 use crate::http::call::Call;
 use crate::http::cookie::{self, Browser};
 use crate::http::error::Failure;
-use crate::http::flow::with_cookie;
+use crate::http::flow::with_cookies;
 use crate::http::login::begin::{Begun, Place, begin};
 use crate::http::login::credentials::{self, Checked};
 use crate::http::login::limit;
@@ -80,7 +80,7 @@ pub async fn sign_in(
             app.metrics.login("success");
             audit::login(call, "success", Some(user.subject()));
             let cookie = cookie::session_cookie(&handle, moment.issuer());
-            Ok(with_cookie(back(&moment, Done::Nothing), cookie))
+            Ok(with_cookies(back(&moment, Done::Nothing), cookie))
         }
         Begun::Full(sessions) => {
             app.metrics.login("session_limit");
@@ -110,8 +110,8 @@ fn render(
         username,
         problem,
     };
-    with_cookie(
+    with_cookies(
         pages::page(view, status, &template),
-        browser.cookie(moment.issuer()),
+        browser.cookies(moment.issuer()),
     )
 }
