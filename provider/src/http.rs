@@ -43,3 +43,4 @@ pub mod revoke;
 pub mod token;
 pub mod userinfo;
 pub mod view;
+pub mod way_back;

@@ -63,6 +63,17 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// The request of a form, however long that was open: good for nothing any more but the way back to its client,
+    /// once [`recheck`](crate::authorize::recheck) proves that. `None` when it is forged or of another browser.
+    #[must_use]
+    pub fn lapsed(ring: &KeyRing, browser: &Digest, text: &str) -> Option<AuthorizationRequest> {
+        open(ring, browser, KIND, text)
+            .ok()
+            .map(|pending: Self| pending.request)
+    }
+}
+
 /// Keeps these apart from what other forms carry.
 const KIND: &[u8] = b"authorize";
 
@@ -87,14 +98,22 @@ pub(crate) fn unseal<T: DeserializeOwned>(
     now: Timestamp,
     since: impl FnOnce(&T) -> Timestamp,
 ) -> Result<T, PendingError> {
-    let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| PendingError::Forged)?;
-    let place = [browser.0.as_slice(), kind];
-    let carried =
-        records::unseal(ring, Purpose::Request, &place, &sealed).map_err(|_| PendingError::Forged)?;
+    let carried = open(ring, browser, kind, text)?;
     if now.duration_since(since(&carried)) > SignedDuration::from_secs(PENDING_SECONDS) {
         return Err(PendingError::Expired);
     }
     Ok(carried)
+}
+
+fn open<T: DeserializeOwned>(
+    ring: &KeyRing,
+    browser: &Digest,
+    kind: &[u8],
+    text: &str,
+) -> Result<T, PendingError> {
+    let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| PendingError::Forged)?;
+    let place = [browser.0.as_slice(), kind];
+    records::unseal(ring, Purpose::Request, &place, &sealed).map_err(|_| PendingError::Forged)
 }
 
 /// The CSRF token of a browser's forms: HMAC of its cookie's digest, base64url.
@@ -174,6 +193,15 @@ mod tests {
         );
         // Another pod's clock may be a little behind.
         assert!(Pending::unseal(&ring(), &BROWSER, &text, later(-5)).is_ok());
+    }
+
+    #[test]
+    fn ses_01_of_an_old_request_the_way_back_is_left() {
+        let text = pending().seal(&ring(), &BROWSER, &mut SeededRng::new(1));
+        assert_eq!(Pending::lapsed(&ring(), &BROWSER, &text), Some(request()));
+        assert_eq!(Pending::lapsed(&ring(), &OTHER, &text), None);
+        assert_eq!(Pending::lapsed(&other_ring(), &BROWSER, &text), None);
+        assert_eq!(Pending::lapsed(&ring(), &BROWSER, &text[4..]), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::extract::Form;
 use super::flow::Flow;
 use super::moment::Moment;
 use super::problem::Problem;
+use super::way_back::WayBack;
 use crate::app::App;
 use crate::store::{NewConsent, StoredSession, opened};
 
@@ -40,7 +41,8 @@ pub async fn post(
 ) -> Result<Response, Failure> {
     let (mut flow, pending) = Flow::resume(&app, &call, &headers, &form.params)?;
     if pending.user_uid.is_empty() {
-        return Err(Failure::told(Problem::Forged));
+        let way_back = WayBack::client(&flow.client, Some(&flow.return_to));
+        return Err(Failure::told(Problem::Forged).leading(way_back));
     }
     if form.params.get("decision") != Some("allow") {
         audit::consent(&call, "denied", None);

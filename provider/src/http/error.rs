@@ -14,6 +14,7 @@ use super::call::Call;
 use super::pages;
 use super::problem::Problem;
 use super::view::View;
+use super::way_back::WayBack;
 use crate::store::StoreError;
 
 /// A request that is refused.
@@ -31,6 +32,8 @@ struct Inner {
     retry_after: Option<u64>,
     /// What a person reads, if it is not only the application's affair.
     problem: Option<Problem>,
+    /// Where that person may go.
+    way_back: Option<WayBack>,
 }
 
 /// How the answer travels.
@@ -140,6 +143,13 @@ impl Failure {
         self
     }
 
+    /// With a way back, if there is one.
+    #[must_use]
+    pub fn leading(mut self, way_back: Option<WayBack>) -> Self {
+        self.0.way_back = way_back;
+        self
+    }
+
     /// With another status than the code's own.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
@@ -198,6 +208,7 @@ impl Failure {
             cookie,
             retry_after,
             problem,
+            way_back,
             ..
         } = *self.0;
         if error.code == ErrorCode::ServerError {
@@ -206,7 +217,14 @@ impl Failure {
         let mut response = match (&way, speaks) {
             (Way::Redirect(return_to), _) => send_back(&return_to.with_error(&error), &call.view()),
             (Way::NoCredentials, _) => status.into_response(),
-            (Way::Direct, Speaks::Html) => pages::error(&call.view(), status, &error, problem, call.id()),
+            (Way::Direct, Speaks::Html) => pages::error(
+                &call.view(),
+                status,
+                &error,
+                problem,
+                way_back.as_ref(),
+                call.id(),
+            ),
             (Way::Bearer | Way::Direct, _) => json(status, &error),
         };
         let challenge = match way {
@@ -286,6 +304,7 @@ impl From<OAuthError> for Failure {
             cookie: None,
             retry_after: None,
             problem: None,
+            way_back: None,
         }))
     }
 }

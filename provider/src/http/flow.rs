@@ -26,6 +26,7 @@ use super::own_form::OwnForm;
 use super::pages;
 use super::problem::Problem;
 use super::view::View;
+use super::way_back::WayBack;
 use crate::app::App;
 use crate::store::{ConsentKey, NewCode, StoreError, opened};
 use crate::texts::Html;
@@ -68,16 +69,12 @@ impl Flow {
     /// # Errors
     /// For our own page: the request is not proven yet.
     pub fn take_up(app: &App, call: &Call, form: OwnForm, sealed: &str) -> Result<(Self, Pending), Failure> {
-        let pending = form.open(sealed, Pending::unseal)?;
-        call.note_language(pending.request.language);
+        let pending = match form.open(sealed, Pending::unseal) {
+            Ok(pending) => pending,
+            Err(failure) => return Err(lapsed(app, call, &form, sealed).unwrap_or(failure)),
+        };
         let OwnForm { moment, browser, .. } = form;
-        let client = app
-            .clients
-            .by_uid(&pending.request.client_uid)
-            .ok_or_else(|| Failure::told(Problem::UnknownApplication))?;
-        call.note_client(&client);
-        let return_to = recheck(&pending.request, &client, moment.issuer())
-            .map_err(|error| Failure::from(error).explained(Problem::Changed))?;
+        let (client, return_to) = proven(app, call, &moment, &pending.request)?;
         let flow = Self {
             view: call.view(),
             moment,
@@ -275,6 +272,40 @@ impl Flow {
     fn with_browser(&self, response: Response) -> Response {
         with_cookies(response, self.browser.cookies(self.moment.issuer()))
     }
+}
+
+/// The client of a request that comes back, and where answers to it go, as both are now.
+fn proven(
+    app: &App,
+    call: &Call,
+    moment: &Moment,
+    request: &AuthorizationRequest,
+) -> Result<(Arc<Client>, ReturnTo), Failure> {
+    call.note_language(request.language);
+    let client = app
+        .clients
+        .by_uid(&request.client_uid)
+        .ok_or_else(|| Failure::told(Problem::UnknownApplication).leading(Some(WayBack::account(moment))))?;
+    call.note_client(&client);
+    let return_to = recheck(request, &client, moment.issuer()).map_err(|error| {
+        let failure = Failure::from(error).explained(Problem::Changed);
+        // its redirect URI is not proven any more
+        failure.leading(WayBack::client(&client, None))
+    })?;
+    Ok((client, return_to))
+}
+
+/// If a form carries a request of ours that was open for too long: that, with the way back to its client.
+fn lapsed(app: &App, call: &Call, form: &OwnForm, sealed: &str) -> Option<Failure> {
+    let OwnForm { moment, browser, .. } = form;
+    let request = Pending::lapsed(&moment.ring, &browser.digest(), sealed)?;
+    let found = proven(app, call, moment, &request);
+    Some(match found {
+        Ok((client, return_to)) => {
+            Failure::told(Problem::Expired).leading(WayBack::client(&client, Some(&return_to)))
+        }
+        Err(failure) => failure,
+    })
 }
 
 /// Adds cookies to an answer.

@@ -45,7 +45,7 @@ pub async fn post(
     let page = PendingPage::unseal(&own.moment.ring, &own.browser.digest(), sealed, own.moment.now);
     let flow = match page {
         Ok(_) => return account::sign_in(&app, &call, own, &headers, &form.params).await,
-        Err(PendingError::Expired) => return Err(own_form::unsealed(PendingError::Expired)),
+        Err(PendingError::Expired) => return Err(own_form::unsealed(PendingError::Expired, &own.moment)),
         // not of that kind
         Err(PendingError::Forged) => Flow::take_up(&app, &call, own, sealed)?.0,
     };

@@ -15,6 +15,7 @@ use super::error::Failure;
 use super::moment::Moment;
 use super::origin;
 use super::problem::Problem;
+use super::way_back::WayBack;
 use crate::app::App;
 
 /// Proof that a form is ours.
@@ -45,7 +46,7 @@ impl OwnForm {
         let browser = names
             .into_iter()
             .find(|name| csrf_matches(&moment.ring, &name.digest(), csrf));
-        let browser = browser.ok_or_else(|| unsealed(PendingError::Forged))?;
+        let browser = browser.ok_or_else(|| unsealed(PendingError::Forged, &moment))?;
         Ok(Self {
             call: call.clone(),
             moment,
@@ -63,15 +64,17 @@ impl OwnForm {
         unseal: impl FnOnce(&KeyRing, &Digest, &str, Timestamp) -> Result<T, PendingError>,
     ) -> Result<T, Failure> {
         let Moment { ring, now, .. } = &self.moment;
-        unseal(ring, &self.browser.digest(), sealed, *now).map_err(unsealed)
+        unseal(ring, &self.browser.digest(), sealed, *now).map_err(|error| unsealed(error, &self.moment))
     }
 }
 
-/// What a person reads whose form carries something that does not open.
+/// What a person reads whose form carries something that does not open. No application is proven: the sentence
+/// sends them to theirs, the link to a page of our own.
 #[must_use]
-pub fn unsealed(error: PendingError) -> Failure {
-    match error {
-        PendingError::Expired => Failure::told(Problem::Expired),
-        PendingError::Forged => Failure::told(Problem::Forged),
-    }
+pub fn unsealed(error: PendingError, moment: &Moment) -> Failure {
+    let problem = match error {
+        PendingError::Expired => Problem::Expired,
+        PendingError::Forged => Problem::Forged,
+    };
+    Failure::told(problem).leading(Some(WayBack::account(moment)))
 }

@@ -12,6 +12,7 @@ use super::call::Calling;
 use super::error::Failure;
 use super::problem::Problem;
 use super::view::View;
+use super::way_back::WayBack;
 use crate::texts::{Html, Texts};
 
 /// What all forms have.
@@ -274,6 +275,7 @@ struct ErrorPage<'a> {
     message: &'a str,
     /// What the application did wrong, in English; empty if that is not it.
     description: &'a str,
+    way_back: Option<&'a WayBack>,
     for_help: Html,
 }
 
@@ -331,6 +333,7 @@ pub fn error(
     status: StatusCode,
     error: &OAuthError,
     problem: Option<Problem>,
+    way_back: Option<&WayBack>,
     id: &str,
 ) -> Response {
     let t = view.t;
@@ -348,6 +351,7 @@ pub fn error(
         title,
         message: problem.map_or(t.problem_request, |problem| problem.text(t)),
         description: if problem.is_none() { &error.description } else { "" },
+        way_back,
         for_help: (t.for_help)(&code, &Html::inside("code", id)),
     };
     page(view, status, &template)

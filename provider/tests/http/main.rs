@@ -33,3 +33,4 @@ mod sessions;
 mod token;
 mod tokens;
 mod userinfo;
+mod way_back;
