@@ -3,5 +3,6 @@
 mod faults;
 mod keys;
 mod kube_apiserver;
+mod rotation;
 mod secrecy;
 mod spine;

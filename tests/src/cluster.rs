@@ -61,7 +61,15 @@ impl Cluster {
     /// When the CA cannot be parsed.
     pub fn browser(&self, pods: &[Pod]) -> Result<Browser> {
         let addresses: Vec<_> = pods.iter().map(|pod| pod.address).collect();
-        Browser::new(&self.ca, "oidc.default.svc.cluster.local", &addresses)
+        self.browser_of(&addresses)
+    }
+
+    /// A browser whose requests go round these https addresses, each over a connection of its own.
+    ///
+    /// # Errors
+    /// When the CA cannot be parsed.
+    pub fn browser_of(&self, addresses: &[SocketAddr]) -> Result<Browser> {
+        Browser::new(&self.ca, "oidc.default.svc.cluster.local", addresses)
     }
 
     /// The provider pods that are ready.

@@ -87,17 +87,11 @@ impl RelyingParty {
         Ok(Url::parse(&format!("{}{path}", self.issuer))?)
     }
 
-    /// Asks for a code and goes where the answers lead: signs in as `person` if asked, consents if
-    /// asked, until the browser is sent back to the redirect URI.
+    /// The address that asks for a code, and what must be kept for the answer (its parameters: `state`).
     ///
     /// # Errors
-    /// When a page is not what a person could go on from.
-    pub async fn authorize(
-        &self,
-        browser: &Browser,
-        person: Option<Person<'_>>,
-        more: &[(&str, &str)],
-    ) -> Result<Callback> {
+    /// When the issuer is no URL.
+    pub fn begin(&self, more: &[(&str, &str)]) -> Result<(Url, Callback)> {
         let (verifier, state, nonce) = (random()?, random()?, random()?);
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
         let mut url = self.endpoint("/authorize")?;
@@ -112,6 +106,27 @@ impl RelyingParty {
             ("code_challenge_method", "S256"),
         ]);
         url.query_pairs_mut().extend_pairs(more);
+        let callback = Callback {
+            parameters: BTreeMap::from([("state".to_owned(), state)]),
+            verifier,
+            nonce,
+        };
+        Ok((url, callback))
+    }
+
+    /// Asks for a code and goes where the answers lead: signs in as `person` if asked, consents if
+    /// asked, until the browser is sent back to the redirect URI.
+    ///
+    /// # Errors
+    /// When a page is not what a person could go on from.
+    pub async fn authorize(
+        &self,
+        browser: &Browser,
+        person: Option<Person<'_>>,
+        more: &[(&str, &str)],
+    ) -> Result<Callback> {
+        let (url, mut callback) = self.begin(more)?;
+        let state = callback.parameters.remove("state");
         let mut page = browser.get(url).await?;
         let mut signed_in = false;
         for _ in 0..8 {
@@ -119,18 +134,15 @@ impl RelyingParty {
                 if location.as_str().starts_with(&self.redirect_uri) {
                     let parameters: BTreeMap<_, _> = location.query_pairs().into_owned().collect();
                     ensure!(
-                        parameters.get("state") == Some(&state),
+                        parameters.get("state") == state.as_ref(),
                         "the state came back changed: {location}"
                     );
                     ensure!(
                         parameters.get("iss") == Some(&self.issuer),
                         "RFC 9207: iss: {location}"
                     );
-                    return Ok(Callback {
-                        parameters,
-                        verifier,
-                        nonce,
-                    });
+                    callback.parameters = parameters;
+                    return Ok(callback);
                 }
                 page = browser.get(location).await?;
                 continue;

@@ -7,6 +7,7 @@
 //! | [`browser`] | an https client with cookies that goes from pod to pod |
 //! | [`forms`] | the forms of an HTML page |
 //! | [`flow`] | a relying party: code flow with PKCE, tokens, introspection |
+//! | [`rotation`] | load and verifiers while keys rotate: the proof of I3 |
 //!
 //! `tests/run cluster` sets the scene and runs the stories inside the cluster's network.
 
@@ -14,6 +15,7 @@ pub mod browser;
 pub mod cluster;
 pub mod flow;
 pub mod forms;
+pub mod rotation;
 
 use std::time::Duration;
 
