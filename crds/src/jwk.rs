@@ -10,7 +10,10 @@ use crate::encoding::{base64url, from_base64url};
 use crate::names::Algorithm;
 
 mod der;
+mod import;
 mod pkcs8;
+
+pub use import::import;
 
 /// A private key; its `Debug` is redacted.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +47,10 @@ impl PrivateJwk {
             Algorithm::ES256 | Algorithm::ES384 => pkcs8::generate_ec(algorithm)?,
             Algorithm::EdDSA => pkcs8::generate_ed25519()?,
         };
+        Ok(Self::of(algorithm, members))
+    }
+
+    fn of(algorithm: Algorithm, members: pkcs8::Members) -> Self {
         let (kty, crv, _) = shape(algorithm);
         let mut jwk = Map::new();
         jwk.insert("kty".to_owned(), kty.into());
@@ -54,7 +61,15 @@ impl PrivateJwk {
         for (name, text) in members {
             jwk.insert(name.to_owned(), text.into());
         }
-        Ok(Self(jwk))
+        Self(jwk)
+    }
+
+    /// Bits of the modulus of an RSA key; `None` for others.
+    #[must_use]
+    pub fn rsa_bits(&self) -> Option<u32> {
+        let modulus = self.bytes("n").ok()?;
+        let unused = modulus.first()?.leading_zeros();
+        Some(u32::try_from(modulus.len()).ok()?.saturating_mul(8) - unused)
     }
 
     /// The algorithm that the key names (`alg`).

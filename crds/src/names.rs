@@ -46,6 +46,8 @@ pub const STANDARD_SCOPES: [&str; 7] = [
 pub mod patterns {
     /// A DNS label (RFC 1123).
     pub const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+    /// A kid: base64url without padding.
+    pub const KID: &str = "^[A-Za-z0-9_-]+$";
     /// A DNS name (RFC 1123), as objects have.
     pub const DNS_NAME: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
     /// A key of a Secret's data.

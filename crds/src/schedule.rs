@@ -11,6 +11,7 @@
 //! - At most one key of an algorithm is Active. It signs on until its successor is Active.
 //! - A key leaves the JWKS only when everything that it signed has expired, counted from when every pod
 //!   has acknowledged that it no longer signs.
+//! - A revoked key is Removed at once. Where it signed, the next key signs without waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,9 @@ use crate::secrets::installation::Lifetimes;
 use crate::secrets::key_set::{KeySet, KeyState, Owner};
 
 mod ends;
+mod imports;
 mod report;
+mod revoke;
 mod status;
 mod steps;
 
@@ -44,6 +47,27 @@ pub struct Wanted {
     pub created_at: Timestamp,
     /// Its spec, already validated.
     pub spec: SigningKeySpec,
+    /// What its `secretRef` gives; `None`: it has none, so its keys are generated.
+    pub import: Option<Import>,
+}
+
+impl Wanted {
+    /// The kid of the key that it imports.
+    fn imports(&self) -> Option<String> {
+        match &self.import {
+            Some(Import::Key(jwk)) => jwk.thumbprint().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// What a SigningKey's `secretRef` gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Import {
+    /// A good key for its algorithm ([`import`](crate::jwk::import)).
+    Key(PrivateJwk),
+    /// No key: why, for the condition.
+    Missing(Reason, String),
 }
 
 /// Which pods have acknowledged which key set.
@@ -68,6 +92,8 @@ pub struct Terms {
     /// UIDs of SigningKeys that exist, but whose spec is refused: nothing is minted for them, and the keys
     /// that they have go on.
     pub refused: BTreeSet<String>,
+    /// Kids that any SigningKey revokes, refused ones too.
+    pub revoked: BTreeSet<String>,
     /// Whether this is the very first start: no key set, no key in any status, no pod with a revision.
     pub first: bool,
 }
@@ -132,10 +158,13 @@ pub fn schedule(
     now: Timestamp,
 ) -> Schedule {
     let mut plan = steps::Plan::new(wanted, set, acknowledgements, terms, now);
+    plan.revoke();
     plan.drop_superseded();
+    plan.import();
     plan.promote();
     plan.mint();
     plan.choose_default();
+    plan.replace_revoked();
     plan.retire();
     plan.remove();
     plan.finish()

@@ -1,7 +1,7 @@
 //! PKCS#8 (RFC 5208) to JWK members (RFC 7518 §6, RFC 8037 §2) and back.
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, Curve25519SeedBin, EcPrivateKeyBin, Pkcs8V1Der};
-use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
 };
@@ -47,12 +47,18 @@ pub(super) fn generate_rsa(bits: u32) -> Result<Members, KeyError> {
             )));
         }
     };
-    let pair = aws_lc_rs::rsa::KeyPair::generate(size).map_err(|_| failed())?;
+    let pair = RsaKeyPair::generate(size).map_err(|_| failed())?;
+    of_rsa(&pair)
+}
+
+/// The members of an RSA key.
+pub(super) fn of_rsa(pair: &RsaKeyPair) -> Result<Members, KeyError> {
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed())?;
     read_rsa(der.as_ref()).ok_or_else(failed)
 }
 
-fn read_rsa(der: &[u8]) -> Option<Members> {
+/// The members of an RSA key in PKCS#8, whether it is any good or not.
+pub(super) fn read_rsa(der: &[u8]) -> Option<Members> {
     let mut whole = Reader::new(der);
     let mut info = whole.within(SEQUENCE)?;
     let version = info.integer()?;
@@ -81,6 +87,11 @@ pub(super) fn generate_ec(algorithm: Algorithm) -> Result<Members, KeyError> {
         &ECDSA_P256_SHA256_ASN1_SIGNING
     };
     let pair = EcdsaKeyPair::generate(signing).map_err(|_| failed())?;
+    of_ec(&pair)
+}
+
+/// The members of a key on P-256 or P-384.
+pub(super) fn of_ec(pair: &EcdsaKeyPair) -> Result<Members, KeyError> {
     let d: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().map_err(|_| failed())?;
     // SEC 1 §2.3.3: 4, then both coordinates at full length.
     let [4, point @ ..] = pair.public_key().as_ref() else {
@@ -97,6 +108,11 @@ pub(super) fn generate_ec(algorithm: Algorithm) -> Result<Members, KeyError> {
 /// A new Ed25519 key.
 pub(super) fn generate_ed25519() -> Result<Members, KeyError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| failed())?;
+    of_ed25519(&pair)
+}
+
+/// The members of an Ed25519 key.
+pub(super) fn of_ed25519(pair: &Ed25519KeyPair) -> Result<Members, KeyError> {
     let seed = pair.seed().map_err(|_| failed())?;
     let d: Curve25519SeedBin<'_> = seed.as_be_bytes().map_err(|_| failed())?;
     Ok(vec![
@@ -114,6 +130,11 @@ pub(super) fn write(jwk: &PrivateJwk, algorithm: Algorithm) -> Result<Der, KeyEr
         Algorithm::ES384 => ec(jwk, P384, 48),
         Algorithm::EdDSA => ed25519(jwk),
     }
+}
+
+/// RSAPrivateKey (RFC 8017 §A.1.2) as PKCS#8.
+pub(super) fn from_pkcs1(key: &[u8]) -> Der {
+    info(&[&value(OBJECT_ID, &[RSA]), &value(NULL, &[])], key)
 }
 
 fn info(identifiers: &[&[u8]], key: &[u8]) -> Der {
@@ -134,8 +155,7 @@ fn rsa(jwk: &PrivateJwk) -> Result<Der, KeyError> {
         let grown = [key.as_slice(), &integer(&bytes)].concat();
         key = Zeroizing::new(grown);
     }
-    let key = value(SEQUENCE, &[&key]);
-    Ok(info(&[&value(OBJECT_ID, &[RSA]), &value(NULL, &[])], &key))
+    Ok(from_pkcs1(&value(SEQUENCE, &[&key])))
 }
 
 fn ec(jwk: &PrivateJwk, curve: &[u8], length: usize) -> Result<Der, KeyError> {

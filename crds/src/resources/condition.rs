@@ -104,6 +104,16 @@ pub enum Reason {
     KeyRetiring,
     /// A key was removed and its private half destroyed.
     KeyRemoved,
+    /// A key was revoked: it signs nothing, is not published, and what it signed is refused.
+    KeyRevoked,
+    /// A key that is to be revoked is none of the installation's.
+    UnknownKid,
+    /// The key to import is the key of another SigningKey.
+    KeyTaken,
+    /// The key set was edited or removed by somebody else and is as it was again.
+    KeySetRestored,
+    /// The key set cannot be read; the pods sign on with what they hold.
+    KeySetUnreadable,
     /// The key set was lost and is made anew.
     KeySetLost,
     /// An algorithm of an accepted client would lose its only key.
@@ -161,6 +171,11 @@ impl Reason {
             Self::KeyActive => "KeyActive",
             Self::KeyRetiring => "KeyRetiring",
             Self::KeyRemoved => "KeyRemoved",
+            Self::KeyRevoked => "KeyRevoked",
+            Self::UnknownKid => "UnknownKid",
+            Self::KeyTaken => "KeyTaken",
+            Self::KeySetRestored => "KeySetRestored",
+            Self::KeySetUnreadable => "KeySetUnreadable",
             Self::KeySetLost => "KeySetLost",
             Self::AlgorithmInUse => "AlgorithmInUse",
             Self::AlgorithmTaken => "AlgorithmTaken",

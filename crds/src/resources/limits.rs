@@ -51,5 +51,7 @@ pub const LABEL: usize = 63;
 pub const NAME: usize = 253;
 /// A UID or resourceVersion, and both with a slash between.
 pub const VERSION: usize = 256;
-/// A digest, a seal, a kid.
+/// A kid: a SHA-256 thumbprint in base64url has 43.
+pub const KID: usize = 64;
+/// A digest, a seal.
 pub const DIGEST: usize = 1024;

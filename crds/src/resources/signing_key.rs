@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
-use crate::names::{Algorithm, Seconds};
+use crate::names::{Algorithm, Seconds, patterns};
 
 /// A key that signs tokens. Edit `algorithm`, `rsaBits` or `rotation.revision` to rotate: the next
 /// key is published, signs once every verifier can know it, and the old one retires.
@@ -32,6 +32,9 @@ use crate::names::{Algorithm, Seconds};
 #[x_kube(validation = Rule::new(
     "!has(self.rsaBits) || !has(self.algorithm) || self.algorithm in ['RS256', 'PS256']"
 ).message("only RSA keys (RS256, PS256) have rsaBits").field_path(".rsaBits"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.secretRef) || !has(self.rotation) || !has(self.rotation.interval)"
+).message("an imported key rotates when its Secret changes: remove rotation.interval").field_path(".rotation"))]
 pub struct SigningKeySpec {
     /// The algorithm: RS256 (default), PS256, ES256, ES384 or EdDSA. An edit mints the next key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +54,48 @@ pub struct SigningKeySpec {
     /// 1.2 × the JWKS's max-age + 1 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish_for: Option<Seconds>,
+    /// A key that is made elsewhere, for example by cert-manager: a Secret in the same namespace. Another key
+    /// in it is the next key; `rotation.revision` has no effect then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<ImportRef>,
+    /// Compromised keys. Each stops signing and is no longer published at once, and what it signed is refused;
+    /// the next key signs without waiting. Verifiers that cached the JWKS fail until they fetch it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kid"]))]
+    pub revoked: Vec<RevokedKey>,
+}
+
+/// A private key in a Secret in the same namespace: a PEM (PKCS#8, PKCS#1, SEC1) or a JWK. Label the Secret
+/// `oidc-operator.dev/watch: "true"`, and its edits are noticed at once.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
+    pub name: String,
+    /// The key of the Secret that holds it; default `tls.key`, as cert-manager writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DATA_KEY))]
+    pub key: Option<String>,
+}
+
+impl ImportRef {
+    /// The key of the Secret, or the default.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or("tls.key")
+    }
+}
+
+/// A compromised key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedKey {
+    /// Its `kid`, as `status.keys` and the header of tokens name it. A key of any SigningKey of the
+    /// installation may be named.
+    #[schemars(length(min = 1, max = limits::KID), pattern(patterns::KID))]
+    pub kid: String,
 }
 
 impl SigningKeySpec {
@@ -151,4 +196,7 @@ pub struct KeyStatus {
     /// When everything that it signed has expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removable_at: Option<Time>,
+    /// Whether it was revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
 }

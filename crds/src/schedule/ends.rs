@@ -53,6 +53,11 @@ impl Plan<'_> {
         }
     }
 
+    /// Whether an Active key has to go on.
+    pub(super) fn is_needed(&self, at: usize) -> bool {
+        !matches!(self.why_active(at), Why::Not)
+    }
+
     fn why_active(&self, at: usize) -> Why {
         let key = &self.keys[at];
         let same = |other: &KeyState| other.algorithm == key.algorithm && is_active(other);
@@ -136,13 +141,25 @@ impl Plan<'_> {
         }
         let (now, session) = (self.now, self.terms.session);
         // Tokens that name a session may be shown as a hint for as long as it can live.
+        // While a SigningKey names or imports it, it must be known that it was revoked.
+        let imported: Vec<String> = self
+            .accepted
+            .iter()
+            .filter_map(|wanted| wanted.imports())
+            .collect();
+        let is_named = |key: &KeyState| {
+            key.revoked && (self.terms.revoked.contains(&key.kid) || imported.contains(&key.kid))
+        };
         let forgotten = |key: &KeyState| {
             let removed = key.removable_at.or(key.retires_at).unwrap_or(key.created_at);
             later(removed, session)
         };
         self.keys
-            .retain(|key| key.phase != Phase::Removed || forgotten(key) > now);
-        let removed = self.keys.iter().filter(|key| key.phase == Phase::Removed);
+            .retain(|key| key.phase != Phase::Removed || is_named(key) || forgotten(key) > now);
+        let removed = self
+            .keys
+            .iter()
+            .filter(|key| key.phase == Phase::Removed && !is_named(key));
         self.report.dues(removed.map(forgotten));
     }
 

@@ -24,6 +24,7 @@ pub fn status_of(keys: &[KeyState], owner: &Owner) -> Vec<KeyStatus> {
             signs_from: key.signs_from.map(|from| stored(from.max(key.created_at))),
             retires_at: key.retires_at.map(stored),
             removable_at: key.removable_at.map(stored),
+            revoked: key.revoked,
         })
         .collect()
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::report::{Rank, Report};
-use super::{Acknowledgements, Schedule, Terms, Wanted};
+use super::revoke::minted_instead;
+use super::{Acknowledgements, Import, Schedule, Terms, Wanted};
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
@@ -31,6 +32,8 @@ pub(super) struct Plan<'a> {
     pub(super) now: Timestamp,
     pub(super) keys: Vec<KeyState>,
     pub(super) default_algorithm: Option<Algorithm>,
+    /// Active keys that were revoked just now, as they were: each needs another in its place.
+    pub(super) lost: Vec<KeyState>,
     pub(super) report: Report,
 }
 
@@ -83,6 +86,7 @@ impl<'a> Plan<'a> {
             now,
             keys: set.map(|set| set.keys.clone()).unwrap_or_default(),
             default_algorithm: set.map(|set| set.default_algorithm),
+            lost: Vec::new(),
             report,
         }
     }
@@ -111,7 +115,9 @@ impl<'a> Plan<'a> {
             };
             let name = wanted.owner.name.clone();
             let from = later(key.published_at.unwrap_or(key.created_at), self.wait(wanted));
-            if from > self.now {
+            if self.is_lost(key.algorithm) {
+                self.activate(at, &name);
+            } else if from > self.now {
                 let message = format!(
                     "key {} waits until {} for JWKS caches to expire",
                     key.kid,
@@ -155,11 +161,10 @@ impl<'a> Plan<'a> {
     pub(super) fn mint(&mut self) {
         let first = self.set.is_none() && self.terms.first;
         for wanted in self.accepted.clone() {
-            let newest = self
-                .keys
-                .iter()
-                .rev()
-                .find(|key| is_live(key) && is_of(wanted, key));
+            if wanted.import.is_some() {
+                continue;
+            }
+            let newest = self.newest(wanted);
             let interval = wanted
                 .spec
                 .rotation
@@ -177,12 +182,21 @@ impl<'a> Plan<'a> {
                     continue;
                 }
             }
-            let (key, algorithm) = (self.pending(wanted, first), wanted.spec.algorithm());
-            self.keys.push(key);
+            let algorithm = wanted.spec.algorithm();
+            let instead = self.is_lost(algorithm);
+            let signs_from = if first {
+                Some(Timestamp::UNIX_EPOCH)
+            } else {
+                instead.then_some(self.now)
+            };
+            self.keys.push(self.pending(wanted, signs_from));
             let name = &wanted.owner.name;
             if first {
                 let message = format!("the first key for {algorithm} is minted and signs at once");
                 self.report.note(name, Reason::KeyMinted, message);
+            } else if instead {
+                self.report
+                    .note(name, Reason::KeyMinted, minted_instead(algorithm));
             } else {
                 self.report.note(
                     name,
@@ -195,7 +209,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn pending(&self, wanted: &Wanted, first: bool) -> KeyState {
+    /// The newest key of a SigningKey that signs or will.
+    pub(super) fn newest(&self, wanted: &Wanted) -> Option<&KeyState> {
+        let mut keys = self.keys.iter().rev();
+        keys.find(|key| is_live(key) && is_of(wanted, key))
+    }
+
+    /// A key to be minted; with `signs_from` it is Active then, without it Published.
+    pub(super) fn pending(&self, wanted: &Wanted, signs_from: Option<Timestamp>) -> KeyState {
         KeyState {
             kid: String::new(),
             algorithm: wanted.spec.algorithm(),
@@ -205,10 +226,12 @@ impl<'a> Plan<'a> {
             spec_revision: wanted.spec.revision(),
             created_at: self.now,
             published_at: Some(self.now),
-            signs_from: first.then_some(Timestamp::UNIX_EPOCH),
+            signs_from,
             retires_at: None,
             removable_at: None,
             longest_lifetime: 0,
+            imported: false,
+            revoked: false,
             jwk: None,
             public: None,
         }
@@ -260,7 +283,7 @@ impl<'a> Plan<'a> {
         wanted.spec.publish_for.unwrap_or(self.terms.publish_for)
     }
 
-    fn signs(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn signs(&self, algorithm: Algorithm) -> bool {
         self.keys
             .iter()
             .any(|key| key.algorithm == algorithm && is_active(key))
@@ -279,9 +302,17 @@ pub(super) fn is_of(wanted: &Wanted, key: &KeyState) -> bool {
     wanted.owner.uid == key.signing_key.uid
 }
 
-/// Whether a key is what a SigningKey asks for.
-fn is_what(wanted: &Wanted, key: &KeyState) -> bool {
-    key.algorithm == wanted.spec.algorithm()
+/// Whether a key is what a SigningKey asks for. Whatever an import lacks, the key that is there stays.
+pub(super) fn is_what(wanted: &Wanted, key: &KeyState) -> bool {
+    match &wanted.import {
+        Some(Import::Key(_)) => {
+            return key.algorithm == wanted.spec.algorithm() && wanted.imports().as_ref() == Some(&key.kid);
+        }
+        Some(Import::Missing(..)) => return true,
+        None => {}
+    }
+    !key.imported
+        && key.algorithm == wanted.spec.algorithm()
         && key.rsa_bits == wanted.spec.rsa_bits()
         && key.spec_revision == wanted.spec.revision()
 }
@@ -292,7 +323,7 @@ pub(super) fn is_active(key: &KeyState) -> bool {
 }
 
 /// Published, or meant to be when minted.
-fn is_waiting(key: &KeyState) -> bool {
+pub(super) fn is_waiting(key: &KeyState) -> bool {
     key.phase == Phase::Published || (key.phase == Phase::Pending && key.signs_from.is_none())
 }
 

@@ -44,6 +44,7 @@ fn wanted(name: &str, algorithm: Algorithm, revision: u64) -> Wanted {
             }),
             ..SigningKeySpec::default()
         },
+        import: None,
     }
 }
 
@@ -54,6 +55,7 @@ fn terms() -> Terms {
         publish_for: Seconds(PUBLISH),
         in_use: BTreeSet::new(),
         refused: BTreeSet::new(),
+        revoked: BTreeSet::new(),
         first: false,
     }
 }
@@ -588,6 +590,197 @@ fn a_status_lists_its_own_keys_newest_first_in_whole_seconds() {
     assert_eq!(serde_json::from_str::<Vec<_>>(&text).ok(), Some(status));
 }
 
+/// An emergency: the active key of `main` is revoked.
+fn revoke_active(world: &mut World) -> String {
+    let kid = world
+        .keys()
+        .iter()
+        .rev()
+        .find(|key| key.phase == Active)
+        .unwrap()
+        .kid
+        .clone();
+    world.terms.revoked.insert(kid.clone());
+    kid
+}
+
+#[test]
+fn a_revoked_key_is_gone_at_once_and_the_waiting_one_signs_without_waiting() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a"]);
+    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
+    world.run_at(10);
+    let waiting = world.keys()[1].kid.clone();
+    // No pod has acknowledged it, and caches do not know it: the one thing that may break verifiers.
+    let kid = revoke_active(&mut world);
+    let plan = world.run_at(11);
+    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
+    let (gone, next) = (&world.keys()[0], &world.keys()[1]);
+    assert!(gone.revoked && gone.jwk.is_none() && gone.public.is_none());
+    assert_eq!(
+        (next.kid.as_str(), next.signs_from),
+        (waiting.as_str(), Some(at(11)))
+    );
+    assert_eq!(reasons(&plan)[..2], [Reason::KeyRevoked, Reason::KeyActive]);
+    assert!(plan.notes[0].2.contains(&kid));
+    assert!(!world.plan().changed);
+}
+
+#[test]
+fn a_revocation_that_would_leave_no_key_mints_one_and_says_so() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    revoke_active(&mut world);
+    let plan = world.run_at(5);
+    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
+    assert_eq!(world.keys()[1].signs_from, Some(at(5)));
+    assert_eq!(reasons(&plan), [Reason::KeyRevoked, Reason::KeyMinted]);
+    assert!(
+        plan.notes[1].2.contains("in place of the revoked one"),
+        "{}",
+        plan.notes[1].2
+    );
+}
+
+#[test]
+fn retiring_and_removed_keys_are_revoked_too() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    let first = world.keys()[0].kid.clone();
+    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
+    world.run_at(1);
+    world.run_at(1 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    world.terms.revoked.insert(first);
+    world.run_at(2 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
+    assert_eq!(
+        world.set.as_ref().unwrap().jwks()["keys"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // It is known as long as it is named, then forgotten like any other.
+    world.run_at(3 + PUBLISH + SESSION * 3);
+    assert_eq!(world.keys().len(), 2);
+    world.terms.revoked.clear();
+    world.run_at(4 + PUBLISH + SESSION * 3);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+}
+
+#[test]
+fn the_last_key_of_a_deleted_signing_key_is_replaced_when_revoked() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]);
+    world.wanted = vec![wanted("other", EdDSA, 0)];
+    revoke_active(&mut world);
+    world.run_at(1);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Removed), (ES256, Active), (EdDSA, Published)],
+        "the default signs on"
+    );
+    world.run_at(1 + PUBLISH);
+    assert_eq!(world.phases()[1..], [(ES256, Retiring), (EdDSA, Active)]);
+}
+
+#[test]
+fn a_kid_that_is_no_keys_is_told_and_revokes_nothing() {
+    let mut main = wanted("main", ES256, 0);
+    main.spec.revoked = vec![crate::resources::signing_key::RevokedKey {
+        kid: "typo".to_owned(),
+    }];
+    let mut world = World::started(vec![main]);
+    world.terms.revoked.insert("typo".to_owned());
+    let plan = world.run_at(1);
+    assert_eq!(reasons(&plan), [Reason::UnknownKid]);
+    assert!(plan.notes[0].2.contains("typo") && !plan.changed);
+}
+
+#[test]
+fn an_import_goes_the_way_of_a_minted_key() {
+    let mut main = wanted("main", ES256, 0);
+    main.import = Some(made_elsewhere(ES256, 0));
+    let mut world = World::started(vec![main]);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    assert!(world.keys()[0].imported);
+    // cert-manager renews.
+    world.wanted[0].import = Some(made_elsewhere(ES256, 1));
+    let plan = world.run_at(10);
+    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
+    assert_eq!(plan.next, Some(at(10 + PUBLISH)));
+    world.run_at(10 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    // The Secret is rolled back while the old key is still published: it need not wait again.
+    world.wanted[0].import = Some(made_elsewhere(ES256, 0));
+    world.run_at(11 + PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    let Some(Import::Key(jwk)) = &world.wanted[0].import else {
+        unreachable!()
+    };
+    assert_eq!(world.keys()[1].kid, jwk.thumbprint().unwrap());
+    // From here on keys are generated.
+    world.wanted[0].import = None;
+    world.run_at(12 + PUBLISH);
+    assert_eq!(world.phases()[2], (ES256, Published));
+}
+
+#[test]
+fn an_import_that_is_late_or_bad_changes_nothing() {
+    let mut main = wanted("main", ES256, 0);
+    let missing = Import::Missing(Reason::SecretInvalid, "it is weak".to_owned());
+    main.import = Some(missing.clone());
+    let mut world = World::started(vec![main]);
+    assert!(world.set.is_none(), "nothing is minted instead");
+    world.terms.first = true;
+    world.wanted[0].import = Some(made_elsewhere(ES256, 0));
+    world.run_at(1);
+    world.terms.first = false;
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    world.wanted[0].import = Some(missing);
+    let plan = world.run_at(2);
+    assert!(!plan.changed);
+    assert_eq!(
+        plan.notes,
+        [("main".to_owned(), Reason::SecretInvalid, "it is weak".to_owned())]
+    );
+}
+
+#[test]
+fn a_revoked_key_cannot_be_imported_again() {
+    let mut main = wanted("main", ES256, 0);
+    main.import = Some(made_elsewhere(ES256, 0));
+    let mut world = World::started(vec![main]);
+    revoke_active(&mut world);
+    let plan = world.run_at(1);
+    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
+    assert!(
+        !world.keys()[1].imported,
+        "one is generated until another is in the Secret"
+    );
+    assert!(reasons(&plan).contains(&Reason::KeyRevoked));
+    let again = world.run_at(2);
+    assert!(!again.changed && again.notes[0].2.contains("put another into the Secret"));
+    world.wanted[0].import = Some(made_elsewhere(ES256, 1));
+    world.run_at(3);
+    assert_eq!(world.phases()[2], (ES256, Published));
+    assert!(world.keys()[2].imported);
+}
+
+#[test]
+fn a_key_of_another_signing_key_is_not_imported_but_an_orphan_is_taken_over() {
+    let mut main = wanted("main", ES256, 0);
+    main.import = Some(made_elsewhere(ES256, 0));
+    let mut other = wanted("other", ES384, 0);
+    other.import = Some(made_elsewhere(ES256, 0));
+    let mut world = World::started(vec![main.clone(), other]);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    assert!(reasons(&world.plan()).contains(&Reason::KeyTaken));
+    // Restored from a backup: the same object with another UID.
+    main.owner.uid = "restored".to_owned();
+    world.wanted = vec![main];
+    world.run_at(1);
+    assert_eq!(world.phases(), [(ES256, Active)]);
+    assert_eq!(world.keys()[0].signing_key.uid, "restored");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Pass(u64),
@@ -602,6 +795,25 @@ enum Step {
     Acknowledge(bool, bool),
     Pods(bool),
     Lose,
+    /// The nth key of the set.
+    Revoke(usize),
+    Forgive,
+    /// The nth SigningKey imports the nth key of its algorithm, or nothing that is good, or generates again.
+    Import(usize, Option<usize>),
+    Generate(usize),
+}
+
+/// Two keys of each algorithm, for import.
+static ELSEWHERE: LazyLock<Vec<PrivateJwk>> = LazyLock::new(|| {
+    let twice = ALGORITHMS.into_iter().chain(ALGORITHMS);
+    twice
+        .map(|algorithm| PrivateJwk::generate(algorithm, None).unwrap())
+        .collect()
+});
+
+fn made_elsewhere(algorithm: Algorithm, n: usize) -> Import {
+    let at = ALGORITHMS.iter().position(|other| *other == algorithm).unwrap();
+    Import::Key(ELSEWHERE[at + n * ALGORITHMS.len()].clone())
 }
 
 const ALGORITHMS: [Algorithm; 3] = [ES256, ES384, EdDSA];
@@ -621,6 +833,10 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (any::<bool>(), any::<bool>()).prop_map(|(a, b)| Step::Acknowledge(a, b)),
         1 => any::<bool>().prop_map(Step::Pods),
         1 => Just(Step::Lose),
+        2 => (0_usize..6).prop_map(Step::Revoke),
+        1 => Just(Step::Forgive),
+        2 => (0_usize..3, proptest::option::of(0_usize..2)).prop_map(|(n, k)| Step::Import(n, k)),
+        1 => (0_usize..3).prop_map(Step::Generate),
     ]
 }
 
@@ -631,6 +847,10 @@ fn take(world: &mut World, step: Step, created: &mut u64) {
             if let Some(wanted) = world.wanted.get_mut(n) {
                 wanted.spec.algorithm = Some(ALGORITHMS[algorithm]);
                 wanted.spec.rotation.as_mut().unwrap().revision = Some(revision);
+                // Whoever reads the Secret looks at the algorithm.
+                if matches!(wanted.import, Some(Import::Key(_))) {
+                    wanted.import = Some(made_elsewhere(ALGORITHMS[algorithm], 0));
+                }
             }
         }
         Step::Create(n, algorithm) => {
@@ -667,11 +887,12 @@ fn take(world: &mut World, step: Step, created: &mut u64) {
             }
         }
         Step::Refuse(n) => {
-            let uids: Vec<_> = world
-                .keys()
-                .iter()
-                .map(|key| key.signing_key.uid.clone())
-                .collect();
+            let keys = world
+                .set
+                .as_ref()
+                .map(|set| set.keys.as_slice())
+                .unwrap_or_default();
+            let uids: Vec<_> = keys.iter().map(|key| key.signing_key.uid.clone()).collect();
             if !world.terms.refused.is_empty() {
                 world.terms.refused.clear();
             } else if let Some(uid) = uids.get(n) {
@@ -695,6 +916,26 @@ fn take(world: &mut World, step: Step, created: &mut u64) {
             }
         }
         Step::Lose => world.set = None,
+        Step::Revoke(n) => {
+            if let Some(key) = world.set.as_ref().and_then(|set| set.keys.get(n)) {
+                world.terms.revoked.insert(key.kid.clone());
+            }
+        }
+        Step::Forgive => world.terms.revoked.clear(),
+        Step::Import(n, key) => {
+            if let Some(wanted) = world.wanted.get_mut(n) {
+                let algorithm = wanted.spec.algorithm();
+                wanted.import = Some(match key {
+                    Some(key) => made_elsewhere(algorithm, key),
+                    None => Import::Missing(Reason::SecretNotFound, "gone".to_owned()),
+                });
+            }
+        }
+        Step::Generate(n) => {
+            if let Some(wanted) = world.wanted.get_mut(n) {
+                wanted.import = None;
+            }
+        }
     }
 }
 
@@ -719,27 +960,36 @@ fn check(world: &World, before: Option<&KeySet>) {
                     key.algorithm
                 );
                 let from = key.signs_from.unwrap();
-                if from != Timestamp::UNIX_EPOCH {
+                let is_new = was(key).is_none_or(|was| was.phase != Active);
+                // Where a key was revoked, nobody waits.
+                let emergency = set.keys.iter().any(|other| {
+                    let signed = was(other).is_some_and(|was| was.phase == Active && !was.revoked);
+                    other.revoked && signed && other.algorithm == key.algorithm
+                });
+                if is_new && before.is_some() && !emergency {
                     let published = key.published_at.unwrap();
                     assert!(from >= published + Seconds(PUBLISH).span(), "it signs too early");
-                    if from == world.now && was(key).is_some_and(|key| key.phase == Published) {
-                        let word = before.map(KeySet::acknowledgement);
-                        let all = world.pods.pods.iter().all(|(_, said)| *said == word);
-                        assert!(all, "a pod does not know it");
-                    }
+                    let word = before.map(KeySet::acknowledgement);
+                    let all = world.pods.pods.iter().all(|(_, said)| *said == word);
+                    assert!(all, "a pod does not know it");
+                    assert!(was(key).is_some_and(KeyState::is_in_jwks), "it was not published");
                 }
                 assert!(key.longest_lifetime >= world.terms.longest_token.0);
             }
             Retiring => assert!(key.jwk.is_some() && key.retires_at.is_some()),
             Removed => {
-                assert!(key.jwk.is_none() && key.public.is_some());
-                if key.signs_from.is_some() {
+                assert!(key.jwk.is_none() && key.public.is_none() == key.revoked);
+                if key.signs_from.is_some() && !key.revoked {
                     let expired = key.retires_at.unwrap() + Seconds(key.longest_lifetime).span();
                     assert!(world.now >= expired, "something that it signed is still valid");
                 }
             }
         }
-        if let Some(was) = was(key) {
+        assert_eq!(
+            key.revoked,
+            world.terms.revoked.contains(&key.kid) || was(key).is_some_and(|was| was.revoked)
+        );
+        if let Some(was) = was(key).filter(|_| !key.imported) {
             assert!(was.phase <= key.phase, "{:?} became {:?}", was.phase, key.phase);
         }
     }
@@ -785,8 +1035,8 @@ proptest! {
                 world.run();
             }
             if world.set.is_none() {
-                // No SigningKey is there to make a set for.
-                world.wanted.push(wanted("key-0", ES256, 0));
+                // No SigningKey is there to make a set for, or none with a key.
+                world.wanted = vec![wanted("key-0", ES256, 0)];
                 world.run();
             }
             take(&mut world, step, &mut created);

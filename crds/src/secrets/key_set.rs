@@ -63,6 +63,12 @@ pub struct KeyState {
     /// The longest lifetime, in seconds, of anything that it signed.
     #[serde(default)]
     pub longest_lifetime: u64,
+    /// Whether it was made elsewhere and imported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// Whether it was revoked: not even hints are checked with it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
     /// The private key while Published, Active or Retiring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwk: Option<PrivateJwk>,
@@ -203,6 +209,8 @@ mod tests {
             retires_at: None,
             removable_at: None,
             longest_lifetime: 0,
+            imported: false,
+            revoked: false,
             public: Some(jwk.public().unwrap()),
             jwk: Some(jwk),
         }

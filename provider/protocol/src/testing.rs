@@ -197,6 +197,8 @@ pub(crate) fn key_state(algorithm: Algorithm, number: usize) -> KeyState {
         retires_at: None,
         removable_at: None,
         longest_lifetime: 900,
+        imported: false,
+        revoked: false,
         public: Some(jwk.public().unwrap()),
         jwk: Some(jwk),
     }

@@ -228,6 +228,8 @@ mod tests {
             retires_at: None,
             removable_at: None,
             longest_lifetime: 900,
+            imported: false,
+            revoked: false,
             public: Some(jwk.public().unwrap()),
             jwk: Some(jwk),
         };

@@ -670,6 +670,8 @@ fn key_set(now: Timestamp) -> KeySet {
             retires_at: None,
             removable_at: None,
             longest_lifetime: 900,
+            imported: false,
+            revoked: false,
             public: Some(jwk.public().unwrap()),
             jwk: Some(jwk.clone()),
         }
