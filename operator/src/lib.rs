@@ -36,7 +36,7 @@ mod telemetry;
 mod watches;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -103,6 +103,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         hashes: Semaphore::new(HASHES),
         wake_own_secrets: Notify::new(),
         wake_signing_keys,
+        imported_secrets: RwLock::default(),
     });
     let health = health::Health {
         leadership: leadership.clone(),

@@ -2,8 +2,10 @@
 //! from the set. The phases are `oidc-crds`' [`schedule`]; here it is given what is known, and its decision
 //! is written.
 
+mod imports;
 mod plan;
 mod pods;
+mod truth;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, now, whole_seconds};
 use crate::execute::Error;
-use crate::oidc_client::{data_of, to_data};
+use crate::oidc_client::to_data;
 use crate::own_secrets::{must_be_ours, own_secret};
 use crate::plan::Note;
 use crate::telemetry::tell_standing;
@@ -57,6 +59,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         context: context.clone(),
         store,
         announced: Mutex::default(),
+        last: Mutex::default(),
     };
     let work = async {
         // In a wrong order keys could be taken for unwanted, or their algorithms for unused.
@@ -79,6 +82,8 @@ struct Keys {
     store: Store<GuardedKey>,
     /// Unparsable objects that an Event was written for, by UID and version.
     announced: Mutex<HashSet<(String, String)>>,
+    /// The set that was read or written last.
+    last: Mutex<Option<KeySet>>,
 }
 
 impl Keys {
@@ -96,15 +101,14 @@ impl Keys {
             .collect();
         self.tell_unparsable(&objects).await;
         let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.names.namespace);
-        let (found, fleet) = tokio::try_join!(self.read_set(&secrets), pods::read(context))?;
-        let former = match &found {
-            Some(secret) => Some(KeySet::from_data(&data_of(secret)).map_err(|error| {
-                // Never overwritten: pods sign on with what they hold.
-                Error::Unusable(format!("the Secret {}: {error}", secret.name_any()))
-            })?),
-            None => None,
-        };
-        let mut input = plan::input(&objects, former.as_ref(), &installation, context.index.demand());
+        let (found, fleet, imports) = tokio::try_join!(
+            self.read_set(&secrets),
+            pods::read(context),
+            imports::read(context, &secrets, &objects)
+        )?;
+        let (found, former, mut notes) = self.truth(&secrets, found, &objects).await?;
+        let demand = context.index.demand();
+        let mut input = plan::input(&objects, former.as_ref(), &installation, demand, imports);
         input.terms.first &= !fleet.knows_a_set;
         let decided = schedule(
             &input.wanted,
@@ -113,8 +117,9 @@ impl Keys {
             &input.terms,
             now(),
         );
+        notes.extend(decided.notes.iter().cloned());
         let told = plan::Told {
-            notes: decided.notes.clone(),
+            notes,
             steps: decided.steps.clone(),
         };
         let next = decided.next;
@@ -122,6 +127,7 @@ impl Keys {
         if let Some(set) = &next_set {
             self.write_set(&secrets, found, set).await?;
         }
+        self.remember(next_set.as_ref().or(former.as_ref()));
         let changed = next_set.is_some();
         let set = next_set.or(former);
         for object in &objects {
@@ -141,22 +147,27 @@ impl Keys {
             .map_err(Error::api(format!("get Secret {name}")))
     }
 
-    async fn write_set(&self, api: &Api<Secret>, found: Option<Secret>, set: &KeySet) -> Result<(), Error> {
+    async fn write_set(
+        &self,
+        api: &Api<Secret>,
+        found: Option<Secret>,
+        set: &KeySet,
+    ) -> Result<Secret, Error> {
         let names = &self.context.names;
-        match found {
+        let written = match found {
             None => {
                 let secret = own_secret(names, names.key_set(), "Opaque", set.to_data());
-                self.context.create(api, "Secret", &secret).await?;
+                self.context.create(api, "Secret", &secret).await?
             }
             Some(mut secret) => {
                 must_be_ours(names, &secret)?;
                 secret.data = Some(to_data(set.to_data()));
                 secret.metadata.managed_fields = None;
-                self.context.replace(api, "Secret", &secret).await?;
+                self.context.replace(api, "Secret", &secret).await?
             }
-        }
+        };
         tracing::info!(revision = set.revision, "key set written");
-        Ok(())
+        Ok(written)
     }
 
     async fn update_status(
@@ -170,8 +181,12 @@ impl Keys {
         let Ok(key) = &object.0 else {
             return Ok(());
         };
-        let context = &self.context;
         let outcome = plan::status(key, input, set, told, changed, whole_seconds(now()));
+        self.put_status(key, outcome).await
+    }
+
+    async fn put_status(&self, key: &SigningKey, outcome: plan::Outcome) -> Result<(), Error> {
+        let context = &self.context;
         context.metrics.reconciled(KIND, outcome.reason);
         if key.status.as_ref() != Some(&outcome.status) {
             let api: Api<SigningKey> = Api::namespaced(context.client.clone(), &context.names.namespace);

@@ -4,10 +4,47 @@ use jiff::Timestamp;
 
 use super::steps::{Plan, is_of, is_what};
 use super::{Import, Wanted};
-use crate::jwk::{KeyError, PrivateJwk};
+use crate::jwk::{KeyError, PrivateJwk, import};
+use crate::names::Algorithm;
 use crate::resources::Reason;
-use crate::resources::signing_key::Phase;
+use crate::resources::signing_key::{ImportRef, Phase};
 use crate::secrets::key_set::KeyState;
+use crate::secrets::{Data, is_opaque};
+
+/// The type of Secrets as cert-manager writes them.
+const TLS: &str = "kubernetes.io/tls";
+
+impl Import {
+    /// What a SigningKey's `secretRef` gives: `found` is the Secret's type and data, `None` if there is none.
+    #[must_use]
+    pub fn from_secret(
+        found: Option<(Option<&str>, &Data)>,
+        reference: &ImportRef,
+        algorithm: Algorithm,
+    ) -> Self {
+        let name = &reference.name;
+        let Some((kind, data)) = found else {
+            let message = format!("the Secret {name} that `secretRef` names is not there; create it");
+            return Self::Missing(Reason::SecretNotFound, message);
+        };
+        let refused = |why: String| {
+            let message = format!("the Secret {name} that `secretRef` names: {why}");
+            Self::Missing(Reason::SecretInvalid, message)
+        };
+        if !is_opaque(kind) && kind != Some(TLS) {
+            let kind = kind.unwrap_or_default();
+            return refused(format!("its type is {kind}; Opaque and {TLS} are taken"));
+        }
+        let key = reference.key();
+        let Some(text) = data.get(key) else {
+            return refused(format!("it has no key `{key}`; name another in `secretRef.key`"));
+        };
+        match import(text, algorithm) {
+            Ok(jwk) => Self::Key(jwk),
+            Err(error) => refused(format!("`{key}`: {error}")),
+        }
+    }
+}
 
 impl Plan<'_> {
     /// Publishes each key that is imported and is another than its SigningKey's newest; the first key of an
@@ -49,7 +86,7 @@ impl Plan<'_> {
         let before = self.keys.iter().find(|other| other.kid == kid);
         if self.terms.revoked.contains(&kid) || before.is_some_and(|before| before.revoked) {
             let message = format!("key {kid} was revoked: put another into the Secret");
-            return Err((Reason::KeyRevoked, message));
+            return Err((Reason::SecretInvalid, message));
         }
         let first = self.set.is_none() && self.terms.first;
         let signs_from = first.then_some(Timestamp::UNIX_EPOCH);

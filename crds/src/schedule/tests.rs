@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::resources::signing_key::Rotation;
+use crate::resources::signing_key::{ImportRef, Rotation};
+use crate::secrets::Data;
 
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 250_000_000);
 const PUBLISH: u64 = 600;
@@ -755,7 +756,10 @@ fn a_revoked_key_cannot_be_imported_again() {
         !world.keys()[1].imported,
         "one is generated until another is in the Secret"
     );
-    assert!(reasons(&plan).contains(&Reason::KeyRevoked));
+    assert_eq!(
+        reasons(&plan),
+        [Reason::KeyRevoked, Reason::SecretInvalid, Reason::KeyMinted]
+    );
     let again = world.run_at(2);
     assert!(!again.changed && again.notes[0].2.contains("put another into the Secret"));
     world.wanted[0].import = Some(made_elsewhere(ES256, 1));
@@ -779,6 +783,39 @@ fn a_key_of_another_signing_key_is_not_imported_but_an_orphan_is_taken_over() {
     world.run_at(1);
     assert_eq!(world.phases(), [(ES256, Active)]);
     assert_eq!(world.keys()[0].signing_key.uid, "restored");
+}
+
+fn told(found: Option<(Option<&str>, &str, &str)>) -> (Reason, String) {
+    let reference = ImportRef {
+        name: "mine".to_owned(),
+        key: None,
+    };
+    let data = found.map(|(kind, key, text)| (kind, Data::from([(key.to_owned(), text.into())])));
+    let found = data.as_ref().map(|(kind, data)| (*kind, data));
+    match Import::from_secret(found, &reference, ES256) {
+        Import::Missing(reason, message) => (reason, message),
+        Import::Key(_) => (Reason::Accepted, String::new()),
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_import_is_told_without_its_content() {
+    assert_eq!(told(None).0, Reason::SecretNotFound);
+    let (reason, message) = told(Some((None, "key.pem", "canary")));
+    assert_eq!(reason, Reason::SecretInvalid);
+    assert!(message.contains("no key `tls.key`"), "{message}");
+    let (_, message) = told(Some((None, "tls.key", "canary")));
+    assert!(
+        message.contains("neither a PEM") && !message.contains("canary"),
+        "{message}"
+    );
+    let token = Some("kubernetes.io/service-account-token");
+    assert!(told(Some((token, "tls.key", "canary"))).1.contains("its type is"));
+    let text = serde_json::to_string(&PrivateJwk::generate(ES256, None).unwrap()).unwrap();
+    // The last is cert-manager's.
+    for kind in [None, Some("Opaque"), Some("kubernetes.io/tls")] {
+        assert_eq!(told(Some((kind, "tls.key", &text))).0, Reason::Accepted);
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
 //! `<release>-key-set`: the signing keys, the truth about them. One data key `key-set.json`; unknown
-//! members are ignored.
+//! members are ignored. The member `digest` is that of all others, so that an edit by hand is noticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,9 @@ impl KeySet {
     /// Name of the data key.
     pub const DATA_KEY: &str = "key-set.json";
 
+    /// The member that holds the SHA-256 of all others.
+    const DIGEST: &str = "digest";
+
     /// Reads a Secret.
     ///
     /// # Errors
@@ -109,7 +112,15 @@ impl KeySet {
             return Err(wrong("has a format version that is not known here"));
         }
         // The text of serde's error could hold a value.
-        let set: Self = serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set of version 1"))?;
+        let mut members: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set of version 1"))?;
+        let digest = members.remove(Self::DIGEST);
+        let members = Value::Object(members);
+        if digest.as_ref().and_then(Value::as_str) != Some(&digest_of(&members)) {
+            return Err(wrong("was edited by hand: its digest does not match"));
+        }
+        let set: Self =
+            serde_json::from_value(members).map_err(|_| wrong("is not a key set of version 1"))?;
         if set.keys.iter().all(KeyState::is_whole) {
             Ok(set)
         } else {
@@ -120,7 +131,10 @@ impl KeySet {
     /// The data to write.
     #[must_use]
     pub fn to_data(&self) -> Data {
-        let text = serde_json::to_vec(self).expect("all members are JSON");
+        let mut members = serde_json::to_value(self).expect("all members are JSON");
+        let digest = digest_of(&members);
+        members[Self::DIGEST] = digest.into();
+        let text = members.to_string().into_bytes();
         Data::from([(Self::DATA_KEY.to_owned(), text)])
     }
 
@@ -145,8 +159,7 @@ impl KeySet {
             "defaultAlgorithm": self.default_algorithm,
             "jwks": self.jwks(),
         });
-        let digest = digest(&SHA256, canonical(&public).to_string().as_bytes());
-        format!("{}-{}", self.revision, hex(&digest.as_ref()[..8]))
+        format!("{}-{}", self.revision, &digest_of(&public)[..16])
     }
 }
 
@@ -167,6 +180,11 @@ impl KeyState {
             }
         }
     }
+}
+
+/// The SHA-256 of a value in its canonical form, as hex.
+fn digest_of(value: &Value) -> String {
+    hex(digest(&SHA256, canonical(value).to_string().as_bytes()).as_ref())
 }
 
 /// The same value with the members of all objects sorted: whether JSON maps keep the order of insertion

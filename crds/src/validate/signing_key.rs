@@ -1,8 +1,9 @@
 //! Rules of a SigningKey.
 
-use super::{Violation, Violations, identity};
+use super::{Violation, Violations, identity, text};
 use crate::names::Seconds;
-use crate::resources::SigningKey;
+use crate::resources::signing_key::ImportRef;
+use crate::resources::{SigningKey, SigningKeySpec, limits};
 use crate::secrets::installation::Installation;
 
 /// `publishFor` where a SigningKey gives none.
@@ -29,6 +30,21 @@ pub fn validate_signing_key(key: &SigningKey, installation: &Installation) -> Re
             );
         }
     }
+    if let Some(reference) = &spec.secret_ref {
+        import_rules(reference, spec, installation, &mut violations);
+    }
+    for (at, revoked) in spec.revoked.iter().enumerate() {
+        let good = revoked
+            .kid
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if !good || revoked.kid.is_empty() || revoked.kid.len() > limits::KID {
+            violations.invalid(
+                format!("spec.revoked[{at}].kid"),
+                "is no kid: copy it from status.keys".to_owned(),
+            );
+        }
+    }
     let publish_for = spec.publish_for.unwrap_or(PUBLISH_FOR);
     let shortest = shortest_publish_for(installation);
     if publish_for < shortest {
@@ -42,14 +58,55 @@ pub fn validate_signing_key(key: &SigningKey, installation: &Installation) -> Re
     }
     if let Some(interval) = spec.rotation.as_ref().and_then(|rotation| rotation.interval) {
         let shortest = Seconds(publish_for.0.saturating_mul(2));
+        let tokens = installation
+            .lifetimes
+            .access_token
+            .max(installation.lifetimes.id_token);
         if interval < shortest {
             violations.invalid(
                 "spec.rotation.interval",
                 format!("{interval} is too short: at least {shortest} are needed, twice publishFor"),
             );
+        } else if interval < tokens {
+            violations.invalid(
+                "spec.rotation.interval",
+                format!(
+                    "{interval} is too short: tokens live for {tokens}, and keys that retire would pile up"
+                ),
+            );
         }
     }
     violations.or(())
+}
+
+fn import_rules(
+    reference: &ImportRef,
+    spec: &SigningKeySpec,
+    installation: &Installation,
+    violations: &mut Violations,
+) {
+    let name = text::quoted(&reference.name);
+    if !text::is_dns_name(&reference.name) {
+        violations.invalid(
+            "spec.secretRef.name",
+            format!("{name} cannot be the name of a Secret"),
+        );
+    } else if installation.own_secrets().contains(&reference.name) {
+        violations.invalid(
+            "spec.secretRef.name",
+            format!("{name} is a Secret of the installation itself: choose another"),
+        );
+    }
+    if spec
+        .rotation
+        .as_ref()
+        .is_some_and(|rotation| rotation.interval.is_some())
+    {
+        violations.invalid(
+            "spec.rotation.interval",
+            "an imported key rotates when its Secret changes: remove one of the two".to_owned(),
+        );
+    }
 }
 
 /// The shortest `publishFor`: 1.2 × the JWKS's max-age + 1 s, rounded up, so that no cache is older than

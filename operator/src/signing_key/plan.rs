@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use oidc_crds::names::Seconds;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{Claim, ConditionType, Reason, SigningKey, SigningKeyStatus};
-use oidc_crds::schedule::{Demand, Terms, Wanted, status_of};
+use oidc_crds::schedule::{Demand, Import, Terms, Wanted, status_of};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::validate::{Violation, validate_signing_key};
@@ -48,8 +48,10 @@ pub(crate) fn input(
     set: Option<&KeySet>,
     installation: &Installation,
     demand: Demand,
+    mut imports: HashMap<String, Import>,
 ) -> Input {
     let mut wanted = Vec::new();
+    let mut revoked = BTreeSet::new();
     let mut violations = HashMap::new();
     let mut refused = BTreeSet::new();
     let mut has_keys = false;
@@ -61,6 +63,7 @@ pub(crate) fn input(
             has_keys = true;
             continue;
         };
+        revoked.extend(key.spec.revoked.iter().map(|revoked| revoked.kid.clone()));
         has_keys |= key.status.as_ref().is_some_and(|status| !status.keys.is_empty());
         match validate_signing_key(key, installation) {
             Ok(()) => wanted.push(Wanted {
@@ -68,6 +71,7 @@ pub(crate) fn input(
                 created_at: key
                     .creation_timestamp()
                     .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+                import: imports.remove(&uid),
                 spec: key.spec.clone(),
             }),
             Err(found) => {
@@ -85,6 +89,7 @@ pub(crate) fn input(
             publish_for: PUBLISH_FOR,
             in_use: demand.algorithms,
             refused,
+            revoked,
             first: set.is_none() && !has_keys,
         },
         violations,
@@ -138,10 +143,10 @@ pub(crate) fn status(
     };
     let mut notes: Vec<Note> = told
         .about(&name)
-        .filter(|(reason, _)| changed && is_event(*reason))
+        .filter(|(reason, _)| is_alarm(*reason) || (changed && is_event(*reason)))
         .map(|(reason, message)| Note {
             reason,
-            warning: reason == Reason::KeySetLost,
+            warning: is_alarm(reason) || reason == Reason::KeyRevoked,
             // Which key: only now it has a name, and two keys are two Events.
             message: match newest.filter(|_| reason == Reason::KeyMinted) {
                 Some(newest) => format!("{message}: {}", newest.kid),
@@ -164,7 +169,56 @@ pub(crate) fn status(
             conditions: conditions(&old.conditions, &claims, generation, now),
             active_kid: active.map(|state| state.kid.clone()),
             next_step: told.steps.get(&name).cloned(),
-            keys: status_of(keys, &owner),
+            // Without a set they tell that there was one.
+            keys: set.map_or(old.keys, |set| status_of(&set.keys, &owner)),
+        },
+        notes,
+        reason,
+    }
+}
+
+/// Keys in the JWKS by some status that the key set does not have, with their SigningKey's name: the set is
+/// that of an older backup.
+pub(crate) fn lost<'a>(
+    objects: &'a [Arc<GuardedKey>],
+    set: &'a KeySet,
+) -> impl Iterator<Item = (String, Reason, String)> + 'a {
+    objects.iter().filter_map(|object| {
+        let key = object.0.as_ref().ok()?;
+        let known = key.status.iter().flat_map(|status| &status.keys);
+        let gone: Vec<&str> = known
+            .filter(|state| !matches!(state.phase, Phase::Pending | Phase::Removed))
+            .map(|state| state.kid.as_str())
+            .filter(|kid| set.keys.iter().all(|state| state.kid != *kid))
+            .collect();
+        let message = format!(
+            "gone from the key set: {}. What such a key signed cannot be verified any more",
+            gone.join(", ")
+        );
+        (!gone.is_empty()).then(|| (key.name_any(), Reason::KeySetLost, message))
+    })
+}
+
+/// The status of a SigningKey while the key set cannot be read: what is known of its keys stays.
+pub(crate) fn unreadable(key: &SigningKey, problem: &str, now: Timestamp) -> Outcome {
+    let old = key.status.clone().unwrap_or_default();
+    let generation = key.metadata.generation.unwrap_or_default();
+    let message = format!(
+        "{problem}; the pods sign on with what they hold, and a pod that starts now cannot: restore the Secret, or \
+         delete it for new keys"
+    );
+    let reason = Reason::KeySetUnreadable;
+    let claims = [
+        fails(ConditionType::Published, reason, message.clone()),
+        fails(ConditionType::Ready, reason, message),
+    ];
+    let notes = news(&old.conditions, &claims);
+    Outcome {
+        status: SigningKeyStatus {
+            observed_generation: Some(generation),
+            conditions: conditions(&old.conditions, &claims, generation, now),
+            next_step: None,
+            ..old
         },
         notes,
         reason,
@@ -185,13 +239,16 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
             .map(|(reason, message)| (reason, message.to_owned()))
     };
     let taken = note(&[Reason::AlgorithmTaken]);
+    let unfit = [Reason::SecretNotFound, Reason::SecretInvalid, Reason::KeyTaken];
+    let unfit = note(&unfit);
     let accepted = match &taken {
         Some((reason, why)) => fails(ConditionType::Accepted, *reason, why.clone()),
         None => holds(ConditionType::Accepted, Reason::Accepted, "the spec is good"),
     };
     let Some(newest) = newest else {
-        let (reason, why) =
-            taken.unwrap_or_else(|| (Reason::KeySetLost, "there is no key in the key set".to_owned()));
+        let (reason, why) = taken
+            .or(unfit)
+            .unwrap_or_else(|| (Reason::KeySetLost, "there is no key in the key set".to_owned()));
         return vec![
             accepted,
             fails(ConditionType::Published, reason, why.clone()),
@@ -204,11 +261,13 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
         Reason::KeyPublished,
         format!("key {kid} is in the JWKS"),
     );
-    let ready = match (taken, newest.phase) {
+    let ready = match (taken.or(unfit), newest.phase) {
         (Some((reason, why)), _) => fails(ConditionType::Ready, reason, why),
         (None, Phase::Active) => {
-            let (reason, message) = note(&[Reason::AlgorithmInUse])
-                .unwrap_or_else(|| (Reason::KeyActive, format!("key {kid} signs")));
+            let (reason, message) = match note(&[Reason::UnknownKid, Reason::AlgorithmInUse]) {
+                Some((reason, message)) => (reason, format!("key {kid} signs; {message}")),
+                None => (Reason::KeyActive, format!("key {kid} signs")),
+            };
             holds(ConditionType::Ready, reason, message)
         }
         (None, _) => {
@@ -225,6 +284,11 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
     vec![accepted, published, ready]
 }
 
+/// What happened beside the schedule, and must be heard of.
+fn is_alarm(reason: Reason) -> bool {
+    matches!(reason, Reason::KeySetLost | Reason::KeySetRestored)
+}
+
 /// What happened, as opposed to what is waited for.
 fn is_event(reason: Reason) -> bool {
     matches!(
@@ -234,7 +298,7 @@ fn is_event(reason: Reason) -> bool {
             | Reason::KeyActive
             | Reason::KeyRetiring
             | Reason::KeyRemoved
-            | Reason::KeySetLost
+            | Reason::KeyRevoked
             | Reason::AlgorithmInUse
     )
 }
@@ -275,7 +339,13 @@ mod tests {
     /// One reconcile without an API server.
     fn step(key: &mut SigningKey, set: &mut Option<KeySet>, now: i64) -> Outcome {
         let objects = [Arc::new(Guarded(Ok(key.clone())))];
-        let input = input(&objects, set.as_ref(), &installation(), Demand::default());
+        let input = input(
+            &objects,
+            set.as_ref(),
+            &installation(),
+            Demand::default(),
+            HashMap::new(),
+        );
         let decided = schedule(
             &input.wanted,
             set.as_ref(),

@@ -241,6 +241,7 @@ fn key_set() -> KeySet {
             default: Some(true),
             ..SigningKeySpec::default()
         },
+        import: None,
     };
     let terms = Terms {
         longest_token: Seconds(900),
@@ -248,6 +249,7 @@ fn key_set() -> KeySet {
         publish_for: Seconds(600),
         in_use: BTreeSet::new(),
         refused: BTreeSet::new(),
+        revoked: BTreeSet::new(),
         first: true,
     };
     schedule(&[wanted], None, &Acknowledgements::default(), &terms, NOW)

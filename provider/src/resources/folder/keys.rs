@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use oidc_crds::client::Client;
 use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::names::Seconds;
-use oidc_crds::resources::SigningKeySpec;
-use oidc_crds::schedule::{Acknowledgements, Demand, Terms, Wanted, schedule};
+use oidc_crds::resources::{SigningKey, SigningKeySpec};
+use oidc_crds::schedule::{Acknowledgements, Demand, Import, Terms, Wanted, schedule};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, Owner};
 use oidc_crds::validate::validate_signing_key;
@@ -77,8 +77,9 @@ impl SigningKeys {
     /// When the state cannot be written, or a key can be neither made nor used.
     pub fn reconcile(&mut self, work: Work<'_>) -> Result<Done, String> {
         let mut done = Done::default();
-        let (mut wanted, mut refused) = (Vec::new(), BTreeSet::new());
+        let (mut wanted, mut refused, mut revoked) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for key in &work.objects.keys {
+            revoked.extend(key.spec.revoked.iter().map(|revoked| revoked.kid.clone()));
             let name = key.metadata.name.clone().unwrap_or_default();
             let uid = key.metadata.uid.clone().unwrap_or_default();
             match validate_signing_key(key, work.installation) {
@@ -90,6 +91,7 @@ impl SigningKeys {
                         .as_ref()
                         .map_or(work.now, |time| time.0),
                     spec: key.spec.clone(),
+                    import: import(key, work.objects),
                 }),
                 Err(violations) => {
                     for violation in violations {
@@ -111,6 +113,7 @@ impl SigningKeys {
             publish_for: PUBLISH_FOR,
             in_use: demand.algorithms,
             refused,
+            revoked,
             first: self.set.is_none(),
         };
         let nobody = Acknowledgements::default();
@@ -170,5 +173,15 @@ fn implicit(objects: &mut Objects, state: &mut State, now: Timestamp) -> Wanted 
             default: Some(true),
             ..SigningKeySpec::default()
         },
+        import: None,
     }
+}
+
+/// What a SigningKey imports from a Secret in the folder.
+fn import(key: &SigningKey, objects: &Objects) -> Option<Import> {
+    let reference = key.spec.secret_ref.as_ref()?;
+    let namespace = key.metadata.namespace.clone().unwrap_or_default();
+    let secret = objects.secrets.get(&(namespace, reference.name.clone()));
+    let found = secret.map(|secret| (secret.kind.as_deref(), &secret.data));
+    Some(Import::from_secret(found, reference, key.spec.algorithm()))
 }
