@@ -243,11 +243,14 @@ mod tests {
         }
     }
 
+    /// Reads JSON as if it had been written as it is.
     fn read(json: &Value) -> Result<KeySet, DataError> {
-        KeySet::from_data(&Data::from([(
-            KeySet::DATA_KEY.to_owned(),
-            json.to_string().into_bytes(),
-        )]))
+        let mut json = json.clone();
+        if json.is_object() {
+            json[KeySet::DIGEST] = digest_of(&json).into();
+        }
+        let data = Data::from([(KeySet::DATA_KEY.to_owned(), json.to_string().into_bytes())]);
+        KeySet::from_data(&data)
     }
 
     #[test]
@@ -265,6 +268,27 @@ mod tests {
         json["later"] = json!(1);
         json["keys"][0]["later"] = json!({"a": 1});
         assert!(read(&json).is_ok());
+    }
+
+    #[test]
+    fn an_edit_by_hand_is_noticed() {
+        let data = set(vec![key(Algorithm::ES256, Phase::Active)]).to_data();
+        let text = String::from_utf8(data[KeySet::DATA_KEY].clone()).unwrap();
+        let edit = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            let edited = text.replacen(from, to, 1).into_bytes();
+            KeySet::from_data(&Data::from([(KeySet::DATA_KEY.to_owned(), edited)]))
+        };
+        for (from, to) in [
+            ("\"revision\":7", "\"revision\":8"),
+            ("Active", "Retiring"),
+            ("\"digest\":\"", "\"digest\":\"0"),
+            ("\"digest\"", "\"digesd\""),
+        ] {
+            let error = edit(from, to).unwrap_err().to_string();
+            assert!(error.contains("edited by hand"), "{error}");
+        }
+        assert!(edit("{", "{ ").is_ok(), "blanks say nothing");
     }
 
     #[test]
