@@ -1,7 +1,7 @@
 //! What every controller is given: names, the client, what is known of the installation.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -89,7 +89,7 @@ pub(crate) struct Context {
     /// Wakes the reconcile of the signing keys.
     pub(crate) wake_signing_keys: Arc<Notify>,
     /// Secrets of the own namespace that SigningKeys import from.
-    pub(crate) imported_secrets: RwLock<BTreeSet<String>>,
+    pub(crate) imported_secrets: watch::Sender<BTreeSet<String>>,
 }
 
 impl Context {

@@ -35,8 +35,8 @@ mod signing_key;
 mod telemetry;
 mod watches;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -103,7 +103,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         hashes: Semaphore::new(HASHES),
         wake_own_secrets: Notify::new(),
         wake_signing_keys,
-        imported_secrets: RwLock::default(),
+        imported_secrets: watch::Sender::new(BTreeSet::new()),
     });
     let health = health::Health {
         leadership: leadership.clone(),

@@ -3,7 +3,7 @@
 
 mod plan;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -59,11 +59,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         if crate::own_secrets::is_one(&tap, &name) {
             tap.wake_own_secrets.notify_one();
         }
-        let imported = tap
-            .imported_secrets
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        if name == tap.names.key_set() || imported.contains(&name) {
+        if name == tap.names.key_set() || tap.imported_secrets.borrow().contains(&name) {
             tap.wake_signing_keys.notify_one();
         }
     });

@@ -1,7 +1,7 @@
 //! The keys that SigningKeys import: the only reads of other Secrets for them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -31,10 +31,7 @@ pub(super) async fn read(
         })
         .collect();
     let names: BTreeSet<String> = references.iter().map(|(.., from)| from.name.clone()).collect();
-    *context
-        .imported_secrets
-        .write()
-        .unwrap_or_else(PoisonError::into_inner) = names;
+    context.imported_secrets.send_replace(names);
     let mut imports = HashMap::with_capacity(references.len());
     for (uid, algorithm, reference) in references {
         let found = api

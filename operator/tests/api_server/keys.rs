@@ -2,12 +2,14 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use oidc_crds::jwk::PrivateJwk;
+use oidc_crds::names::Algorithm;
 use oidc_crds::resources::SigningKey;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::secrets::key_set::KeySet;
 use serde_json::json;
 
-use crate::harness::{SOON, World, condition, wait};
+use crate::harness::{SOON, World, condition, data_of, wait};
 
 pub async fn key_set(world: &World) -> KeySet {
     KeySet::from_data(&world.secret_data("oidc-key-set").await).expect("a key set")
@@ -160,7 +162,13 @@ async fn the_key_set_survives_a_restart_and_a_lost_one_is_no_first_start() {
     let after = world.secrets().get("oidc-key-set").await.expect("there");
     assert_eq!(after.resource_version(), before.resource_version());
 
+    // Nobody who knows it is there: it is lost.
+    let mut operator = operator;
+    operator.signal("KILL");
+    operator.end().await;
+    world.kubectl(&["delete", "lease", "oidc-operator", "-n", &world.namespace]);
     world.delete::<Secret>("oidc-key-set").await;
+    let _operator = world.operator("op-2");
     let lost = world.key_is("main", "Ready", "False").await;
     assert!(lost.status.expect("a status").active_kid.is_none());
     let set = key_set(&world).await;
@@ -183,20 +191,208 @@ async fn the_key_set_survives_a_restart_and_a_lost_one_is_no_first_start() {
 #[tokio::test]
 async fn i6_a_key_set_that_cannot_be_read_is_not_overwritten() {
     let world = World::new(&[]).await;
-    let operator = world.operator("op-0");
-    world.key_is("main", "Ready", "True").await;
+    let mut operator = world.operator("op-0");
+    let before = world.key_is("main", "Ready", "True").await;
+    operator.signal("KILL");
+    operator.end().await;
+    world.kubectl(&["delete", "lease", "oidc-operator", "-n", &world.namespace]);
     let edit = json!({"stringData": {"key-set.json": "{\"version\": 99}"}});
     let broken = world.patch::<Secret>("oidc-key-set", edit).await;
-    world.patch::<SigningKey>("main", revision(1)).await;
-    wait("it is told", SOON, async || {
-        operator.log().contains("the Secret oidc-key-set").then_some(())
-    })
-    .await;
+    let operator = world.operator("op-1");
+    let told = world.key_is("main", "Ready", "False").await;
+    let status = told.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "Ready");
+    assert_eq!(reason, "KeySetUnreadable");
+    assert!(message.contains("restore the Secret"), "{message}");
+    assert_eq!(
+        status.keys,
+        before.status.expect("a status").keys,
+        "what is known stays"
+    );
+    assert!(operator.log().contains("the Secret oidc-key-set"));
     // Clients go on meanwhile.
     world.apply_client("demo", "");
     world.client_is("demo", "Ready", "True").await;
     let now = world.secrets().get("oidc-key-set").await.expect("there");
     assert_eq!(now.resource_version(), broken.resource_version());
+}
+
+#[tokio::test]
+async fn a_key_set_that_is_edited_set_back_or_deleted_is_put_right() {
+    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let older = world.secrets().get("oidc-key-set").await.expect("there").data;
+    world.patch::<SigningKey>("main", revision(1)).await;
+    has_phases(&world, &[Phase::Published, Phase::Active]).await;
+    let good = key_set(&world).await;
+    let is_good = async |what: &str| {
+        wait(what, SOON, async || {
+            let secret = world
+                .secrets()
+                .get_opt("oidc-key-set")
+                .await
+                .expect("an answer")?;
+            (KeySet::from_data(&data_of(&secret)).ok().as_ref() == Some(&good)).then_some(())
+        })
+        .await;
+    };
+    let edit = json!({"stringData": {"key-set.json": "{\"version\": 1, \"keys\": []}"}});
+    world.patch::<Secret>("oidc-key-set", edit).await;
+    is_good("the edit is undone").await;
+    world
+        .patch::<Secret>("oidc-key-set", json!({"data": older}))
+        .await;
+    is_good("the older state is undone").await;
+    world.delete::<Secret>("oidc-key-set").await;
+    is_good("it is there again").await;
+    for what in ["was edited", "was set back to an older state", "was deleted"] {
+        wait(what, SOON, async || {
+            let told = world.events("KeySetRestored").await;
+            told.iter().any(|text| text.contains(what)).then_some(())
+        })
+        .await;
+    }
+    has_phases(&world, &[Phase::Published, Phase::Active]).await;
+}
+
+#[tokio::test]
+async fn an_older_key_set_from_a_backup_tells_which_keys_are_lost() {
+    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let mut operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let older = world.secrets().get("oidc-key-set").await.expect("there").data;
+    world.patch::<SigningKey>("main", revision(1)).await;
+    let waiting = has_phases(&world, &[Phase::Published, Phase::Active]).await;
+    let lost = waiting.status.expect("a status").keys[0].kid.clone();
+    operator.signal("KILL");
+    operator.end().await;
+    world.kubectl(&["delete", "lease", "oidc-operator", "-n", &world.namespace]);
+    world
+        .patch::<Secret>("oidc-key-set", json!({"data": older}))
+        .await;
+    let _operator = world.operator("op-1");
+    wait("the loss is told", SOON, async || {
+        let told = world.events("KeySetLost").await;
+        told.iter().any(|text| text.contains(&lost)).then_some(())
+    })
+    .await;
+    // What was asked for is minted anew.
+    let again = has_phases(&world, &[Phase::Published, Phase::Active]).await;
+    assert_ne!(again.status.expect("a status").keys[0].kid, lost);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_gone_at_once_and_another_signs() {
+    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let _operator = world.operator("op-0");
+    let first = world.key_is("main", "Ready", "True").await;
+    let first = first.status.and_then(|status| status.active_kid).expect("a kid");
+    world.patch::<SigningKey>("main", revision(1)).await;
+    let waiting = has_phases(&world, &[Phase::Published, Phase::Active]).await;
+    let next = waiting.status.expect("a status").keys[0].kid.clone();
+    let revoke = |kids: &[&str]| {
+        let kids: Vec<_> = kids.iter().map(|kid| json!({"kid": kid})).collect();
+        json!({"spec": {"revoked": kids}})
+    };
+    world.patch::<SigningKey>("main", revoke(&[&first])).await;
+    let done = has_phases(&world, &[Phase::Active, Phase::Removed]).await;
+    let status = done.status.expect("a status");
+    assert_eq!(status.active_kid.as_deref(), Some(next.as_str()), "promoted");
+    assert!(status.keys[1].revoked && !status.keys[0].revoked);
+    // The last one: another is minted in its place.
+    world.patch::<SigningKey>("main", revoke(&[&first, &next])).await;
+    let done = has_phases(&world, &[Phase::Active, Phase::Removed, Phase::Removed]).await;
+    let minted = done.status.expect("a status").active_kid.expect("a kid");
+    assert!(minted != first && minted != next);
+    let set = key_set(&world).await;
+    assert!(
+        set.keys
+            .iter()
+            .filter(|key| key.revoked)
+            .all(|key| key.public.is_none())
+    );
+    assert_eq!(set.jwks()["keys"].as_array().map(Vec::len), Some(1));
+    let told = world.events("KeyRevoked").await;
+    assert!(
+        [&first, &next]
+            .iter()
+            .all(|kid| told.iter().any(|text| text.contains(*kid))),
+        "{told:?}"
+    );
+    // A slip is told, and is no refusal.
+    world
+        .patch::<SigningKey>("main", revoke(&[&first, &next, "typo"]))
+        .await;
+    wait("the slip is told", SOON, async || {
+        let key = world.api::<SigningKey>().get("main").await.expect("there");
+        let status = key.status?;
+        let (reason, message) = condition(&status.conditions, "Ready");
+        (reason == "UnknownKid" && message.contains("typo")).then_some(())
+    })
+    .await;
+    assert_eq!(key_set(&world).await, set);
+}
+
+#[tokio::test]
+async fn an_imported_key_follows_its_secret() {
+    let world = World::new(&[
+        "signingKey.publishFor=4s",
+        "lifetimes.accessToken=1s",
+        "lifetimes.idToken=1s",
+    ])
+    .await;
+    let _operator = world.operator("op-0");
+    let first = world.key_is("main", "Ready", "True").await;
+    let first = first.status.and_then(|status| status.active_kid).expect("a kid");
+    let reference = json!({"spec": {"secretRef": {"name": "mine"}}});
+    world.patch::<SigningKey>("main", reference).await;
+    let reason_is = async |wanted: &str, text: &str| {
+        wait(wanted, SOON, async || {
+            let key = world.api::<SigningKey>().get("main").await.expect("there");
+            let status = key.status?;
+            let (reason, message) = condition(&status.conditions, "Ready");
+            (reason == wanted && message.contains(text)).then_some(status)
+        })
+        .await
+    };
+    let late = reason_is("SecretNotFound", "mine").await;
+    assert_eq!(
+        late.active_kid.as_deref(),
+        Some(first.as_str()),
+        "nothing is minted instead"
+    );
+
+    // As cert-manager writes it; it is of another kind than the algorithm.
+    let jwk = |algorithm| {
+        let key = PrivateJwk::generate(algorithm, None).expect("a key");
+        (
+            key.thumbprint().expect("a kid"),
+            serde_json::to_string(&key).expect("JSON"),
+        )
+    };
+    let (_, other) = jwk(Algorithm::EdDSA);
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "mine", "namespace": world.namespace},
+        "stringData": {"tls.key": other, "tls.crt": ""},
+    });
+    world.apply(&secret.to_string());
+    reason_is("SecretInvalid", "ES256 needs a P-256 key").await;
+    let (kid, good) = jwk(Algorithm::ES256);
+    world
+        .patch::<Secret>("mine", json!({"stringData": {"tls.key": good}}))
+        .await;
+    reason_is("WaitingForCaches", &kid).await;
+    let done = reason_is("KeyActive", &kid).await;
+    assert_eq!(done.active_kid.as_deref(), Some(kid.as_str()));
+    // A renewal rotates.
+    let (renewed, good) = jwk(Algorithm::ES256);
+    world
+        .patch::<Secret>("mine", json!({"stringData": {"tls.key": good}}))
+        .await;
+    reason_is("WaitingForCaches", &renewed).await;
+    reason_is("KeyActive", &renewed).await;
 }
 
 #[tokio::test]

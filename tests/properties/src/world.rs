@@ -101,6 +101,8 @@ fn state(jwk: &PrivateJwk) -> KeyState {
         retires_at: None,
         removable_at: None,
         longest_lifetime: 900,
+        imported: false,
+        revoked: false,
         public: jwk.public().ok(),
         jwk: Some(jwk.clone()),
     }
