@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::Client;
+use crate::names::Algorithm;
 use crate::resources::Reason;
 use crate::secrets::installation::Installation;
 use crate::user::User;
@@ -15,6 +16,8 @@ use crate::validate::Violation;
 /// - One client id belongs to one namespace: the one whose grant stands first in the installation, and
 ///   between equals the one with the older client. Inside it the older client wins.
 /// - An audience that equals another client's id loses.
+/// - A client that names an algorithm with which no key signs is refused; `algorithms` are those that some key
+///   signs with, `None`: not known yet.
 ///
 /// A refused user or client takes no name or id away from others. An object that breaks several rules is listed with each.
 #[must_use]
@@ -22,12 +25,44 @@ pub fn arbitrate(
     clients: &[&Client],
     users: &[&User],
     installation: &Installation,
+    algorithms: Option<&BTreeSet<Algorithm>>,
 ) -> Vec<(String, Violation)> {
     let mut refused = Vec::new();
     let names = arbitrate_users(users, &mut refused);
     let ids = arbitrate_ids(clients, &names, installation, &mut refused);
     arbitrate_audiences(clients, &ids, &mut refused);
+    if let Some(algorithms) = algorithms {
+        arbitrate_algorithms(clients, algorithms, &mut refused);
+    }
     refused
+}
+
+/// Nothing could be signed for such a client.
+fn arbitrate_algorithms(
+    clients: &[&Client],
+    algorithms: &BTreeSet<Algorithm>,
+    refused: &mut Vec<(String, Violation)>,
+) {
+    for client in clients {
+        let named = [
+            ("spec.tokens.idTokenSignedResponseAlg", client.id_token_alg()),
+            ("spec.tokens.accessTokenSigningAlg", client.access_token_alg()),
+        ];
+        for (field, algorithm) in named {
+            let Some(algorithm) = algorithm.filter(|named| !algorithms.contains(named)) else {
+                continue;
+            };
+            let offered: Vec<&str> = algorithms.iter().map(|offered| offered.as_str()).collect();
+            let message = format!(
+                "no key signs with {algorithm}: choose one of {}, or ask for a SigningKey",
+                offered.join(", ")
+            );
+            refused.push((
+                client.uid().to_owned(),
+                violation(field, Reason::AlgorithmNotOffered, message),
+            ));
+        }
+    }
 }
 
 /// All subjects and usernames that are taken.
@@ -192,7 +227,7 @@ mod tests {
     fn losers(clients: &[Client], users: &[User]) -> Vec<(String, Reason)> {
         let clients: Vec<&Client> = clients.iter().collect();
         let users: Vec<&User> = users.iter().collect();
-        arbitrate(&clients, &users, &installation())
+        arbitrate(&clients, &users, &installation(), None)
             .into_iter()
             .map(|(uid, violation)| (uid, violation.reason))
             .collect()
@@ -200,6 +235,24 @@ mod tests {
 
     fn loses(uid: &str, reason: Reason) -> Vec<(String, Reason)> {
         vec![(uid.to_owned(), reason)]
+    }
+
+    #[test]
+    fn a_client_that_names_an_algorithm_without_a_key_is_refused() {
+        let mut shop = client("shop", "team-a", 0, None);
+        shop.id_token_alg = Some(Algorithm::ES384);
+        let judge =
+            |algorithms: Option<&BTreeSet<Algorithm>>| arbitrate(&[&shop], &[], &installation(), algorithms);
+        assert_eq!(judge(None), [], "keys are not known yet");
+        assert_eq!(judge(Some(&BTreeSet::from([Algorithm::ES384]))), []);
+        let told = judge(Some(&BTreeSet::from([Algorithm::RS256, Algorithm::EdDSA])));
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].1.reason, Reason::AlgorithmNotOffered);
+        assert_eq!(
+            told[0].1.to_string(),
+            "spec.tokens.idTokenSignedResponseAlg: no key signs with ES384: choose one of RS256, EdDSA, or ask for \
+             a SigningKey"
+        );
     }
 
     #[test]
@@ -284,7 +337,7 @@ mod tests {
             client("a", "team-a", 1, Some("x")),
             client("b", "team-b", 5, Some("x")),
         );
-        let told = arbitrate(&[&a, &b], &[], &installation());
+        let told = arbitrate(&[&a, &b], &[], &installation(), None);
         assert!(!told[0].1.message.contains("team-a"), "{}", told[0].1);
     }
 

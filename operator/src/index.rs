@@ -2,7 +2,7 @@
 //! and the labels of namespaces. `apply`, `delete` and `reset` follow the watches; whoever's verdict
 //! changes through somebody else's change is woken.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::{Resource, ResourceExt};
@@ -11,6 +11,7 @@ use kube_runtime::watcher::Event;
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
 use oidc_crds::guard::Guarded;
+use oidc_crds::names::Algorithm;
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::schedule::Demand;
 use oidc_crds::secrets::installation::Installation;
@@ -53,6 +54,8 @@ struct State {
     /// Who loses against whom, by UID.
     lost: HashMap<String, Vec<Violation>>,
     demand: Demand,
+    /// Algorithms that some key signs with; `None`: not known yet.
+    algorithms: Option<BTreeSet<Algorithm>>,
 }
 
 struct ScopeState {
@@ -248,6 +251,15 @@ impl Index {
         }
     }
 
+    /// Follows the key set: clients that name another algorithm are refused.
+    pub(crate) fn algorithms(&self, algorithms: BTreeSet<Algorithm>) {
+        let mut state = self.lock();
+        if state.algorithms.as_ref() != Some(&algorithms) {
+            state.algorithms = Some(algorithms);
+            self.judge(&mut state);
+        }
+    }
+
     /// What accepted clients ask of the signing keys.
     pub(crate) fn demand(&self) -> Demand {
         self.lock().demand.clone()
@@ -353,7 +365,7 @@ impl State {
         let clients: Vec<&Client> = self.clients.values().collect();
         let users: Vec<&User> = self.users.values().collect();
         let mut lost: HashMap<String, Vec<Violation>> = HashMap::new();
-        for (uid, violation) in arbitrate(&clients, &users, installation) {
+        for (uid, violation) in arbitrate(&clients, &users, installation, self.algorithms.as_ref()) {
             lost.entry(uid).or_default().push(violation);
         }
         for violations in lost.values_mut() {

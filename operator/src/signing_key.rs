@@ -130,6 +130,9 @@ impl Keys {
         self.remember(next_set.as_ref().or(former.as_ref()));
         let changed = next_set.is_some();
         let set = next_set.or(former);
+        if let Some(set) = &set {
+            context.index.algorithms(set.algorithms());
+        }
         for object in &objects {
             self.update_status(object, &input, set.as_ref(), &told, changed)
                 .await?;

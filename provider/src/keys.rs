@@ -1,6 +1,7 @@
 //! Keys that sign and keys that are published, and the documents made from them: lock-free snapshots,
 //! rebuilt once per change. The last good set stays in force whatever happens to its Secret.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -10,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use oidc_crds::jwk::KeyError;
-use oidc_crds::names::Seconds;
+use oidc_crds::names::{Algorithm, Seconds};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::KeySet;
 use oidc_protocol::discovery::{Capabilities, document};
@@ -122,6 +123,12 @@ impl KeyHolder {
     #[must_use]
     pub fn load(&self) -> Option<Arc<Prepared>> {
         self.prepared.load_full()
+    }
+
+    /// Algorithms that some key signs with; `None` before the first key set.
+    #[must_use]
+    pub fn algorithms(&self) -> Option<BTreeSet<Algorithm>> {
+        Some(self.load()?.keys.algorithms().into_iter().collect())
     }
 
     /// Puts a new set in force.

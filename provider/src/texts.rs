@@ -1,8 +1,8 @@
 //! What people read, in each language: one file a language, complete by its type. A sentence that holds a value
 //! is a function of it, so that each language puts it where it belongs and has its own plurals.
 //!
-//! To add a text: a line in [`Texts`], then one in each language's file; it does not compile before all have it. To
-//! add a language: a variant of [`Language`], a file like `texts/de.rs`, an arm in [`of`].
+//! To add a text: a line in `Texts`, then one in each language's file; it does not compile before all have it. To
+//! add a language: a variant of [`Language`], a file like `texts/de.rs`, an arm in `of`.
 
 use std::fmt;
 

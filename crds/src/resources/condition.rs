@@ -118,6 +118,8 @@ pub enum Reason {
     KeySetLost,
     /// An algorithm of an accepted client would lose its only key.
     AlgorithmInUse,
+    /// No key signs with an algorithm that the client names.
+    AlgorithmNotOffered,
     /// An older SigningKey has this algorithm.
     AlgorithmTaken,
     /// Pods have not acknowledged a key set.
@@ -178,6 +180,7 @@ impl Reason {
             Self::KeySetUnreadable => "KeySetUnreadable",
             Self::KeySetLost => "KeySetLost",
             Self::AlgorithmInUse => "AlgorithmInUse",
+            Self::AlgorithmNotOffered => "AlgorithmNotOffered",
             Self::AlgorithmTaken => "AlgorithmTaken",
             Self::WaitingForPods => "WaitingForPods",
             Self::WaitingForCaches => "WaitingForCaches",

@@ -138,6 +138,13 @@ impl KeySet {
         Data::from([(Self::DATA_KEY.to_owned(), text)])
     }
 
+    /// Algorithms that some key signs with.
+    #[must_use]
+    pub fn algorithms(&self) -> BTreeSet<Algorithm> {
+        let active = self.keys.iter().filter(|key| key.phase == Phase::Active);
+        active.map(|key| key.algorithm).collect()
+    }
+
     /// The JWKS document: public members of Published, Active and Retiring keys, no duplicate kid
     /// (RFC 7517 §5).
     #[must_use]

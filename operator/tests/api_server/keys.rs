@@ -419,6 +419,26 @@ async fn i6_a_key_set_that_is_not_ours_is_not_overwritten() {
 }
 
 #[tokio::test]
+async fn a_client_whose_algorithm_has_no_key_is_refused_until_there_is_one() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    world.apply_client("demo", "tokens: {accessTokenSigningAlg: EdDSA}");
+    let refused = world.client_is("demo", "Accepted", "False").await;
+    let status = refused.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "Accepted");
+    assert_eq!(reason, "AlgorithmNotOffered");
+    assert!(message.contains("choose one of ES256"), "{message}");
+    let second = json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "SigningKey",
+        "metadata": {"name": "second", "namespace": world.namespace},
+        "spec": {"algorithm": "EdDSA", "publishFor": "3s"},
+    });
+    world.apply(&second.to_string());
+    world.client_is("demo", "Ready", "True").await;
+}
+
+#[tokio::test]
 async fn an_algorithm_in_use_keeps_its_key() {
     let world = World::new(&[]).await;
     let _operator = world.operator("op-0");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use oidc_crds::arbitrate::arbitrate;
 use oidc_crds::client::Client;
+use oidc_crds::names::Algorithm;
 use oidc_crds::resources::{OidcClient, OidcUser, Reason};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
@@ -58,6 +59,7 @@ pub struct Directory {
     users: BTreeMap<Key, Entry<OidcUser, User>>,
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
     told: BTreeMap<(&'static str, Key), String>,
+    algorithms: Option<BTreeSet<Algorithm>>,
 }
 
 /// An object with what was found about it; `None`: it is to be judged.
@@ -83,7 +85,13 @@ impl Directory {
             users: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             told: BTreeMap::new(),
+            algorithms: None,
         }
+    }
+
+    /// Algorithms that some key signs with; `None`: not known yet.
+    pub fn algorithms(&mut self, algorithms: Option<BTreeSet<Algorithm>>) {
+        self.algorithms = algorithms;
     }
 
     /// What the installation is and grants now: everybody is judged again if it differs.
@@ -174,7 +182,8 @@ impl Directory {
             users.iter().map(|(_, user)| user.as_ref()).collect(),
         );
         let mut losers: BTreeMap<String, Vec<Violation>> = BTreeMap::new();
-        for (uid, violation) in arbitrate(&judged.0, &judged.1, &self.installation) {
+        for (uid, violation) in arbitrate(&judged.0, &judged.1, &self.installation, self.algorithms.as_ref())
+        {
             losers.entry(uid).or_default().push(violation);
         }
 

@@ -235,6 +235,9 @@ impl Standalone {
         problems.extend(scheduled.problems);
         if let Some(prepared) = scheduled.prepared {
             self.app.keys.publish(prepared);
+            // Whose algorithm has no key, or has one now.
+            self.directory.algorithms(self.app.keys.algorithms());
+            publish(&self.app, self.directory.settle());
         }
         if self.files.all_read() {
             self.objects.forget(&mut self.state);

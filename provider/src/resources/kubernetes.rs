@@ -141,6 +141,7 @@ impl Driver {
             }
         }
         self.move_on(watches);
+        self.directory.algorithms(self.app.keys.algorithms());
         publish(&self.app, self.directory.settle());
         if !self.app.readiness.is_synced() && self.is_counted && self.is_complete() {
             info!(clients = self.app.clients.len(), "everything was read: ready");

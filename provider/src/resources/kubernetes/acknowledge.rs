@@ -3,7 +3,7 @@
 //! first readiness.
 //!
 //! The Lease is written by server-side apply, which makes it where it is not, and costs a comparison where
-//! it is as it should be. So a pod needs no right to read Leases, and by doing it again every [`CHECK`] it
+//! it is as it should be. So a pod needs no right to read Leases, and by doing it again every `CHECK` it
 //! mends one that somebody deleted or edited.
 
 use std::fmt;
