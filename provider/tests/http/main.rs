@@ -19,6 +19,7 @@ mod envelope;
 mod hardening;
 mod health;
 mod introspect;
+mod keys;
 mod limits;
 mod login;
 mod opaque;

@@ -13,6 +13,8 @@ mod process;
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use oidc_crds::jwk::PrivateJwk;
+use oidc_crds::names::Algorithm;
 use serde_json::{Value, json};
 
 use browser::Person;
@@ -263,6 +265,63 @@ async fn an_edited_signing_key_takes_over_without_a_restart() {
         .post("/introspect", Some(("client123", "secret456")), &form)
         .await;
     assert_eq!(told["active"], true, "what the old key signed is still good");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_gone_at_once_and_another_signs() {
+    let world = World::of_examples();
+    let key = world.read("signing-key.yaml");
+    let provider = world.start();
+    let (_, token) = provider.token("client123", "secret456").await;
+    let kid = header(&token["access_token"])["kid"].as_str().unwrap().to_owned();
+    world.write(
+        "signing-key.yaml",
+        &format!("{key}  revoked:\n    - kid: {kid}\n"),
+    );
+    let kids = eventually("another is published in its place", async || {
+        Some(provider.kids().await).filter(|kids| !kids.contains(&kid))
+    })
+    .await;
+    let (_, after) = provider.token("client123", "secret456").await;
+    assert_eq!(kids, [header(&after["access_token"])["kid"].as_str().unwrap()]);
+    let form = [("token", token["access_token"].as_str().unwrap())];
+    let (_, told) = provider
+        .post("/introspect", Some(("client123", "secret456")), &form)
+        .await;
+    assert_eq!(told, json!({"active": false}), "what it signed is refused");
+    provider.stderr.wait_for(&format!("key {kid} is revoked"));
+}
+
+#[tokio::test]
+async fn a_signing_key_is_imported_from_a_secret_in_the_folder() {
+    let world = World::of_examples();
+    let key = world.read("signing-key.yaml");
+    let jwk = PrivateJwk::generate(Algorithm::ES256, None).unwrap();
+    let kid = jwk.thumbprint().unwrap();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"},
+        "stringData": {"key.json": serde_json::to_string(&jwk).unwrap()},
+    });
+    world.write("key-secret.yaml", &secret.to_string());
+    let import = key
+        .replace(
+            "algorithm: RS256",
+            "algorithm: ES256\n  secretRef: {name: mine, key: key.json}",
+        )
+        .replace("  rsaBits: 2048\n", "");
+    world.write("signing-key.yaml", &import);
+    let provider = world.start();
+    let (_, token) = provider.token("client123", "secret456").await;
+    assert_eq!(header(&token["access_token"])["kid"], kid.as_str());
+    assert_eq!(provider.kids().await, [kid]);
+
+    // What cannot be used is told, and the key that is there signs on.
+    world.write(
+        "key-secret.yaml",
+        &secret.to_string().replace("key.json", "other"),
+    );
+    provider.stderr.wait_for("it has no key `key.json`");
+    assert_eq!(provider.token("client123", "secret456").await.0, 200);
 }
 
 #[tokio::test]

@@ -299,6 +299,14 @@ impl TestApp {
         router::router(app)
     }
 
+    /// Puts a changed key set in force, as the watch of it does.
+    pub fn set_keys(&self, change: impl FnOnce(&mut KeySet)) {
+        let mut set = key_set(self.clock.now());
+        change(&mut set);
+        let prepared = Prepared::build(&set, &self.app.installation.load(), offers(false));
+        self.app.keys.publish(prepared.unwrap());
+    }
+
     /// Changes the lifetimes of the installation.
     pub fn set_lifetimes(&self, change: impl FnOnce(&mut Lifetimes)) {
         let mut installation = Installation::clone(&self.app.installation.load());
