@@ -35,7 +35,7 @@ use crate::flow::{Person, RelyingParty};
 use api::Api;
 use disturb::Disturbance;
 use load::Load;
-use outcome::{Outcome, Rotation, Windows, quantile};
+use outcome::{Outcome, Revocation, Rotation, Windows, quantile};
 use pods::{Pods, lock};
 use verifiers::{Kind, Verifier};
 
@@ -67,6 +67,8 @@ pub struct Plan {
     pub windows: usize,
     /// Rotations after them, one for each.
     pub disturbances: Vec<Disturbance>,
+    /// Revocations of the key that signs, after all rotations.
+    pub revocations: usize,
 }
 
 /// A running proof.
@@ -77,6 +79,10 @@ struct Scene {
     load: Arc<Load>,
     publish_for: Duration,
     outcome: Outcome,
+    /// The keys of this run.
+    minted: BTreeSet<String>,
+    /// When the part with verifiers was over.
+    proved: Instant,
     /// All that runs beside; it ends with this value.
     tasks: JoinSet<()>,
 }
@@ -124,6 +130,8 @@ pub async fn prove(plan: &Plan) -> Result<Outcome> {
         load,
         publish_for: Duration::from_secs(publish_for.context("publishFor in seconds")?),
         outcome: Outcome::default(),
+        minted: BTreeSet::new(),
+        proved: Instant::now(),
         tasks,
     };
     let start = Instant::now();
@@ -141,7 +149,8 @@ impl Scene {
             sleep(plan.quiet.unwrap_or_default()).await;
             let edit = Instant::now();
             let before = self.latency(from, edit);
-            let old = self.published();
+            // keys from before this run may have signed tokens that live longer
+            let old = self.minted.clone();
             self.rotate(None).await?;
             eventually("the old key is removed", PATIENCE, async || {
                 Ok(self.published().is_disjoint(&old).then_some(()))
@@ -156,6 +165,51 @@ impl Scene {
         // what was signed last is checked until it expires
         let rest: u64 = plan.lifetime.trim_end_matches('s').parse()?;
         sleep(Duration::from_secs(rest)).await;
+        self.proved = Instant::now();
+        self.load.judged.store(false, Ordering::Relaxed);
+        self.pods.closely.store(true, Ordering::Relaxed);
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..plan.revocations {
+            self.revoke().await?;
+        }
+        Ok(())
+    }
+
+    /// Revokes the key that signs.
+    async fn revoke(&mut self) -> Result<()> {
+        self.cluster.settled(2).await?;
+        let (kid, mut revoked) = eventually("a key signs", PATIENCE, async || {
+            let key = self.api.get(KEY).await?;
+            let active = key["status"]["activeKid"].as_str().map(str::to_owned);
+            let revoked = key["spec"]["revoked"].as_array().cloned().unwrap_or_default();
+            let newest = lock(&self.load.signed).last().map(|token| token.kid.to_string());
+            Ok((active == newest)
+                .then_some(active)
+                .flatten()
+                .map(|kid| (kid, revoked)))
+        })
+        .await?;
+        revoked.push(json!({"kid": kid}));
+        let patch = json!({"spec": {"revoked": revoked}});
+        let edit = self.api.patch(KEY, &patch).await?;
+        let forgotten = eventually("no pod publishes it", PATIENCE, async || {
+            Ok(self.pods.forgotten(&kid, edit))
+        })
+        .await?;
+        sleep(Duration::from_secs(2)).await;
+        let signed = lock(&self.load.signed);
+        let last = signed.iter().rev().find(|token| *token.kid == *kid);
+        let revocation = Revocation {
+            published: forgotten - edit,
+            signed: last.map_or(Duration::ZERO, |token| {
+                token.received.saturating_duration_since(edit)
+            }),
+        };
+        eprintln!(
+            "revocation {}: {revocation:?}",
+            self.outcome.revocations.len() + 1
+        );
+        self.outcome.revocations.push(revocation);
         Ok(())
     }
 
@@ -203,6 +257,7 @@ impl Scene {
             let old = signed.iter().rev().find(|token| *token.kid != *next);
             old.map_or(first, |token| token.received)
         };
+        self.minted.insert(next);
         let rotation = Rotation {
             disturbance: disturbance.map(|kind| kind.to_string()).unwrap_or_default(),
             served,
@@ -254,7 +309,7 @@ impl Scene {
         outcome.fetches = sum(|verifier| verifier.fetches.load(Ordering::Relaxed));
         outcome.refused = lock(&self.load.refused).clone();
         outcome.failures = lock(&self.load.failures).clone();
-        for token in signed.iter() {
+        for token in signed.iter().filter(|token| token.received < self.proved) {
             let pods = self.pods.not_publishing(&token.kid, token.received);
             if !pods.is_empty() {
                 outcome

@@ -1,6 +1,7 @@
 //! The long form of the proof of I3; `benches/rotation` sets its scene.
 //!
-//! `oidc-rotation [WINDOWS [DISTURBED]]`: rotations with a quiet window before (9), and with trouble (11).
+//! `oidc-rotation [WINDOWS [DISTURBED [REVOKED]]]`: rotations with a quiet window before (9), rotations with
+//! trouble (11), and revocations after them (10).
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ async fn main() -> Result<()> {
     let mut numbers = std::env::args().skip(1).map(|number| number.parse::<usize>());
     let windows = numbers.next().transpose()?.unwrap_or(9);
     let disturbed = numbers.next().transpose()?.unwrap_or(TROUBLE.len());
+    let revocations = numbers.next().transpose()?.unwrap_or(10);
     let outcome = prove(&Plan {
         machines: 120,
         logins: 40,
@@ -35,6 +37,7 @@ async fn main() -> Result<()> {
         quiet: Some(Duration::from_secs(8)),
         windows,
         disturbances: TROUBLE.into_iter().cycle().take(disturbed).collect(),
+        revocations,
     })
     .await?;
     println!("{outcome}");

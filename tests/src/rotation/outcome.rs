@@ -27,7 +27,7 @@ pub struct Rotation {
 pub struct Revocation {
     /// No pod published the key.
     pub published: Duration,
-    /// The last request that was answered with a token of it was sent.
+    /// The last token of it was received.
     pub signed: Duration,
 }
 

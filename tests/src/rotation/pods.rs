@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use super::api::Api;
 use crate::browser::{Page, plain};
 use crate::cluster::Cluster;
 
-/// How often a pod is asked for its JWKS, and the API server for pods and Leases.
-pub const EVERY: Duration = Duration::from_millis(50);
+/// How often the API server is asked for pods and Leases, and a pod for its JWKS.
+const EVERY: Duration = Duration::from_millis(50);
+/// How often a pod is asked while keys are revoked, which takes effect faster than that.
+const CLOSELY: Duration = Duration::from_millis(10);
 /// A pod that gave no answer for so long was not there to be asked: its next answer is what counts.
 const AWAY: Duration = Duration::from_secs(1);
 const PODS: &str = "/api/v1/namespaces/default/pods?labelSelector=app.kubernetes.io/component=provider";
@@ -52,6 +55,8 @@ struct History {
 pub struct Pods {
     counted: Mutex<BTreeMap<String, Counted>>,
     histories: Mutex<BTreeMap<String, History>>,
+    /// Whether pods are asked more often.
+    pub closely: AtomicBool,
 }
 
 impl Pods {
@@ -134,7 +139,8 @@ impl Pods {
                     history.answers.push(answer);
                 }
             }
-            sleep(EVERY).await;
+            let closely = self.closely.load(Ordering::Relaxed);
+            sleep(if closely { CLOSELY } else { EVERY }).await;
         }
     }
 
@@ -153,6 +159,22 @@ impl Pods {
     #[must_use]
     pub fn acknowledged(&self, revision: u64) -> bool {
         lock(&self.counted).values().all(|pod| pod.revision >= revision)
+    }
+
+    /// When each counted pod first answered without the key after `time`; `None` while one still publishes it.
+    #[must_use]
+    pub fn forgotten(&self, kid: &str, time: Instant) -> Option<Instant> {
+        let counted = lock(&self.counted);
+        let histories = lock(&self.histories);
+        let pods = histories.iter().filter(|(name, _)| counted.contains_key(*name));
+        let first = pods.map(|(_, history)| {
+            let from = history.answers.partition_point(|answer| answer.at <= time);
+            let mut later = history.answers[from..].iter();
+            later
+                .find(|answer| !answer.kids.contains(kid))
+                .map(|answer| answer.at)
+        });
+        first.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// The pods that did not publish the key when a token that it signed was received.
