@@ -61,12 +61,21 @@ impl Watch {
             .as_ref()
             .and_then(|data| data.get(Installation::DATA_KEY));
         let parsed = match text {
-            Some(text) => Installation::parse(text).map_err(|error| error.to_string()),
+            Some(text) => Installation::read(text).map_err(|error| error.to_string()),
             None => Err(format!("the key {} is missing", Installation::DATA_KEY)),
         };
         self.metrics.installation_valid(parsed.is_ok());
         match parsed {
-            Ok(installation) => {
+            Ok(read) => {
+                let configmap = self.names.installation();
+                if let Some(unknown) = read.warning() {
+                    tracing::warn!(
+                        configmap,
+                        unknown,
+                        "the installation's ConfigMap says what this version does not know"
+                    );
+                }
+                let installation = read.value;
                 let changed = self.current.send_if_modified(|current| {
                     let changed = current.as_deref() != Some(&installation);
                     if changed {
@@ -75,7 +84,7 @@ impl Watch {
                     changed
                 });
                 if changed {
-                    tracing::info!(configmap = self.names.installation(), "installation in force");
+                    tracing::info!(configmap, "installation in force");
                 }
             }
             Err(problem) => self.refuse(map, &problem).await,

@@ -14,16 +14,18 @@ mod grants;
 mod lifetimes;
 mod limits;
 mod pages;
+mod read;
 mod selector;
 
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
 pub use pages::{Link, Pages, rgb};
+pub use read::{Lenient, lenient, strict};
 
 /// What an installation is and what it grants to which namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Installation {
     /// The release's name.
     pub release: String,
@@ -65,7 +67,7 @@ pub struct Installation {
 
 /// Which namespaces are served: exactly one member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum Namespaces {
     /// These.
     Watch(Vec<String>),
@@ -79,7 +81,7 @@ pub enum Namespaces {
 
 /// A Secret with `tls.crt`, `tls.key` and `ca.crt`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct GivenTls {
     /// Its name.
     pub secret_name: String,
@@ -89,26 +91,36 @@ impl Installation {
     /// Name of the data key.
     pub const DATA_KEY: &str = "installation.yaml";
 
-    /// Parses and checks the ConfigMap's text.
+    /// Parses and checks the ConfigMap's text, as programs in the cluster do: members of another version are
+    /// passed over, and named for a warning.
+    ///
+    /// # Errors
+    /// One message that names the member.
+    pub fn read(text: &str) -> Result<Lenient<Self>, DataError> {
+        let Lenient { value, unknown } = lenient(text).map_err(Self::wrong)?;
+        let value = Self::checked(value)?;
+        Ok(Lenient { value, unknown })
+    }
+
+    /// The same, and every member must be known.
     ///
     /// # Errors
     /// One message that names the member.
     pub fn parse(text: &str) -> Result<Self, DataError> {
-        let installation: Self = serde_yaml::from_str(text).map_err(|error| {
-            // the rest is an excerpt of the text
-            let told = error.to_string();
-            DataError(format!(
-                "{}: {}",
-                Self::DATA_KEY,
-                told.lines().next().unwrap_or_default()
-            ))
-        })?;
+        Self::checked(strict(text).map_err(Self::wrong)?)
+    }
+
+    fn wrong(told: String) -> DataError {
+        DataError(format!("{}: {told}", Self::DATA_KEY))
+    }
+
+    fn checked(installation: Self) -> Result<Self, DataError> {
         let mut wrong = Vec::new();
         installation.check(&mut wrong);
         if wrong.is_empty() {
             Ok(installation)
         } else {
-            Err(DataError(format!("{}: {}", Self::DATA_KEY, wrong.join("; "))))
+            Err(Self::wrong(wrong.join("; ")))
         }
     }
 
@@ -266,6 +278,50 @@ tls:
             let told = replace(from, to).unwrap_err().to_string();
             assert!(told.contains(name) && !told.contains('\n'), "{told}");
         }
+    }
+
+    #[test]
+    fn in_the_cluster_members_of_another_version_are_passed_over_and_named() {
+        let text = RENDERED
+            .replace(
+                "release: oidc\n",
+                "release: oidc\nemail:\n  smtp: mail.example.com\n",
+            )
+            .replace("  accessToken: 5m", "  accessToken: 5m\n  deviceCode: 5m")
+            .replace(
+                "    consentSkip: true",
+                "    consentSkip: true\n    hooks: [a, b]",
+            )
+            .replace("    trustedProxies:", "    hops: 2\n    trustedProxies:")
+            .replace("  secretName:", "  issuerRef: null\n  secretName:");
+        let read = Installation::read(&text).unwrap();
+        assert_eq!(read.value, Installation::parse(RENDERED).unwrap());
+        assert_eq!(
+            read.unknown,
+            [
+                "email",
+                "lifetimes.deviceCode",
+                "clientAddress.hops",
+                "grants[0].hooks",
+                "tls.issuerRef"
+            ]
+        );
+        assert_eq!(Installation::read(RENDERED).unwrap().unknown, [""; 0]);
+        // what only a file of one's own could say stays out
+        let all = RENDERED.replace("defaultClass: true", "grantsAll: true\ndefaultClass: true");
+        let read = Installation::read(&all).unwrap();
+        assert!(!read.value.grants_all && read.unknown == ["grantsAll"]);
+        // a choice that is not known cannot be passed over, nor a value of another form
+        for (from, to) in [
+            ("  watch: [\"identity\",\"team-a\"]", "  labelled: {}"),
+            ("  accessToken: 5m", "  atSessionLimit: ask"),
+            ("  accessToken: 5m", "  accessToken: {max: 5m}"),
+            ("https://oidc.identity", "http://oidc.identity"),
+        ] {
+            assert!(Installation::read(&RENDERED.replace(from, to)).is_err(), "{to}");
+        }
+        let long = RENDERED.to_owned() + &"x".repeat(500) + ": 1\n";
+        assert!(Installation::read(&long).unwrap().warning().unwrap().len() <= 310);
     }
 
     #[test]

@@ -70,6 +70,16 @@ async fn without_an_installation_it_waits_and_a_bad_one_leaves_the_last_good_one
         (operator.metric("oidc_operator_installation_valid").await? == 0.0).then_some(())
     })
     .await;
+    let next = format!(
+        "{}\nmail: {{server: smtp.example.com}}\n",
+        good["installation.yaml"]
+    );
+    let edit = json!({"data": {"installation.yaml": next}});
+    world.patch::<ConfigMap>("oidc-installation", edit).await;
+    wait("one of the next version is in force", SOON, async || {
+        (operator.metric("oidc_operator_installation_valid").await? == 1.0).then_some(())
+    })
+    .await;
     world.apply_client("more", "");
     world.client_is("more", "Ready", "True").await;
     world.delete::<ConfigMap>("oidc-installation").await;

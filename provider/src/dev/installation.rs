@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use oidc_crds::secrets::installation::{Installation, Lifetimes, Limits, Pages};
+use oidc_crds::secrets::installation::{Installation, Lifetimes, Limits, Pages, strict};
 use serde::Deserialize;
 
 /// What the file may say: members of the installation that mean something to one process on its own.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 struct Chosen {
     lifetimes: Lifetimes,
     limits: Limits,
@@ -32,11 +32,7 @@ pub(super) fn read(issuer: &str, loopback: bool, file: Option<&Path>) -> anyhow:
 
 /// The installation with what the file's text says.
 fn chosen(installation: Installation, text: &str, setting: &str) -> anyhow::Result<Installation> {
-    let chosen: Option<Chosen> = serde_yaml::from_str(text).map_err(|error| {
-        // the rest is an excerpt of the text
-        let told = error.to_string();
-        anyhow!("{setting}: {}", told.lines().next().unwrap_or_default())
-    })?;
+    let chosen: Option<Chosen> = strict(text).map_err(|told| anyhow!("{setting}: {told}"))?;
     let Chosen {
         lifetimes,
         limits,
@@ -119,6 +115,11 @@ mod tests {
         for (text, name) in [
             ("lifetime: {}", "lifetime"),
             ("issuer: https://example.com", "issuer"),
+            ("lifetimes: {sesions: 1h}", "lifetimes.sesions"),
+            (
+                "pages: {links: [{label: a, url: 'https://a.example', icon: x}]}",
+                "pages.links[0].icon",
+            ),
             ("lifetimes: {sessionsPerUser: 0}", "sessionsPerUser"),
             ("lifetimes: {session: soon}", "soon"),
             ("limits: [", "--installation my.yaml"),

@@ -124,8 +124,14 @@ impl Held {
                     .get(Installation::DATA_KEY)
                     .ok_or_else(|| format!("{}: the data key is missing", Installation::DATA_KEY))?;
                 let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-                let installation = Installation::parse(text).map_err(|error| error.to_string())?;
-                self.app.installation.store(Arc::new(installation));
+                let read = Installation::read(text).map_err(|error| error.to_string())?;
+                if let Some(unknown) = read.warning() {
+                    warn!(
+                        unknown,
+                        "the installation's ConfigMap says what this version does not know"
+                    );
+                }
+                self.app.installation.store(Arc::new(read.value));
             }
             What::KeySet => {
                 let keys = KeySet::from_data(data).map_err(|error| error.to_string())?;

@@ -409,6 +409,31 @@ async fn a_deleted_or_broken_secret_leaves_the_last_good_one_in_force() {
 }
 
 #[tokio::test]
+async fn i7_an_installation_of_the_next_version_is_in_force_as_far_as_it_is_known() {
+    let (api, app) = start();
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    until("it is ready", || app.readiness.is_ready()).await;
+    let mut map = config_map("[a]");
+    let text = map["data"]["installation.yaml"].as_str().unwrap().to_owned();
+    let next =
+        format!("{text}mail: {{server: smtp.example.com}}\nlimits: {{loginPerAccount: 3, byCaptcha: 2}}\n");
+    map["data"]["installation.yaml"] = json!(next);
+    api.put(CONFIG_MAPS, map);
+    until("what is known of it is in force", || {
+        app.installation.load().limits.login_per_account == 3
+    })
+    .await;
+    assert!(app.readiness.is_ready());
+    let text = app.metrics.encode(None);
+    assert!(
+        !text
+            .lines()
+            .any(|line| line.starts_with("oidc_last_good") && line.ends_with(" 1")),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn an_edited_installation_moves_the_watches_and_judges_everybody_again() {
     let (api, app) = start();
     until("the client is served", || app.clients.get("a.one").is_some()).await;

@@ -8,7 +8,7 @@ use crate::names::{STANDARD_SCOPES, Seconds};
 /// What some namespaces may have. Where two grants let different namespaces take the same client id, the
 /// one that stands first decides to whom it belongs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct NamespaceGrant {
     /// Their names, or `*`.
     pub namespaces: Vec<String>,
@@ -30,7 +30,7 @@ pub struct NamespaceGrant {
 
 /// How long the lifetimes may be that clients choose; absent: as long as the installation's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct LifetimeMaxima {
     /// Access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use crate::names::Seconds;
 
 /// How long things live. Defaults as in `protocol.md` jwt_05.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Lifetimes {
     /// Authorization codes.
     pub code: Seconds,

@@ -6,7 +6,7 @@ use crate::cidr::Cidr;
 
 /// How often things may be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Limits {
     /// Attempts at the password of one account that are let through without a pause; then one each growing
     /// interval, until a quarter of an hour passes without any. A success forgets them.
@@ -37,7 +37,7 @@ impl Default for Limits {
 
 /// Where the address of whoever asks is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum ClientAddress {
     /// From the connection.
     Socket,
@@ -47,7 +47,7 @@ pub enum ClientAddress {
 
 /// Proxies that may say whose requests they pass on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Forwarded {
     /// Their addresses.
     pub trusted_proxies: Vec<Cidr>,

@@ -10,7 +10,7 @@ use crate::validate::{text, uri};
 
 /// How pages look.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Pages {
     /// The language of people whose browser prefers none of those that there are.
     pub default_language: Language,
@@ -39,7 +39,7 @@ pub struct Pages {
 
 /// A link at the foot of each page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Link {
     /// What is read.
     pub label: String,
