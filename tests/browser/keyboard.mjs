@@ -13,6 +13,9 @@ async function stops(page) {
   return Promise.all(all.map(async (one) => ({ element: await one.elementHandle(), box: await one.boundingBox() })));
 }
 
+// A page with a field to begin with gives it the focus by itself, a moment after it is loaded.
+const begun = (page, field) => page.waitForFunction((field) => document.activeElement?.name === field, field);
+
 // Walks through the page by Tab from its beginning: every stop comes in order, from top to bottom, and shows that it is there.
 async function walk(page, last) {
   // the beginning of the page is where Tab starts, wherever the focus was
@@ -34,13 +37,13 @@ async function walk(page, last) {
 story("keyboard: from the login to the consent and back to the application", {}, async (visit) => {
   const { page } = visit;
   await visit.start("shop");
-  await page.waitForFunction(() => document.activeElement?.name === "username");
+  await begun(page, "username");
   await page.keyboard.type(visit.person.username);
   await page.keyboard.press("Tab");
   await page.keyboard.type("wrong");
   await page.keyboard.press("Enter");
   await visit.problem("wrong");
-  await page.waitForFunction(() => document.activeElement?.name === "password");
+  await begun(page, "password");
   await walk(page);
   await visit.field("password").focus();
   await page.keyboard.type(visit.person.password);
@@ -83,6 +86,7 @@ story("keyboard: signing out", {}, async (visit) => {
 for (const [what, emulated] of [["dark", { colorScheme: "dark" }], ["with forced colours", { forcedColors: "active" }]]) {
   story(`keyboard: the focus is seen ${what}`, emulated, async (visit) => {
     await visit.start("shop");
+    await begun(visit.page, "username");
     await walk(visit.page);
     await visit.signIn();
     await visit.button("allow").waitFor();
