@@ -55,7 +55,7 @@ export const strict = new World("strict", {
 let browser, begun;
 async function begin() {
   const args = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const launched = chromium.launch({ executablePath: "/usr/bin/chromium", args });
+  const launched = chromium.launch({ executablePath: "/usr/bin/chromium-headless-shell", args });
   const all = await Promise.allSettled([launched, plain.begin(), strict.begin()]);
   browser = all[0].value;
   for (const { reason } of all) if (reason) throw reason;

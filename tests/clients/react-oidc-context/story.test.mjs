@@ -20,7 +20,7 @@ let browser;
 before(async () => {
   await new Promise((ready) => server.listen(process.env.APP_PORT, "localhost", ready));
   browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
+    executablePath: "/usr/bin/chromium-headless-shell",
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 });
