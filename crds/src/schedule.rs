@@ -6,8 +6,9 @@
 //! Pending ──mint──> Published ──promote──> Active ──replaced──> Retiring ──expired──> Removed ──> dropped
 //!    └── first key of an installation ───────^        └── superseded before it signed ──^
 //! ```
-//! - A key signs only once it has been published for `publishFor` and every counted pod has acknowledged a
-//!   set that holds it. So nothing is signed that a verifier could not check.
+//! - A key signs only once it has been published for `publishFor`, every counted pod has acknowledged a set
+//!   that holds it, and what verifiers read of the last one before that has expired. So nothing is signed
+//!   that a verifier could not check.
 //! - At most one key of an algorithm is Active. It signs on until its successor is Active.
 //! - A key leaves the JWKS only when everything that it signed has expired, counted from when every pod
 //!   has acknowledged that it no longer signs.
@@ -76,6 +77,9 @@ pub struct Acknowledgements {
     /// Pods whose word counts, with what each has acknowledged ([`KeySet::acknowledgement`]); empty: nobody
     /// has to be waited for.
     pub pods: Vec<(String, Option<String>)>,
+    /// When a JWKS that a verifier read before the last of them changed its word is too old to be used;
+    /// `None`: no pod changed it lately.
+    pub caches_expire: Option<Timestamp>,
 }
 
 /// What the schedule must know beside the keys.

@@ -22,6 +22,7 @@ use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::resources::{Reason, SigningKey};
 use oidc_crds::schedule::{Schedule, schedule};
 use oidc_crds::secrets::key_set::KeySet;
+use oidc_crds::validate::shortest_publish_for;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, now, whole_seconds};
@@ -103,7 +104,7 @@ impl Keys {
         let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.names.namespace);
         let (found, fleet, imports) = tokio::try_join!(
             self.read_set(&secrets),
-            pods::read(context),
+            pods::read(context, shortest_publish_for(&installation)),
             imports::read(context, &secrets, &objects)
         )?;
         let (found, former, mut notes) = self.truth(&secrets, found, &objects).await?;

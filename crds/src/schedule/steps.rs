@@ -28,6 +28,8 @@ pub(super) struct Plan<'a> {
     pub(super) pods_count: bool,
     /// Pods that have not acknowledged the set as it is.
     pub(super) missing: Vec<&'a str>,
+    /// See [`Acknowledgements::caches_expire`].
+    caches_expire: Option<Timestamp>,
     pub(super) terms: &'a Terms,
     pub(super) now: Timestamp,
     pub(super) keys: Vec<KeyState>,
@@ -82,6 +84,7 @@ impl<'a> Plan<'a> {
             set,
             pods_count: !acknowledgements.pods.is_empty(),
             missing: missing.map(|(pod, _)| pod.as_str()).collect(),
+            caches_expire: acknowledgements.caches_expire,
             terms,
             now,
             keys: set.map(|set| set.keys.clone()).unwrap_or_default(),
@@ -114,7 +117,10 @@ impl<'a> Plan<'a> {
                 continue;
             };
             let name = wanted.owner.name.clone();
-            let from = later(key.published_at.unwrap_or(key.created_at), self.wait(wanted));
+            let published = later(key.published_at.unwrap_or(key.created_at), self.wait(wanted));
+            // A pod that was late to publish it is waited for no less than the others were.
+            let late = self.caches_expire.filter(|_| self.missing.is_empty());
+            let from = late.map_or(published, |late| late.max(published));
             if self.is_lost(key.algorithm) {
                 self.activate(at, &name);
             } else if from > self.now {

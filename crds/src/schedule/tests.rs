@@ -334,6 +334,26 @@ fn promotion_waits_for_every_pod() {
 }
 
 #[test]
+fn i3_promotion_waits_for_caches_of_a_pod_that_was_late() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a", "b"]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(0);
+    world.acknowledge(&["a", "b"]);
+    world.pods.caches_expire = Some(at(361));
+    world.run_at(PUBLISH - 1);
+    assert_eq!(world.keys()[1].phase, Published, "they shorten nothing");
+    let end = 2 * PUBLISH + 361;
+    world.pods.caches_expire = Some(at(end));
+    let plan = world.run_at(2 * PUBLISH);
+    assert_eq!(reasons(&plan), [Reason::WaitingForCaches]);
+    assert_eq!(plan.next, Some(at(end)));
+    world.run_at(end - 1);
+    assert_eq!(world.keys()[1].phase, Published);
+    world.run_at(end);
+    assert_eq!(world.keys()[1].phase, Active);
+}
+
+#[test]
 fn the_retirement_clock_waits_for_every_pod() {
     let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a", "b"]);
     world.wanted = vec![wanted("main", ES256, 1)];

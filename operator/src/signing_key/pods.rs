@@ -13,12 +13,13 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt};
 use kube_runtime::watcher::Event;
-use oidc_crds::names::{ANNOTATION_KEY_SET, provider_labels};
+use oidc_crds::names::{ANNOTATION_KEY_SET, Seconds, provider_labels};
 use oidc_crds::schedule::Acknowledgements;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,8 @@ pub(super) struct Fleet {
 }
 
 /// What there is now, from the API server's store, not from a cache.
-pub(super) async fn read(context: &Context) -> Result<Fleet, Error> {
+/// `cache`: how long verifiers may hold a JWKS, with a margin.
+pub(super) async fn read(context: &Context, cache: Seconds) -> Result<Fleet, Error> {
     let parameters = ListParams::default().labels(&selector(context));
     let (pods, leases): (Api<Pod>, Api<Lease>) = (api(context), api(context));
     let pods = async {
@@ -49,7 +51,7 @@ pub(super) async fn read(context: &Context) -> Result<Fleet, Error> {
         listed.map_err(Error::api("list the Leases of the provider's pods"))
     };
     let (pods, leases) = tokio::try_join!(pods, leases)?;
-    Ok(count(&pods.items, &leases.items))
+    Ok(count(&pods.items, &leases.items, cache))
 }
 
 /// Wakes the reconcile when pods or their Leases change in what counts, until `stop`.
@@ -119,7 +121,7 @@ fn selector(context: &Context) -> String {
         .join(",")
 }
 
-fn count(pods: &[Pod], leases: &[Lease]) -> Fleet {
+fn count(pods: &[Pod], leases: &[Lease], cache: Seconds) -> Fleet {
     let lease_of = |pod: &Pod| {
         leases
             .iter()
@@ -134,10 +136,25 @@ fn count(pods: &[Pod], leases: &[Lease]) -> Fleet {
         })
         .collect();
     counted.sort();
+    let changed = pods.iter().filter(|pod| !has_ended(pod)).filter_map(lease_of);
+    let changed = changed.filter_map(changed_at).max();
     Fleet {
-        acknowledgements: Acknowledgements { pods: counted },
+        acknowledgements: Acknowledgements {
+            pods: counted,
+            caches_expire: changed.and_then(|at| at.checked_add(cache.span()).ok()),
+        },
         knows_a_set: leases.iter().any(|lease| word(lease).is_some()),
     }
+}
+
+/// When a pod last changed its word, by the API server's clock. A pod that has said one thing only served
+/// nothing else: it makes its Lease before it is ready.
+fn changed_at(lease: &Lease) -> Option<Timestamp> {
+    let managers = lease.metadata.managed_fields.as_ref()?;
+    let times = managers.iter().filter_map(|manager| manager.time.as_ref());
+    let last = times.map(|time| time.0).max()?;
+    let made = lease.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    (made != Some(last)).then_some(last)
 }
 
 fn word(lease: &Lease) -> Option<&str> {
@@ -193,7 +210,7 @@ mod tests {
     }
 
     fn counted(pods: &[Pod], leases: &[Lease]) -> Vec<(String, Option<String>)> {
-        count(pods, leases).acknowledgements.pods
+        count(pods, leases, Seconds(7)).acknowledgements.pods
     }
 
     fn said(name: &str, word: Option<&str>) -> (String, Option<String>) {
@@ -237,6 +254,26 @@ mod tests {
     }
 
     #[test]
+    fn i3_caches_of_a_pod_that_changed_its_word_late_are_waited_for() {
+        let said_at = |name: &str, made: &str, changed: &str| {
+            let mut lease = lease(name, &format!("uid-{name}"), Some("7-00"));
+            let fields = json!([{"manager": "oidc-provider", "operation": "Apply", "time": changed}]);
+            lease.metadata.managed_fields = serde_json::from_value(fields).expect("managed fields");
+            lease.metadata.creation_timestamp = serde_json::from_value(json!(made)).expect("a time");
+            lease
+        };
+        let pods = [pod("a", true, json!({})), pod("b", true, json!({}))];
+        let expire = |leases: &[Lease]| count(&pods, leases, Seconds(7)).acknowledgements.caches_expire;
+        let (early, late) = ("2026-11-25T09:00:00Z", "2026-11-25T09:10:00Z");
+        let leases = [said_at("a", early, late), said_at("b", late, late)];
+        let end = "2026-11-25T09:10:07Z".parse().expect("a time");
+        assert_eq!(expire(&leases), Some(end));
+        assert_eq!(expire(&leases[1..]), None, "a new pod served nothing else");
+        let gone = [said_at("gone", early, late)];
+        assert_eq!(expire(&gone), None, "nobody's word");
+    }
+
+    #[test]
     fn a_pod_that_has_ended_does_not_count() {
         let evicted = [pod("a", false, json!({"status.phase": "Failed"}))];
         let leases = [lease("a", "uid-a", Some("7-00"))];
@@ -245,8 +282,8 @@ mod tests {
 
     #[test]
     fn any_lease_with_a_word_shows_that_there_was_a_set() {
-        assert!(!count(&[], &[]).knows_a_set);
-        assert!(!count(&[], &[lease("gone", "uid-gone", None)]).knows_a_set);
-        assert!(count(&[], &[lease("gone", "uid-gone", Some("7-00"))]).knows_a_set);
+        assert!(!count(&[], &[], Seconds(7)).knows_a_set);
+        assert!(!count(&[], &[lease("gone", "uid-gone", None)], Seconds(7)).knows_a_set);
+        assert!(count(&[], &[lease("gone", "uid-gone", Some("7-00"))], Seconds(7)).knows_a_set);
     }
 }
