@@ -8,8 +8,8 @@ use crate::resources::signing_key::{ImportRef, Rotation};
 use crate::secrets::Data;
 
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 250_000_000);
-const PUBLISH: u64 = 600;
-const TOKEN: u64 = 900;
+pub(super) const PUBLISH: u64 = 600;
+pub(super) const TOKEN: u64 = 900;
 const SESSION: u64 = 86_400;
 
 static JWKS: LazyLock<Vec<PrivateJwk>> = LazyLock::new(|| {
@@ -30,7 +30,7 @@ fn at(seconds: u64) -> Timestamp {
     T0 + Seconds(seconds).span()
 }
 
-fn wanted(name: &str, algorithm: Algorithm, revision: u64) -> Wanted {
+pub(super) fn wanted(name: &str, algorithm: Algorithm, revision: u64) -> Wanted {
     Wanted {
         owner: Owner {
             name: name.to_owned(),
@@ -62,17 +62,20 @@ fn terms() -> Terms {
 }
 
 /// An installation with its SigningKeys, its set and its clock.
-struct World {
-    wanted: Vec<Wanted>,
-    set: Option<KeySet>,
-    pods: Acknowledgements,
-    terms: Terms,
-    now: Timestamp,
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) set: Option<KeySet>,
+    pub(super) pods: Acknowledgements,
+    pub(super) terms: Terms,
+    pub(super) now: Timestamp,
+    /// Kids that were there at any time; kept by who asks for it.
+    pub(super) seen: Vec<String>,
 }
 
 impl World {
     /// The first start with these SigningKeys, done.
-    fn started(wanted: Vec<Wanted>) -> Self {
+    pub(super) fn started(wanted: Vec<Wanted>) -> Self {
         let mut world = Self {
             wanted,
             set: None,
@@ -82,13 +85,14 @@ impl World {
                 ..terms()
             },
             now: T0,
+            seen: Vec::new(),
         };
         world.run();
         world.terms.first = false;
         world
     }
 
-    fn plan(&self) -> Schedule {
+    pub(super) fn plan(&self) -> Schedule {
         schedule(&self.wanted, self.set.as_ref(), &self.pods, &self.terms, self.now)
     }
 
@@ -105,7 +109,7 @@ impl World {
         self.run()
     }
 
-    fn keys(&self) -> &[KeyState] {
+    pub(super) fn keys(&self) -> &[KeyState] {
         &self.set.as_ref().unwrap().keys
     }
 
@@ -118,7 +122,7 @@ impl World {
         self.set.as_ref().unwrap().default_algorithm
     }
 
-    fn acknowledge(&mut self, pods: &[&str]) {
+    pub(super) fn acknowledge(&mut self, pods: &[&str]) {
         let word = self.set.as_ref().map(KeySet::acknowledgement);
         for (pod, said) in &mut self.pods.pods {
             if pods.contains(&pod.as_str()) {
@@ -127,7 +131,7 @@ impl World {
         }
     }
 
-    fn with_pods(mut self, pods: &[&str]) -> Self {
+    pub(super) fn with_pods(mut self, pods: &[&str]) -> Self {
         self.pods.pods = pods.iter().map(|pod| ((*pod).to_owned(), None)).collect();
         self.acknowledge(pods);
         self
@@ -158,6 +162,7 @@ fn the_first_key_of_an_installation_is_active_at_once() {
 #[test]
 fn a_schedule_says_what_is_to_be_minted() {
     let world = World {
+        seen: Vec::new(),
         wanted: vec![wanted("main", RS256, 0)],
         set: None,
         pods: Acknowledgements::default(),
@@ -575,6 +580,7 @@ fn without_a_signing_key_nothing_is_written() {
 fn fill_takes_only_what_was_asked_for() {
     let mut key = {
         let world = World {
+            seen: Vec::new(),
             wanted: vec![wanted("main", EdDSA, 0)],
             set: None,
             pods: Acknowledgements::default(),
@@ -997,7 +1003,7 @@ fn take(world: &mut World, step: Step, created: &mut u64) {
 }
 
 /// What must hold after each run; `before` is the set that it started from.
-fn check(world: &World, before: Option<&KeySet>) {
+pub(super) fn check(world: &World, before: Option<&KeySet>) {
     let Some(set) = &world.set else { return };
     let was = |key: &KeyState| {
         let keys = before.map(|set| set.keys.as_slice()).unwrap_or_default();
