@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`load`] | token requests at a steady rate, and what became of them |
-//! | [`verifiers`] | relying parties that check every token until it expires |
+//! | [`mod@verifiers`] | relying parties that check every token until it expires |
 //! | [`pods`] | what each counted pod publishes and has acknowledged, with times |
 //! | [`disturb`] | pods that are killed, deleted and rolled meanwhile |
 //! | [`api`] | the API server, close enough to time its answers |
