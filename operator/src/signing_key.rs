@@ -5,6 +5,7 @@
 mod imports;
 mod plan;
 mod pods;
+mod spares;
 mod truth;
 
 use std::collections::HashSet;
@@ -18,7 +19,6 @@ use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Event;
 use oidc_crds::guard::Guarded;
-use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::resources::{Reason, SigningKey};
 use oidc_crds::schedule::{Schedule, schedule};
 use oidc_crds::secrets::key_set::KeySet;
@@ -32,6 +32,8 @@ use crate::own_secrets::{must_be_ours, own_secret};
 use crate::plan::Note;
 use crate::telemetry::tell_standing;
 use crate::watches;
+
+use spares::Spares;
 
 const KIND: &str = "SigningKey";
 
@@ -61,6 +63,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         store,
         announced: Mutex::default(),
         last: Mutex::default(),
+        spares: Spares::default(),
     };
     let work = async {
         // In a wrong order keys could be taken for unwanted, or their algorithms for unused.
@@ -85,6 +88,7 @@ struct Keys {
     announced: Mutex<HashSet<(String, String)>>,
     /// The set that was read or written last.
     last: Mutex<Option<KeySet>>,
+    spares: Spares,
 }
 
 impl Keys {
@@ -124,7 +128,7 @@ impl Keys {
             steps: decided.steps.clone(),
         };
         let next = decided.next;
-        let next_set = mint(decided, former.clone()).await?;
+        let next_set = self.mint(decided, former.clone()).await?;
         if let Some(set) = &next_set {
             self.write_set(&secrets, found, set).await?;
         }
@@ -141,7 +145,25 @@ impl Keys {
         for (name, reason, message) in told.of_nobody(&objects) {
             tracing::info!(signing_key = name, reason = reason.as_str(), message);
         }
+        let spares = self.spares.clone();
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || spares.fill(&input.wanted)));
         Ok(next)
+    }
+
+    /// The set to write, with its new keys. An RSA key takes a tenth of a second and more, if none was made in
+    /// advance.
+    async fn mint(&self, decided: Schedule, former: Option<KeySet>) -> Result<Option<KeySet>, Error> {
+        if !decided.changed {
+            return Ok(None);
+        }
+        let spares = self.spares.clone();
+        tokio::task::spawn_blocking(move || {
+            decided.next_set(former.as_ref(), |algorithm, bits| spares.take(algorithm, bits))
+        })
+        .await
+        .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))?
+        .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))
     }
 
     async fn read_set(&self, api: &Api<Secret>) -> Result<Option<Secret>, Error> {
@@ -237,15 +259,4 @@ fn conditions(key: &SigningKey) -> &[Condition] {
 
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-/// The set to write, with its new keys. An RSA key takes a tenth of a second and more.
-async fn mint(decided: Schedule, former: Option<KeySet>) -> Result<Option<KeySet>, Error> {
-    if !decided.changed {
-        return Ok(None);
-    }
-    tokio::task::spawn_blocking(move || decided.next_set(former.as_ref(), PrivateJwk::generate))
-        .await
-        .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))?
-        .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))
 }
