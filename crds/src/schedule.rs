@@ -225,5 +225,3 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod walk_tests;

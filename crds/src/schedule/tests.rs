@@ -1,15 +1,18 @@
 use std::sync::LazyLock;
 
 use jiff::SignedDuration;
-use proptest::prelude::*;
 
 use super::*;
 use crate::resources::signing_key::{ImportRef, Rotation};
 use crate::secrets::Data;
 
+mod changes;
+mod histories;
+mod walk;
+
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 250_000_000);
-pub(super) const PUBLISH: u64 = 600;
-pub(super) const TOKEN: u64 = 900;
+const PUBLISH: u64 = 600;
+const TOKEN: u64 = 900;
 const SESSION: u64 = 86_400;
 
 static JWKS: LazyLock<Vec<PrivateJwk>> = LazyLock::new(|| {
@@ -30,7 +33,7 @@ fn at(seconds: u64) -> Timestamp {
     T0 + Seconds(seconds).span()
 }
 
-pub(super) fn wanted(name: &str, algorithm: Algorithm, revision: u64) -> Wanted {
+fn wanted(name: &str, algorithm: Algorithm, revision: u64) -> Wanted {
     Wanted {
         owner: Owner {
             name: name.to_owned(),
@@ -63,19 +66,19 @@ fn terms() -> Terms {
 
 /// An installation with its SigningKeys, its set and its clock.
 #[derive(Clone)]
-pub(super) struct World {
-    pub(super) wanted: Vec<Wanted>,
-    pub(super) set: Option<KeySet>,
-    pub(super) pods: Acknowledgements,
-    pub(super) terms: Terms,
-    pub(super) now: Timestamp,
+struct World {
+    wanted: Vec<Wanted>,
+    set: Option<KeySet>,
+    pods: Acknowledgements,
+    terms: Terms,
+    now: Timestamp,
     /// Kids that were there at any time; kept by who asks for it.
-    pub(super) seen: Vec<String>,
+    seen: Vec<String>,
 }
 
 impl World {
     /// The first start with these SigningKeys, done.
-    pub(super) fn started(wanted: Vec<Wanted>) -> Self {
+    fn started(wanted: Vec<Wanted>) -> Self {
         let mut world = Self {
             wanted,
             set: None,
@@ -92,7 +95,7 @@ impl World {
         world
     }
 
-    pub(super) fn plan(&self) -> Schedule {
+    fn plan(&self) -> Schedule {
         schedule(&self.wanted, self.set.as_ref(), &self.pods, &self.terms, self.now)
     }
 
@@ -109,7 +112,7 @@ impl World {
         self.run()
     }
 
-    pub(super) fn keys(&self) -> &[KeyState] {
+    fn keys(&self) -> &[KeyState] {
         &self.set.as_ref().unwrap().keys
     }
 
@@ -122,7 +125,7 @@ impl World {
         self.set.as_ref().unwrap().default_algorithm
     }
 
-    pub(super) fn acknowledge(&mut self, pods: &[&str]) {
+    fn acknowledge(&mut self, pods: &[&str]) {
         let word = self.set.as_ref().map(KeySet::acknowledgement);
         for (pod, said) in &mut self.pods.pods {
             if pods.contains(&pod.as_str()) {
@@ -131,7 +134,7 @@ impl World {
         }
     }
 
-    pub(super) fn with_pods(mut self, pods: &[&str]) -> Self {
+    fn with_pods(mut self, pods: &[&str]) -> Self {
         self.pods.pods = pods.iter().map(|pod| ((*pod).to_owned(), None)).collect();
         self.acknowledge(pods);
         self
@@ -617,255 +620,6 @@ fn a_status_lists_its_own_keys_newest_first_in_whole_seconds() {
     assert_eq!(serde_json::from_str::<Vec<_>>(&text).ok(), Some(status));
 }
 
-/// An emergency: the active key of `main` is revoked.
-fn revoke_active(world: &mut World) -> String {
-    let kid = world
-        .keys()
-        .iter()
-        .rev()
-        .find(|key| key.phase == Active)
-        .unwrap()
-        .kid
-        .clone();
-    world.terms.revoked.insert(kid.clone());
-    kid
-}
-
-#[test]
-fn a_revoked_key_is_gone_at_once_and_the_waiting_one_signs_without_waiting() {
-    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a"]);
-    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
-    world.run_at(10);
-    let waiting = world.keys()[1].kid.clone();
-    // No pod has acknowledged it, and caches do not know it: the one thing that may break verifiers.
-    let kid = revoke_active(&mut world);
-    let plan = world.run_at(11);
-    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
-    let (gone, next) = (&world.keys()[0], &world.keys()[1]);
-    assert!(gone.revoked && gone.jwk.is_none() && gone.public.is_none());
-    assert_eq!(
-        (next.kid.as_str(), next.signs_from),
-        (waiting.as_str(), Some(at(11)))
-    );
-    assert_eq!(reasons(&plan)[..2], [Reason::KeyRevoked, Reason::KeyActive]);
-    assert!(plan.notes[0].2.contains(&kid));
-    assert!(!world.plan().changed);
-}
-
-#[test]
-fn a_revocation_that_would_leave_no_key_mints_one_and_says_so() {
-    let mut world = World::started(vec![wanted("main", ES256, 0)]);
-    revoke_active(&mut world);
-    let plan = world.run_at(5);
-    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
-    assert_eq!(world.keys()[1].signs_from, Some(at(5)));
-    assert_eq!(reasons(&plan), [Reason::KeyRevoked, Reason::KeyMinted]);
-    assert!(
-        plan.notes[1].2.contains("in place of the revoked one"),
-        "{}",
-        plan.notes[1].2
-    );
-}
-
-#[test]
-fn retiring_and_removed_keys_are_revoked_too() {
-    let mut world = World::started(vec![wanted("main", ES256, 0)]);
-    let first = world.keys()[0].kid.clone();
-    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
-    world.run_at(1);
-    world.run_at(1 + PUBLISH);
-    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
-    world.terms.revoked.insert(first);
-    world.run_at(2 + PUBLISH);
-    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
-    assert_eq!(
-        world.set.as_ref().unwrap().jwks()["keys"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-    // It is known as long as it is named, then forgotten like any other.
-    world.run_at(3 + PUBLISH + SESSION * 3);
-    assert_eq!(world.keys().len(), 2);
-    world.terms.revoked.clear();
-    world.run_at(4 + PUBLISH + SESSION * 3);
-    assert_eq!(world.phases(), [(ES256, Active)]);
-}
-
-#[test]
-fn the_last_key_of_a_deleted_signing_key_is_replaced_when_revoked() {
-    let mut world = World::started(vec![wanted("main", ES256, 0)]);
-    world.wanted = vec![wanted("other", EdDSA, 0)];
-    revoke_active(&mut world);
-    world.run_at(1);
-    assert_eq!(
-        world.phases(),
-        [(ES256, Removed), (ES256, Active), (EdDSA, Published)],
-        "the default signs on"
-    );
-    world.run_at(1 + PUBLISH);
-    assert_eq!(world.phases()[1..], [(ES256, Retiring), (EdDSA, Active)]);
-}
-
-#[test]
-fn a_kid_that_is_no_keys_is_told_and_revokes_nothing() {
-    let mut main = wanted("main", ES256, 0);
-    main.spec.revoked = vec![crate::resources::signing_key::RevokedKey {
-        kid: "typo".to_owned(),
-    }];
-    let mut world = World::started(vec![main]);
-    world.terms.revoked.insert("typo".to_owned());
-    let plan = world.run_at(1);
-    assert_eq!(reasons(&plan), [Reason::UnknownKid]);
-    assert!(plan.notes[0].2.contains("typo") && !plan.changed);
-}
-
-#[test]
-fn an_import_goes_the_way_of_a_minted_key() {
-    let mut main = wanted("main", ES256, 0);
-    main.import = Some(made_elsewhere(ES256, 0));
-    let mut world = World::started(vec![main]);
-    assert_eq!(world.phases(), [(ES256, Active)]);
-    assert!(world.keys()[0].imported);
-    // cert-manager renews.
-    world.wanted[0].import = Some(made_elsewhere(ES256, 1));
-    let plan = world.run_at(10);
-    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
-    assert_eq!(plan.next, Some(at(10 + PUBLISH)));
-    world.run_at(10 + PUBLISH);
-    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
-    // The Secret is rolled back while the old key is still published: it need not wait again.
-    world.wanted[0].import = Some(made_elsewhere(ES256, 0));
-    world.run_at(11 + PUBLISH);
-    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
-    let Some(Import::Key(jwk)) = &world.wanted[0].import else {
-        unreachable!()
-    };
-    assert_eq!(world.keys()[1].kid, jwk.thumbprint().unwrap());
-    // From here on keys are generated.
-    world.wanted[0].import = None;
-    world.run_at(12 + PUBLISH);
-    assert_eq!(world.phases()[2], (ES256, Published));
-}
-
-#[test]
-fn an_import_that_is_late_or_bad_changes_nothing() {
-    let mut main = wanted("main", ES256, 0);
-    let missing = Import::Missing(Reason::SecretInvalid, "it is weak".to_owned());
-    main.import = Some(missing.clone());
-    let mut world = World::started(vec![main]);
-    assert!(world.set.is_none(), "nothing is minted instead");
-    world.terms.first = true;
-    world.wanted[0].import = Some(made_elsewhere(ES256, 0));
-    world.run_at(1);
-    world.terms.first = false;
-    assert_eq!(world.phases(), [(ES256, Active)]);
-    world.wanted[0].import = Some(missing);
-    let plan = world.run_at(2);
-    assert!(!plan.changed);
-    assert_eq!(
-        plan.notes,
-        [("main".to_owned(), Reason::SecretInvalid, "it is weak".to_owned())]
-    );
-}
-
-#[test]
-fn a_revoked_key_cannot_be_imported_again() {
-    let mut main = wanted("main", ES256, 0);
-    main.import = Some(made_elsewhere(ES256, 0));
-    let mut world = World::started(vec![main]);
-    revoke_active(&mut world);
-    let plan = world.run_at(1);
-    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
-    assert!(
-        !world.keys()[1].imported,
-        "one is generated until another is in the Secret"
-    );
-    assert_eq!(
-        reasons(&plan),
-        [Reason::KeyRevoked, Reason::SecretInvalid, Reason::KeyMinted]
-    );
-    let again = world.run_at(2);
-    assert!(!again.changed && again.notes[0].2.contains("put another into the Secret"));
-    world.wanted[0].import = Some(made_elsewhere(ES256, 1));
-    world.run_at(3);
-    assert_eq!(world.phases()[2], (ES256, Published));
-    assert!(world.keys()[2].imported);
-}
-
-#[test]
-fn a_key_of_another_signing_key_is_not_imported_but_an_orphan_is_taken_over() {
-    let mut main = wanted("main", ES256, 0);
-    main.import = Some(made_elsewhere(ES256, 0));
-    let mut other = wanted("other", ES384, 0);
-    other.import = Some(made_elsewhere(ES256, 0));
-    let mut world = World::started(vec![main.clone(), other]);
-    assert_eq!(world.phases(), [(ES256, Active)]);
-    assert!(reasons(&world.plan()).contains(&Reason::KeyTaken));
-    // Restored from a backup: the same object with another UID.
-    main.owner.uid = "restored".to_owned();
-    world.wanted = vec![main];
-    world.run_at(1);
-    assert_eq!(world.phases(), [(ES256, Active)]);
-    assert_eq!(world.keys()[0].signing_key.uid, "restored");
-}
-
-fn told(found: Option<(Option<&str>, &str, &str)>) -> (Reason, String) {
-    let reference = ImportRef {
-        name: "mine".to_owned(),
-        key: None,
-    };
-    let data = found.map(|(kind, key, text)| (kind, Data::from([(key.to_owned(), text.into())])));
-    let found = data.as_ref().map(|(kind, data)| (*kind, data));
-    match Import::from_secret(found, &reference, ES256) {
-        Import::Missing(reason, message) => (reason, message),
-        Import::Key(_) => (Reason::Accepted, String::new()),
-    }
-}
-
-#[test]
-fn what_is_wrong_with_an_import_is_told_without_its_content() {
-    assert_eq!(told(None).0, Reason::SecretNotFound);
-    let (reason, message) = told(Some((None, "key.pem", "canary")));
-    assert_eq!(reason, Reason::SecretInvalid);
-    assert!(message.contains("no key `tls.key`"), "{message}");
-    let (_, message) = told(Some((None, "tls.key", "canary")));
-    assert!(
-        message.contains("neither a PEM") && !message.contains("canary"),
-        "{message}"
-    );
-    let token = Some("kubernetes.io/service-account-token");
-    assert!(told(Some((token, "tls.key", "canary"))).1.contains("its type is"));
-    let text = serde_json::to_string(&PrivateJwk::generate(ES256, None).unwrap()).unwrap();
-    // The last is cert-manager's.
-    for kind in [None, Some("Opaque"), Some("kubernetes.io/tls")] {
-        assert_eq!(told(Some((kind, "tls.key", &text))).0, Reason::Accepted);
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Pass(u64),
-    Edit(usize, usize, u64),
-    Create(usize, usize),
-    Delete(usize),
-    Interval(usize, Option<u64>),
-    Mark(usize),
-    InUse(usize),
-    Refuse(usize),
-    Lifetime(u64),
-    Acknowledge(bool, bool),
-    Pods(bool),
-    Lose,
-    /// The nth key of the set.
-    Revoke(usize),
-    Forgive,
-    /// The nth SigningKey imports the nth key of its algorithm, or nothing that is good, or generates again.
-    Import(usize, Option<usize>),
-    Generate(usize),
-}
-
 /// Two keys of each algorithm, for import.
 static ELSEWHERE: LazyLock<Vec<PrivateJwk>> = LazyLock::new(|| {
     let twice = ALGORITHMS.into_iter().chain(ALGORITHMS);
@@ -880,239 +634,3 @@ fn made_elsewhere(algorithm: Algorithm, n: usize) -> Import {
 }
 
 const ALGORITHMS: [Algorithm; 3] = [ES256, ES384, EdDSA];
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        8 => (1_u64..1500).prop_map(Step::Pass),
-        1 => (10_000_u64..200_000).prop_map(Step::Pass),
-        3 => (0_usize..3, 0_usize..3, 0_u64..3).prop_map(|(n, a, r)| Step::Edit(n, a, r)),
-        2 => (0_usize..3, 0_usize..3).prop_map(|(n, a)| Step::Create(n, a)),
-        1 => (0_usize..3).prop_map(Step::Delete),
-        1 => (0_usize..3, proptest::option::of(700_u64..5000)).prop_map(|(n, i)| Step::Interval(n, i)),
-        1 => (0_usize..3).prop_map(Step::Mark),
-        1 => (0_usize..3).prop_map(Step::InUse),
-        1 => (0_usize..3).prop_map(Step::Refuse),
-        1 => (60_u64..4000).prop_map(Step::Lifetime),
-        6 => (any::<bool>(), any::<bool>()).prop_map(|(a, b)| Step::Acknowledge(a, b)),
-        1 => any::<bool>().prop_map(Step::Pods),
-        1 => Just(Step::Lose),
-        2 => (0_usize..6).prop_map(Step::Revoke),
-        1 => Just(Step::Forgive),
-        2 => (0_usize..3, proptest::option::of(0_usize..2)).prop_map(|(n, k)| Step::Import(n, k)),
-        1 => (0_usize..3).prop_map(Step::Generate),
-    ]
-}
-
-fn take(world: &mut World, step: Step, created: &mut u64) {
-    match step {
-        Step::Pass(seconds) => world.now += SignedDuration::from_secs(seconds.cast_signed()),
-        Step::Edit(n, algorithm, revision) => {
-            if let Some(wanted) = world.wanted.get_mut(n) {
-                wanted.spec.algorithm = Some(ALGORITHMS[algorithm]);
-                wanted.spec.rotation.as_mut().unwrap().revision = Some(revision);
-                // Whoever reads the Secret looks at the algorithm.
-                if matches!(wanted.import, Some(Import::Key(_))) {
-                    wanted.import = Some(made_elsewhere(ALGORITHMS[algorithm], 0));
-                }
-            }
-        }
-        Step::Create(n, algorithm) => {
-            *created += 1;
-            let mut made = wanted(&format!("key-{n}"), ALGORITHMS[algorithm], 0);
-            made.owner.uid = format!("uid-{created}");
-            made.created_at = world.now;
-            if world
-                .wanted
-                .iter()
-                .all(|wanted| wanted.owner.name != made.owner.name)
-            {
-                world.wanted.push(made);
-            }
-        }
-        Step::Delete(n) => {
-            if n < world.wanted.len() {
-                world.wanted.remove(n);
-            }
-        }
-        Step::Interval(n, interval) => {
-            if let Some(wanted) = world.wanted.get_mut(n) {
-                wanted.spec.rotation.as_mut().unwrap().interval = interval.map(Seconds);
-            }
-        }
-        Step::Mark(n) => {
-            if let Some(wanted) = world.wanted.get_mut(n) {
-                wanted.spec.default = Some(wanted.spec.default != Some(true));
-            }
-        }
-        Step::InUse(n) => {
-            if !world.terms.in_use.remove(&ALGORITHMS[n]) {
-                world.terms.in_use.insert(ALGORITHMS[n]);
-            }
-        }
-        Step::Refuse(n) => {
-            let keys = world
-                .set
-                .as_ref()
-                .map(|set| set.keys.as_slice())
-                .unwrap_or_default();
-            let uids: Vec<_> = keys.iter().map(|key| key.signing_key.uid.clone()).collect();
-            if !world.terms.refused.is_empty() {
-                world.terms.refused.clear();
-            } else if let Some(uid) = uids.get(n) {
-                world.wanted.retain(|wanted| wanted.owner.uid != *uid);
-                world.terms.refused.insert(uid.clone());
-            }
-        }
-        Step::Lifetime(seconds) => world.terms.longest_token = Seconds(seconds),
-        Step::Acknowledge(a, b) => {
-            if a {
-                world.acknowledge(&["a"]);
-            }
-            if b {
-                world.acknowledge(&["b"]);
-            }
-        }
-        Step::Pods(some) => {
-            world.pods.pods.clear();
-            if some {
-                world.pods.pods = vec![("a".to_owned(), None), ("b".to_owned(), None)];
-            }
-        }
-        Step::Lose => world.set = None,
-        Step::Revoke(n) => {
-            if let Some(key) = world.set.as_ref().and_then(|set| set.keys.get(n)) {
-                world.terms.revoked.insert(key.kid.clone());
-            }
-        }
-        Step::Forgive => world.terms.revoked.clear(),
-        Step::Import(n, key) => {
-            if let Some(wanted) = world.wanted.get_mut(n) {
-                let algorithm = wanted.spec.algorithm();
-                wanted.import = Some(match key {
-                    Some(key) => made_elsewhere(algorithm, key),
-                    None => Import::Missing(Reason::SecretNotFound, "gone".to_owned()),
-                });
-            }
-        }
-        Step::Generate(n) => {
-            if let Some(wanted) = world.wanted.get_mut(n) {
-                wanted.import = None;
-            }
-        }
-    }
-}
-
-/// What must hold after each run; `before` is the set that it started from.
-pub(super) fn check(world: &World, before: Option<&KeySet>) {
-    let Some(set) = &world.set else { return };
-    let was = |key: &KeyState| {
-        let keys = before.map(|set| set.keys.as_slice()).unwrap_or_default();
-        keys.iter().find(|other| other.kid == key.kid)
-    };
-    let mut active = BTreeSet::new();
-    let mut kids = BTreeSet::new();
-    for key in &set.keys {
-        assert!(kids.insert(&key.kid), "a kid twice");
-        match key.phase {
-            Pending => panic!("a key that was not minted"),
-            Published => assert!(key.jwk.is_some() && key.signs_from.is_none()),
-            Active => {
-                assert!(
-                    active.insert(key.algorithm),
-                    "two Active keys of {}",
-                    key.algorithm
-                );
-                let from = key.signs_from.unwrap();
-                let is_new = was(key).is_none_or(|was| was.phase != Active);
-                // Where a key was revoked, nobody waits.
-                let emergency = set.keys.iter().any(|other| {
-                    let signed = was(other).is_some_and(|was| was.phase == Active && !was.revoked);
-                    other.revoked && signed && other.algorithm == key.algorithm
-                });
-                if is_new && before.is_some() && !emergency {
-                    let published = key.published_at.unwrap();
-                    assert!(from >= published + Seconds(PUBLISH).span(), "it signs too early");
-                    let word = before.map(KeySet::acknowledgement);
-                    let all = world.pods.pods.iter().all(|(_, said)| *said == word);
-                    assert!(all, "a pod does not know it");
-                    assert!(was(key).is_some_and(KeyState::is_in_jwks), "it was not published");
-                }
-                assert!(key.longest_lifetime >= world.terms.longest_token.0);
-            }
-            Retiring => assert!(key.jwk.is_some() && key.retires_at.is_some()),
-            Removed => {
-                assert!(key.jwk.is_none() && key.public.is_none() == key.revoked);
-                if key.signs_from.is_some() && !key.revoked {
-                    let expired = key.retires_at.unwrap() + Seconds(key.longest_lifetime).span();
-                    assert!(world.now >= expired, "something that it signed is still valid");
-                }
-            }
-        }
-        assert_eq!(
-            key.revoked,
-            world.terms.revoked.contains(&key.kid) || was(key).is_some_and(|was| was.revoked)
-        );
-        if let Some(was) = was(key).filter(|_| !key.imported) {
-            assert!(was.phase <= key.phase, "{:?} became {:?}", was.phase, key.phase);
-        }
-    }
-    // Whatever signed for an algorithm has a successor, or its SigningKey is gone.
-    if let Some(before) = before {
-        let default = before.default_algorithm;
-        let signed = before
-            .keys
-            .iter()
-            .any(|key| key.algorithm == default && key.phase == Active);
-        assert!(
-            !signed || active.contains(&set.default_algorithm),
-            "the default cannot sign"
-        );
-        for key in before.keys.iter().filter(|key| key.phase == Active) {
-            let exists = world
-                .wanted
-                .iter()
-                .any(|wanted| wanted.owner.uid == key.signing_key.uid)
-                || world.terms.refused.contains(&key.signing_key.uid);
-            if exists && world.terms.in_use.contains(&key.algorithm) {
-                assert!(active.contains(&key.algorithm), "{} is in use", key.algorithm);
-            }
-        }
-    }
-    let jwks = set.jwks();
-    let listed = jwks["keys"].as_array().unwrap().iter();
-    let listed: Vec<_> = listed.map(|key| key["kid"].as_str().unwrap()).collect();
-    let published = set.keys.iter().filter(|key| key.phase != Removed);
-    assert_eq!(listed, published.map(|key| key.kid.as_str()).collect::<Vec<_>>());
-}
-
-proptest! {
-    #[test]
-    fn i3_no_sequence_of_events_breaks_the_rules(
-        steps in proptest::collection::vec(step(), 1..60),
-        together in 1_usize..4,
-    ) {
-        let mut world = World::started(vec![wanted("key-0", ES256, 0)]);
-        let mut created = 0;
-        for (n, step) in steps.into_iter().enumerate() {
-            if world.set.is_none() {
-                world.run();
-            }
-            if world.set.is_none() {
-                // No SigningKey is there to make a set for, or none with a key.
-                world.wanted = vec![wanted("key-0", ES256, 0)];
-                world.run();
-            }
-            take(&mut world, step, &mut created);
-            if n % together == 0 {
-                let before = world.set.clone();
-                let plan = world.run();
-                check(&world, before.as_ref());
-                prop_assert!(plan.next.is_none_or(|next| next > world.now));
-                // Once more at the same time: nothing is left to do.
-                let again = world.plan();
-                prop_assert!(!again.changed, "{:?} then {:?}", plan, again);
-                prop_assert_eq!(again.next, world.plan().next);
-            }
-        }
-    }
-}

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use jiff::SignedDuration;
 
-use super::tests::{PUBLISH, TOKEN, World, check, wanted};
+use super::histories::check;
 use super::*;
 
 /// How long the histories are; `WALK_DEPTH=5` sees 18 390 states in a dozen seconds.
