@@ -21,7 +21,7 @@ pub(crate) mod uri;
 mod user;
 
 pub use client::validate;
-pub use signing_key::{shortest_publish_for, validate_signing_key};
+pub use signing_key::{PUBLISH_FOR, shortest_publish_for, validate_signing_key};
 pub use user::validate_user;
 
 /// A broken rule.

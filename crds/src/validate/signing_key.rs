@@ -7,7 +7,7 @@ use crate::resources::{SigningKey, SigningKeySpec, limits};
 use crate::secrets::installation::Installation;
 
 /// `publishFor` where a SigningKey gives none.
-pub(super) const PUBLISH_FOR: Seconds = Seconds(600);
+pub const PUBLISH_FOR: Seconds = Seconds(600);
 
 /// Judges a signing key.
 ///

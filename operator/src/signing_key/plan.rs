@@ -5,19 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use oidc_crds::names::Seconds;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{Claim, ConditionType, Reason, SigningKey, SigningKeyStatus};
 use oidc_crds::schedule::{Demand, Import, Terms, Wanted, status_of};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
-use oidc_crds::validate::{Violation, validate_signing_key};
+use oidc_crds::validate::{PUBLISH_FOR, Violation, validate_signing_key};
 
 use super::GuardedKey;
 use crate::plan::{Note, conditions, fails, holds, news, refused};
-
-/// `publishFor` of a SigningKey that gives none.
-const PUBLISH_FOR: Seconds = Seconds(600);
 
 /// What the schedule is asked with.
 pub(crate) struct Input {
@@ -307,6 +303,7 @@ fn is_event(reason: Reason) -> bool {
 mod tests {
     use oidc_crds::guard::Guarded;
     use oidc_crds::jwk::PrivateJwk;
+    use oidc_crds::names::Seconds;
     use oidc_crds::schedule::{Acknowledgements, schedule};
     use serde_json::json;
 
