@@ -86,6 +86,9 @@ async fn a_client_gets_its_secret_in_two_writes() {
         world.client_is("demo", kind, "True").await;
     }
     // One line tells of the Secret, and one of the client.
+    operator
+        .says("\"message\":\"ready\",\"kind\":\"OidcClient\"")
+        .await;
     let log = operator.log();
     let lines = |part: &str| {
         let lines = log.lines().filter(|line| line.contains(part));
@@ -104,10 +107,9 @@ async fn a_refusal_and_its_end_are_a_line_each() {
     world.client_is("demo", "Accepted", "False").await;
     world.apply_client("demo", "");
     world.client_is("demo", "Ready", "True").await;
-    wait("both are told", SOON, async || {
-        operator.log().contains("\"ready\"").then_some(())
-    })
-    .await;
+    operator
+        .says("\"message\":\"ready\",\"kind\":\"OidcClient\"")
+        .await;
     let log = operator.log();
     let refused = log
         .lines()

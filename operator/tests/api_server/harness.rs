@@ -375,6 +375,14 @@ impl Operator {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits until the log holds a text: a line may come after the status that it tells of.
+    pub async fn says(&self, text: &str) {
+        wait(&format!("the log says {text}"), SOON, async || {
+            self.log().contains(text).then_some(())
+        })
+        .await;
+    }
+
     /// GET on the internal port; status and body. Nothing if nobody answers.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
         let http = reqwest::Client::builder()

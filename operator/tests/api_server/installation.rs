@@ -236,10 +236,7 @@ async fn after_the_loss_of_the_pepper_digests_are_computed_again() {
 async fn a_given_certificate_is_not_replaced_and_its_ca_reaches_the_apps() {
     let world = World::new(&["tls.secretName=given"]).await;
     let operator = world.operator("op-0");
-    wait("the missing Secret is told", SOON, async || {
-        operator.log().contains("the Secret given").then_some(())
-    })
-    .await;
+    operator.says("the Secret given").await;
     world.apply(
         "{apiVersion: v1, kind: Secret, metadata: {name: given}, stringData: {tls.crt: cert, tls.key: key, ca.crt: OURS}}",
     );

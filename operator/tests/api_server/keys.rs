@@ -209,7 +209,7 @@ async fn i6_a_key_set_that_cannot_be_read_is_not_overwritten() {
         before.status.expect("a status").keys,
         "what is known stays"
     );
-    assert!(operator.log().contains("the Secret oidc-key-set"));
+    operator.says("the Secret oidc-key-set").await;
     // Clients go on meanwhile.
     world.apply_client("demo", "");
     world.client_is("demo", "Ready", "True").await;
@@ -403,13 +403,7 @@ async fn i6_a_key_set_that_is_not_ours_is_not_overwritten() {
     let edit = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}});
     let foreign = world.patch::<Secret>("oidc-key-set", edit).await;
     world.patch::<SigningKey>("main", revision(1)).await;
-    wait("it is told", SOON, async || {
-        operator
-            .log()
-            .contains("it is not ours to overwrite")
-            .then_some(())
-    })
-    .await;
+    operator.says("it is not ours to overwrite").await;
     let now = world.secrets().get("oidc-key-set").await.expect("there");
     assert_eq!(now.resource_version(), foreign.resource_version());
 
