@@ -18,6 +18,13 @@
 {{- if .Values.clusterWide -}}[]{{- else -}}{{- .Values.watchNamespaces | default (list .Release.Namespace) | uniq | toJson -}}{{- end -}}
 {{- end -}}
 
+{{/* Host patterns as regular expressions for CEL's getHostname, a JSON list. */}}
+{{- define "oidc.hostPatterns" -}}
+{{- $patterns := list -}}
+{{- range . -}}{{- $patterns = append $patterns (printf "^%s$" (. | trimAll "[]" | replace "." "[.]" | replace "*" ".+")) -}}{{- end -}}
+{{- $patterns | toJson -}}
+{{- end -}}
+
 {{/* Whether the trial Redis is installed. */}}
 {{- define "oidc.trialRedis" -}}
 {{- if not (or .Values.redis.url .Values.redis.existingSecret.name) -}}true{{- end -}}

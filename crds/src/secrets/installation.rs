@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::DataError;
 use crate::names::Seconds;
 
+mod allowed;
 mod check;
 mod grants;
 mod lifetimes;
@@ -17,6 +18,7 @@ mod pages;
 mod read;
 mod selector;
 
+pub use allowed::{Allowed, HostPattern};
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
@@ -51,7 +53,10 @@ pub struct Installation {
     /// How the pages look that people see.
     #[serde(default)]
     pub pages: Pages,
-    /// Grants beyond the standard scopes.
+    /// What clients of every namespace may have.
+    #[serde(default)]
+    pub allowed: Allowed,
+    /// Grants beyond that and the standard scopes.
     #[serde(default)]
     pub grants: Vec<NamespaceGrant>,
     /// A given certificate instead of the operator's own.
@@ -139,6 +144,7 @@ impl Installation {
             limits: Limits::default(),
             client_address: None,
             pages: Pages::default(),
+            allowed: Allowed::default(),
             grants: Vec::new(),
             tls: None,
             grants_all: true,
@@ -200,12 +206,17 @@ clientAddress:
 pages:
   defaultLanguage: de
   accentColor: '#0b5cad'
+allowed:
+  grantTypes: [authorization_code]
+  redirectHosts: ['*.apps.example.com']
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]
     audiences: ["https://orders.example.com"]
     resourceServerFor: ["https://orders.example.com"]
     clientIds: ["team-a-*"]
+    grantTypes: [client_credentials]
+    redirectHosts: [app.example.com]
     consentSkip: true
 tls:
   secretName: my-tls

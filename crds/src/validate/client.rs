@@ -38,6 +38,13 @@ pub fn validate(
     let application_type = spec.application_type.unwrap_or_else(|| default_type(&redirects));
     let authentication = authentication(spec, v);
     let grant_types = grants(spec, authentication, v);
+    granted::grant_types(&grant_types, &identity.namespace, installation, v);
+    for (field, uris, leads) in [
+        (REDIRECTS, &spec.redirect_uris, &redirects),
+        (AFTER_LOGOUT, &spec.post_logout_redirect_uris, &after_logout),
+    ] {
+        granted::hosts(field, uris, leads, &identity.namespace, installation, v);
+    }
     kinds(spec, application_type, &redirects, &grant_types, v);
     kinds_after_logout(application_type, &after_logout, v);
     let scopes = scopes(spec, &identity.namespace, installation, v);

@@ -42,6 +42,23 @@ pub(crate) fn redirect(text: &str) -> Result<Redirect, String> {
     }
 }
 
+/// A host as the addresses here have it: a DNS name in lower case, or an address.
+pub(crate) fn host(text: &str) -> Result<(), String> {
+    let authority = format!("https://{text}/");
+    let uri = Uri::parse(&authority, limits::URI)?;
+    if uri.host()?.0 == text {
+        Ok(())
+    } else {
+        Err("is no host: write a DNS name without scheme, port and path".into())
+    }
+}
+
+/// The host that a web address leads to.
+pub(crate) fn host_of(text: &str) -> Option<&str> {
+    let uri = Uri::parse(text, limits::REDIRECT_URI).ok()?;
+    uri.host().ok().map(|host| host.0)
+}
+
 /// An address that people's browsers open: https, or http on loopback if `loopback`.
 pub(crate) fn web(text: &str, loopback: bool) -> Result<(), String> {
     let uri = Uri::parse(text, limits::URI)?;

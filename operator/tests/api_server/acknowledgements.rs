@@ -226,7 +226,7 @@ async fn a_lease_that_names_a_revision_shows_that_the_set_was_lost() {
 #[tokio::test]
 async fn i3_no_pod_speaks_for_another() {
     let mut world = World::new(&[]).await;
-    world.install_policy();
+    world.install_policy("acknowledgements", &[]);
     let world = world;
     let [a, b] = [
         Provider::new(&world, "oidc-provider-a").await,

@@ -45,7 +45,7 @@ pub struct World {
     directory: PathBuf,
     admin: String,
     others: Vec<String>,
-    has_policy: bool,
+    policies: bool,
 }
 
 impl World {
@@ -71,7 +71,7 @@ impl World {
             directory,
             admin,
             others: Vec::new(),
-            has_policy: false,
+            policies: false,
         };
         let crds = chart().join("crds");
         world.kubectl(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
@@ -92,10 +92,10 @@ impl World {
         self.install_parts(&TEMPLATES, settings);
     }
 
-    /// The policy that binds the provider's pods to their own Leases.
-    pub fn install_policy(&mut self) {
-        self.install_parts(&["acknowledgements"], &[]);
-        self.has_policy = true;
+    /// One of the chart's admission policies, by its template.
+    pub fn install_policy(&mut self, template: &str, settings: &[&str]) {
+        self.policies = true;
+        self.install_parts(&[template], settings);
     }
 
     fn install_parts(&self, templates: &[&str], settings: &[&str]) {
@@ -121,6 +121,11 @@ impl World {
     /// `kubectl apply`, which may be refused.
     pub fn try_apply(&self, manifests: &str) -> Output {
         self.kubectl_apply(&["-n", &self.namespace], manifests)
+    }
+
+    /// Whether the API server would take a manifest, and what it says.
+    pub fn dry_run(&self, manifests: &str) -> Output {
+        self.kubectl_apply(&["-n", &self.namespace, "--dry-run=server"], manifests)
     }
 
     fn kubectl_apply(&self, arguments: &[&str], manifests: &str) -> Output {
@@ -347,10 +352,12 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if self.has_policy {
-            let name = format!("{}.oidc.acknowledgements", self.namespace);
-            let kinds = "validatingadmissionpolicybinding,validatingadmissionpolicy";
-            let _ = self.kubectl_command().args(["delete", kinds, &name]).output();
+        if self.policies {
+            let names = ["acknowledgements", "clients"].map(|what| format!("{}.oidc.{what}", self.namespace));
+            let mut kubectl = self.kubectl_command();
+            kubectl.args(["delete", "--ignore-not-found"]);
+            kubectl.arg("validatingadmissionpolicybinding,validatingadmissionpolicy");
+            let _ = kubectl.args(names).output();
         }
         let mut all = vec![self.namespace.clone()];
         all.append(&mut self.others);

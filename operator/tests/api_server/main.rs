@@ -8,6 +8,7 @@ mod harness;
 mod installation;
 mod keys;
 mod leader;
+mod policy;
 mod refusals;
 mod secrecy;
 mod users;

@@ -37,6 +37,7 @@ impl Installation {
         {
             wrong.push("clientAddress.forwarded.trustedProxies: is empty: name the proxies".to_owned());
         }
+        self.allowed.check(wrong);
         for (index, grant) in self.grants.iter().enumerate() {
             grant.check(index, wrong);
         }
@@ -173,6 +174,11 @@ impl NamespaceGrant {
                 if let Err(why) = uri::audience(audience) {
                     refuse(member, audience, &why);
                 }
+            }
+        }
+        for pattern in &self.redirect_hosts {
+            if let Err(why) = pattern.check() {
+                refuse("redirectHosts", pattern.as_str(), &why);
             }
         }
         let maxima = self.lifetimes;

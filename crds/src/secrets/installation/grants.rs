@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Installation, Lifetimes};
-use crate::names::{STANDARD_SCOPES, Seconds};
+use super::{HostPattern, Installation, Lifetimes};
+use crate::names::{GrantType, STANDARD_SCOPES, Seconds};
 
 /// What some namespaces may have. Where two grants let different namespaces take the same client id, the
 /// one that stands first decides to whom it belongs.
@@ -20,6 +20,12 @@ pub struct NamespaceGrant {
     pub resource_server_for: Vec<String>,
     /// Patterns (`*` matches any run of characters) of custom client ids.
     pub client_ids: Vec<String>,
+    /// Grant types that not everybody may use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grant_types: Vec<GrantType>,
+    /// Hosts that not everybody's redirects may lead to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redirect_hosts: Vec<HostPattern>,
     /// Whether clients may do without the person's consent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub consent_skip: bool,
@@ -53,7 +59,7 @@ impl LifetimeMaxima {
 }
 
 impl NamespaceGrant {
-    fn covers(&self, namespace: &str) -> bool {
+    pub(super) fn covers(&self, namespace: &str) -> bool {
         self.namespaces
             .iter()
             .any(|name| name == "*" || name == namespace)
