@@ -127,41 +127,18 @@ impl RelyingParty {
     ) -> Result<Callback> {
         let (url, mut callback) = self.begin(more)?;
         let state = callback.parameters.remove("state");
-        let mut page = browser.get(url).await?;
-        let mut signed_in = false;
-        for _ in 0..8 {
-            if let Some(location) = page.location() {
-                if location.as_str().starts_with(&self.redirect_uri) {
-                    let parameters: BTreeMap<_, _> = location.query_pairs().into_owned().collect();
-                    ensure!(
-                        parameters.get("state") == state.as_ref(),
-                        "the state came back changed: {location}"
-                    );
-                    ensure!(
-                        parameters.get("iss") == Some(&self.issuer),
-                        "RFC 9207: iss: {location}"
-                    );
-                    callback.parameters = parameters;
-                    return Ok(callback);
-                }
-                page = browser.get(location).await?;
-                continue;
-            }
-            let Some(mut form) = forms_of(&page).into_iter().find(|form| form.method == "post") else {
-                bail!("no way on from here: {}", page.describe());
-            };
-            if form.has("password") {
-                let person = person.with_context(|| format!("nobody to sign in: {}", page.describe()))?;
-                ensure!(!signed_in, "the credentials were refused: {}", page.describe());
-                signed_in = true;
-                form.set("username", person.name);
-                form.set("password", person.password);
-            } else {
-                form.press(|_, value| ["allow", "accept", "approve", "yes", "true"].contains(&value));
-            }
-            page = browser.submit(&page, &form).await?;
-        }
-        bail!("lost on the way to the redirect URI: {}", page.describe())
+        let location = walk(browser, url, &self.redirect_uri, person).await?;
+        let parameters: BTreeMap<_, _> = location.query_pairs().into_owned().collect();
+        ensure!(
+            parameters.get("state") == state.as_ref(),
+            "the state came back changed: {location}"
+        );
+        ensure!(
+            parameters.get("iss") == Some(&self.issuer),
+            "RFC 9207: iss: {location}"
+        );
+        callback.parameters = parameters;
+        Ok(callback)
     }
 
     /// POSTs a form to an endpoint as this client (HTTP Basic if it has a secret).
@@ -273,6 +250,44 @@ impl RelyingParty {
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         Ok(decode::<Value>(token, &DecodingKey::from_jwk(key)?, &rules)?.claims)
     }
+}
+
+/// Opens the address of an authorization request and goes where the answers lead: signs in as `person` if
+/// asked, consents if asked. Where the browser is sent at last: the redirect URI with the answer, not opened.
+///
+/// # Errors
+/// When a page is not what a person could go on from.
+pub async fn walk(
+    browser: &Browser,
+    start: Url,
+    redirect_uri: &str,
+    person: Option<Person<'_>>,
+) -> Result<Url> {
+    let mut page = browser.get(start).await?;
+    let mut signed_in = false;
+    for _ in 0..8 {
+        if let Some(location) = page.location() {
+            if location.as_str().starts_with(redirect_uri) {
+                return Ok(location);
+            }
+            page = browser.get(location).await?;
+            continue;
+        }
+        let Some(mut form) = forms_of(&page).into_iter().find(|form| form.method == "post") else {
+            bail!("no way on from here: {}", page.describe());
+        };
+        if form.has("password") {
+            let person = person.with_context(|| format!("nobody to sign in: {}", page.describe()))?;
+            ensure!(!signed_in, "the credentials were refused: {}", page.describe());
+            signed_in = true;
+            form.set("username", person.name);
+            form.set("password", person.password);
+        } else {
+            form.press(|_, value| ["allow", "accept", "approve", "yes", "true"].contains(&value));
+        }
+        page = browser.submit(&page, &form).await?;
+    }
+    bail!("lost on the way to the redirect URI: {}", page.describe())
 }
 
 /// A token answer.

@@ -1,0 +1,171 @@
+//! Whom to be: a client of the issuer, by the name of its OidcClient or by flags.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use oidc_crds::credentials::ClientSecret;
+use oidc_crds::names::{ApplicationType, SecretMethod};
+use oidc_crds::resources::OidcClient;
+
+use crate::access::{Access, Cluster, Sight, look, told};
+use crate::installation::{Which, find};
+use crate::oidc::issuer::Reach;
+
+/// Which client.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Named {
+    /// An OidcClient: issuer, id, secret and CA are read from the cluster.
+    #[arg(required_unless_present = "issuer", conflicts_with_all = ["client_id", "client_secret_file"])]
+    pub(crate) client: Option<String>,
+    /// The issuer's URL.
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+    /// The client's id.
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "issuer",
+        required_unless_present = "client"
+    )]
+    pub(crate) client_id: Option<String>,
+    /// A file with the client's secret; none: a public client.
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+/// A client of an issuer.
+#[derive(Debug, Clone)]
+pub(crate) struct Party {
+    /// The issuer.
+    pub(crate) issuer: String,
+    /// Its id.
+    pub(crate) client_id: String,
+    /// Its secret, if it has one and it was asked for.
+    pub(crate) secret: Option<ClientSecret>,
+    /// Whether the secret goes into the body.
+    pub(crate) in_body: bool,
+    /// The CA of the issuer's https; `None`: those of the machine.
+    pub(crate) ca: Option<String>,
+    /// Its redirect URIs, and whether it is native; `None`: not known.
+    pub(crate) redirect_uris: Option<(Vec<String>, bool)>,
+    /// The scopes that it may ask for; `None`: not known.
+    pub(crate) scopes: Option<Vec<String>>,
+}
+
+impl Named {
+    /// Whom the flags name. `secret`: whether the secret is needed, so that nobody reads one without need.
+    pub(crate) async fn party(&self, access: &Access, which: &Which, secret: bool) -> Result<Party> {
+        match &self.client {
+            Some(name) => {
+                self.of_cluster(name, &access.connect().await?, which, secret)
+                    .await
+            }
+            None => Ok(Party {
+                issuer: self
+                    .issuer
+                    .clone()
+                    .context("name an OidcClient, or --issuer and --client-id")?,
+                client_id: self
+                    .client_id
+                    .clone()
+                    .context("name the client with --client-id")?,
+                secret: self.client_secret_file.as_ref().map(secret_of).transpose()?,
+                in_body: false,
+                ca: self.reach.ca()?,
+                redirect_uris: None,
+                scopes: None,
+            }),
+        }
+    }
+
+    async fn of_cluster(&self, name: &str, cluster: &Cluster, which: &Which, secret: bool) -> Result<Party> {
+        let namespace = &cluster.namespace;
+        let client: OidcClient = cluster
+            .api(namespace)
+            .get(name)
+            .await
+            .map_err(|error| told(error, &format!("get the OidcClient {namespace}/{name}")))?;
+        let spec = &client.spec;
+        let authentication = spec.authentication.clone().unwrap_or_default();
+        let is_public = authentication.none.is_some();
+        // the installation says what the issuer is; the Secret says it too, to whoever may read that only
+        let mut issuer = self.issuer.clone();
+        if issuer.is_none()
+            && let Ok(Sight::Seen(found)) = find(cluster, which, Some(&client)).await
+        {
+            issuer = Some(found.config.issuer);
+        }
+        let mut ca = self.reach.ca()?;
+        let mut client_secret = None;
+        if secret || issuer.is_none() {
+            let data = app_secret(cluster, &client).await?;
+            let text = |key: &str| {
+                let bytes = data.data.as_ref().and_then(|data| data.get(key));
+                bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+            };
+            issuer = issuer.or_else(|| text("ISSUER_URL"));
+            ca = ca.or_else(|| text("ca.crt")).or_else(|| text("CA_CRT"));
+            if secret && !is_public {
+                let value = text("CLIENT_SECRET")
+                    .context("the client's Secret has no CLIENT_SECRET: `kubectl oidc debug` says why")?;
+                client_secret = Some(ClientSecret::new(value));
+            }
+        }
+        let loopback = |uri: &String| {
+            ["http://127.0.0.1", "http://[::1]", "http://localhost"]
+                .iter()
+                .any(|here| uri.starts_with(here))
+        };
+        let native = match spec.application_type {
+            Some(kind) => kind == ApplicationType::Native,
+            None => {
+                !spec.redirect_uris.is_empty()
+                    && spec
+                        .redirect_uris
+                        .iter()
+                        .all(|uri| loopback(uri) || !uri.starts_with("http"))
+            }
+        };
+        let scopes = spec.scopes.clone();
+        Ok(Party {
+            issuer: issuer.context("the issuer is not known: name it with --issuer")?,
+            client_id: spec
+                .client_id
+                .clone()
+                .unwrap_or_else(|| format!("{namespace}.{name}")),
+            secret: client_secret,
+            in_body: authentication.client_secret.and_then(|one| one.method)
+                == Some(SecretMethod::ClientSecretPost),
+            ca,
+            redirect_uris: Some((spec.redirect_uris.clone(), native)),
+            scopes: Some(scopes.unwrap_or_else(|| ["openid", "profile", "email"].map(str::to_owned).into())),
+        })
+    }
+}
+
+/// The Secret that the operator wrote for a client.
+async fn app_secret(cluster: &Cluster, client: &OidcClient) -> Result<Secret> {
+    let name = client.metadata.name.as_deref().unwrap_or_default();
+    let namespace = &cluster.namespace;
+    let written = client.status.as_ref().and_then(|status| status.secret.as_ref());
+    let secret = written.map(|written| written.name.clone()).with_context(|| {
+        format!("the OidcClient {namespace}/{name} has no Secret yet: `kubectl oidc debug {name} -n {namespace}` says why")
+    })?;
+    let right = format!("get the Secret {namespace}/{secret}");
+    match look(right, cluster.api(namespace).get(&secret)).await? {
+        Sight::Seen(secret) => Ok(secret),
+        Sight::Hidden(right) => {
+            bail!("you may not {right}: give --issuer, --client-id and --client-secret-file instead")
+        }
+    }
+}
+
+fn secret_of(path: &PathBuf) -> Result<ClientSecret> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    ensure!(!text.is_empty(), "{} is empty", path.display());
+    Ok(ClientSecret::new(text.to_owned()))
+}
