@@ -123,6 +123,7 @@ fn nobody(release: &str) -> Installation {
         limits: Default::default(),
         client_address: None,
         pages: Default::default(),
+        allowed: Default::default(),
         grants: Vec::new(),
         tls: None,
         grants_all: false,
