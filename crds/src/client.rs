@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::jwk::public::PublicKeys;
 use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
     IdTokenClaims, Seconds, SecretMethod,
@@ -14,10 +15,12 @@ use crate::resources::oidc_client::Credential;
 use crate::secrets::installation::Lifetimes;
 
 /// How a client authenticates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Authentication {
     /// With a secret, in the given way or in either.
     Secret(Option<SecretMethod>),
+    /// With JWTs that one of these keys signed (RFC 7523 §2.2).
+    PrivateKey(PublicKeys),
     /// A public client; PKCE is required.
     None,
 }
@@ -182,13 +185,18 @@ impl Client {
     }
     /// How it authenticates.
     #[must_use]
-    pub fn authentication(&self) -> Authentication {
-        self.authentication
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
     }
     /// Whether it has no credentials.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        self.authentication == Authentication::None
+        matches!(self.authentication, Authentication::None)
+    }
+    /// Whether it authenticates with a secret, which its Secret then holds.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        matches!(self.authentication, Authentication::Secret(_))
     }
     /// Whether each authorization request must carry a challenge.
     #[must_use]

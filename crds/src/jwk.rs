@@ -12,6 +12,7 @@ use crate::names::Algorithm;
 mod der;
 mod import;
 mod pkcs8;
+pub mod public;
 
 pub use import::import;
 

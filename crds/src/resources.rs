@@ -1,5 +1,6 @@
 //! The custom resources as the API server stores them, one kind a file.
 
+pub mod authentication;
 pub mod condition;
 pub mod definitions;
 mod json;

@@ -133,7 +133,7 @@ pub fn decide(
         problem: None,
     };
     match found {
-        _ if client.is_public() => life.retire_all(),
+        _ if !client.has_secret() => life.retire_all(),
         Found::Nothing => life.mint(Reason::SecretCreated, rng),
         Found::Ours {
             credential_id,
@@ -173,7 +173,7 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    /// A public client has none.
+    /// A client that authenticates otherwise has none.
     fn retire_all(&mut self) {
         if !self.first {
             self.reason(Reason::CredentialRetired);

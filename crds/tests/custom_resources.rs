@@ -125,6 +125,28 @@ fn client(members: Value) -> Value {
     spec
 }
 
+/// A key with more members, or without one.
+fn by_key(more: Value, without: &str) -> Value {
+    let mut key = json!({"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"});
+    for (name, value) in more.as_object().unwrap() {
+        key[name] = value.clone();
+    }
+    key.as_object_mut().unwrap().remove(without);
+    json!({"privateKeyJwt": {"jwks": {"keys": [key]}}})
+}
+
+#[test]
+fn ca_04_private_keys_are_refused_at_once() {
+    for name in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+        let key = by_key(json!({name: "canary"}), "none");
+        refuses::<OidcClient>(client(json!({"authentication": key})), "this is a private key");
+    }
+    for missing in ["x", "y", "crv"] {
+        let key = by_key(json!({}), missing);
+        refuses::<OidcClient>(client(json!({"authentication": key})), "an EC key crv, x and y");
+    }
+}
+
 #[test]
 fn good_clients_pass() {
     for spec in [
@@ -135,6 +157,10 @@ fn good_clients_pass() {
             json!({"authentication": {"clientSecret": {"method": "client_secret_post"}}, "pkce": "optional"}),
         ),
         client(json!({"secretRef": {"name": "mine"}, "secret": {"name": "other"}})),
+        client(json!({"authentication": by_key(json!({}), "none"), "pkce": "optional"})),
+        client(json!({"authentication": {"privateKeyJwt": {"jwks": {"keys": [
+            {"kty": "RSA", "n": "AQ", "e": "AQAB"}, {"kty": "OKP", "crv": "Ed25519", "x": "AQ"},
+        ]}}}})),
         client(json!({"tokens": {"accessTokenFormat": "jwt", "accessTokenType": "JWT"}})),
         client(json!({"tokens": {"accessTokenFormat": "opaque", "idTokenSignedResponseAlg": "ES256"}})),
         client(json!({"claims": [
@@ -197,6 +223,10 @@ fn mixes_that_mean_nothing_are_refused_at_once() {
         ),
         (
             json!({"authentication": public, "secretRef": {"name": "mine"}}),
+            "has no secret",
+        ),
+        (
+            json!({"authentication": by_key(json!({}), "none"), "secretRef": {"name": "mine"}}),
             "has no secret",
         ),
         (

@@ -95,6 +95,8 @@ macro_rules! rules {
             logins_that_begin_while_all_are_ended_are_ended_or_listed
             revoked_token_is_inactive_and_its_siblings_live
             revoked_token_of_no_login
+            a_value_is_used_once
+            of_many_at_once_one_is_the_first
             records_may_be_empty_or_binary
             store_answers
         }

@@ -15,9 +15,9 @@ use super::{KeyError, PrivateJwk};
 use crate::names::Algorithm;
 
 /// The fewest bits of an RSA key (RFC 7518 §3.3).
-const FEWEST_BITS: u32 = 2048;
+pub(super) const FEWEST_BITS: u32 = 2048;
 /// The most that aws-lc takes.
-const MOST_BITS: u32 = 8192;
+pub(super) const MOST_BITS: u32 = 8192;
 /// 65537, the public exponent that everybody uses; smaller ones are called weak.
 const EXPONENT: &str = "AQAB";
 

@@ -55,3 +55,9 @@ pub const VERSION: usize = 256;
 pub const KID: usize = 64;
 /// A digest, a seal.
 pub const DIGEST: usize = 1024;
+/// Public keys of a client.
+pub const CLIENT_KEYS: usize = 16;
+/// The kid of a client's key.
+pub const CLIENT_KID: usize = 256;
+/// A number of a JWK in base64url: an RSA modulus of 8192 bits has 1366.
+pub const KEY_MEMBER: usize = 1400;

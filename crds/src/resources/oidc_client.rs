@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::authentication::*;
 use super::limits;
 use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
-    IdTokenClaims, Pkce, ResponseType, Seconds, SecretMethod, patterns,
+    IdTokenClaims, Pkce, ResponseType, Seconds, patterns,
 };
 
 /// An application that signs people in with OpenID Connect, or asks for tokens for itself. Its
@@ -46,8 +47,8 @@ use crate::names::{
     "!has(self.authentication) || !has(self.authentication.none) || !has(self.pkce) || self.pkce == 'required'"
 ).message("PKCE must be required for a public client").field_path(".pkce"))]
 #[x_kube(validation = Rule::new(
-    "!has(self.authentication) || !has(self.authentication.none) || !has(self.secretRef)"
-).message("a public client has no secret").field_path(".secretRef"))]
+    "!has(self.authentication) || has(self.authentication.clientSecret) || !has(self.secretRef)"
+).message("a client that authenticates otherwise has no secret").field_path(".secretRef"))]
 #[x_kube(validation = Rule::new(
     "!has(self.applicationType) || self.applicationType != 'service' \
      || has(self.grantTypes) && self.grantTypes.all(g, g == 'client_credentials')"
@@ -190,32 +191,6 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
 }
-
-/// How a client authenticates: exactly one member.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.clientSecret) != has(self.none)").message("exactly one of clientSecret and none"))]
-pub struct Authentication {
-    /// With a secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<ClientSecretAuthentication>,
-    /// Not at all: a public client. PKCE is required then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub none: Option<NoAuthentication>,
-}
-
-/// Authentication with a secret.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClientSecretAuthentication {
-    /// The only way the secret may be presented; default: either.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<SecretMethod>,
-}
-
-/// No settings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct NoAuthentication {}
 
 /// A claim of a client's own: the same for everybody, or one that the person has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

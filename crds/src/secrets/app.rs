@@ -20,8 +20,8 @@ const ENDPOINTS: [(&str, &str); 8] = [
     ("DISCOVERY_URL", "/.well-known/openid-configuration"),
 ];
 
-/// The data of an app's Secret, with keys that suit `envFrom`: `CLIENT_ID`, `CLIENT_SECRET` (unless the
-/// client is public), `ISSUER_URL`, `AUTHORIZATION_URL`, `TOKEN_URL`, `USERINFO_URL`, `JWKS_URL`,
+/// The data of an app's Secret, with keys that suit `envFrom`: `CLIENT_ID`, `CLIENT_SECRET` (if the
+/// client authenticates with one), `ISSUER_URL`, `AUTHORIZATION_URL`, `TOKEN_URL`, `USERINFO_URL`, `JWKS_URL`,
 /// `INTROSPECTION_URL`, `REVOCATION_URL`, `END_SESSION_URL`, `DISCOVERY_URL`, and with a CA `CA_CRT` and `ca.crt`.
 #[must_use]
 pub fn data(
@@ -40,7 +40,7 @@ pub fn data(
     for (key, path) in ENDPOINTS {
         put(key, &format!("{issuer}{path}"));
     }
-    if let Some(secret) = secret.filter(|_| !client.is_public()) {
+    if let Some(secret) = secret.filter(|_| client.has_secret()) {
         put(CLIENT_SECRET, secret.expose());
     }
     if let Some(ca) = ca {

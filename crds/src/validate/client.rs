@@ -11,6 +11,7 @@ use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 
+mod authentication;
 mod granted;
 mod lifetimes;
 mod redirects;
@@ -36,8 +37,8 @@ pub fn validate(
     let redirects = leads_to(REDIRECTS, &spec.redirect_uris, v);
     let after_logout = leads_to(AFTER_LOGOUT, &spec.post_logout_redirect_uris, v);
     let application_type = spec.application_type.unwrap_or_else(|| default_type(&redirects));
-    let authentication = authentication(spec, v);
-    let grant_types = grants(spec, authentication, v);
+    let authentication = authentication::of(spec, v);
+    let grant_types = grants(spec, &authentication, v);
     granted::grant_types(&grant_types, &identity.namespace, installation, v);
     for (field, uris, leads) in [
         (REDIRECTS, &spec.redirect_uris, &redirects),
@@ -58,7 +59,7 @@ pub fn validate(
     consent(
         spec,
         &identity.namespace,
-        authentication,
+        &authentication,
         &redirects,
         installation,
         v,
@@ -214,32 +215,7 @@ fn presentation(spec: &OidcClientSpec, installation: &Installation, v: &mut Viol
     }
 }
 
-fn authentication(spec: &OidcClientSpec, v: &mut Violations) -> Authentication {
-    let Some(authentication) = &spec.authentication else {
-        return Authentication::Secret(None);
-    };
-    match (&authentication.client_secret, &authentication.none) {
-        (Some(secret), None) => Authentication::Secret(secret.method),
-        (None, Some(_)) => {
-            if spec.pkce == Some(Pkce::Optional) {
-                v.invalid("spec.pkce", "must be required for a public client");
-            }
-            if spec.secret_ref.is_some() {
-                v.invalid("spec.secretRef", "a public client has no secret: remove it");
-            }
-            Authentication::None
-        }
-        _ => {
-            v.invalid(
-                "spec.authentication",
-                "needs exactly one of clientSecret and none",
-            );
-            Authentication::Secret(None)
-        }
-    }
-}
-
-fn grants(spec: &OidcClientSpec, authentication: Authentication, v: &mut Violations) -> BTreeSet<GrantType> {
+fn grants(spec: &OidcClientSpec, authentication: &Authentication, v: &mut Violations) -> BTreeSet<GrantType> {
     let listed = spec
         .grant_types
         .clone()
@@ -254,10 +230,10 @@ fn grants(spec: &OidcClientSpec, authentication: Authentication, v: &mut Violati
         v.invalid("spec.grantTypes", "refresh_token needs authorization_code");
     }
     // RFC 6749 §4.4: confidential clients only
-    if grants.contains(&GrantType::ClientCredentials) && authentication == Authentication::None {
+    if grants.contains(&GrantType::ClientCredentials) && *authentication == Authentication::None {
         v.invalid(
             "spec.grantTypes",
-            "client_credentials needs a client with a secret",
+            "client_credentials needs a client that authenticates",
         );
     }
     if let Some(types) = &spec.response_types {
@@ -421,7 +397,7 @@ mod tests {
             client.grant_types().collect::<Vec<_>>(),
             [GrantType::AuthorizationCode]
         );
-        assert_eq!(client.authentication(), Authentication::Secret(None));
+        assert_eq!(*client.authentication(), Authentication::Secret(None));
         assert!(client.pkce_required() && !client.is_public());
         assert_eq!(client.consent(), Consent::Remember);
         assert_eq!(client.application_type(), ApplicationType::Web);
@@ -634,7 +610,7 @@ mod tests {
         }
         let post = with(json!({"authentication": {"clientSecret": {"method": "client_secret_post"}}}));
         assert_eq!(
-            judge(post).unwrap().authentication(),
+            *judge(post).unwrap().authentication(),
             Authentication::Secret(Some(crate::names::SecretMethod::ClientSecretPost))
         );
     }

@@ -224,7 +224,7 @@ fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
 
 /// The client secret for the app's Secret: a new one, the given one, or the one that is there.
 fn content<'a>(client: &Client, decision: &'a Decision, found: &'a Found) -> Option<&'a ClientSecret> {
-    if client.is_public() {
+    if !client.has_secret() {
         return None;
     }
     let there = match found {

@@ -429,6 +429,32 @@ async fn a_public_client_gets_urls_and_no_secret() {
     assert!(data.contains_key("CLIENT_ID") && !data.contains_key("CLIENT_SECRET"));
 }
 
+/// That of RFC 7515 appendix A.3.
+const PUBLIC_KEY: &str = "{kty: EC, crv: P-256, x: f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU, \
+    y: x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0}";
+
+#[tokio::test]
+async fn ca_04_a_client_with_keys_gets_urls_and_no_secret() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    let keyed = format!("authentication: {{privateKeyJwt: {{jwks: {{keys: [{PUBLIC_KEY}]}}}}}}");
+    world.apply_client("keyed", &keyed);
+    let client = world.client_is("keyed", "Ready", "True").await;
+    assert_eq!(credentials(&client), 0);
+    let data = world.secret_data("keyed-oidc").await;
+    assert!(data.contains_key("CLIENT_ID") && !data.contains_key("CLIENT_SECRET"));
+    // a number that is on no curve passes the API server, not the validator
+    world.apply_client("broken", &keyed.replace("x: f83", "x: g83"));
+    let broken = world.client_is("broken", "Accepted", "False").await;
+    let status = broken.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "Accepted");
+    assert_eq!(reason, "Invalid");
+    assert!(
+        message.contains("jwks.keys[0]: its numbers are no public key"),
+        "{message}"
+    );
+}
+
 #[tokio::test]
 async fn of_two_clients_with_one_id_the_older_wins_until_it_goes() {
     let world = World::new(&["grants[0].namespaces={*}", "grants[0].clientIds={shop}"]).await;

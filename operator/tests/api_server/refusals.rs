@@ -20,11 +20,23 @@ async fn cel_rules_of_clients() {
         ),
         (
             "authentication: {none: {}}, secretRef: {name: a}",
-            "a public client has no secret",
+            "a client that authenticates otherwise has no secret",
         ),
         (
             "authentication: {none: {}, clientSecret: {}}",
-            "exactly one of clientSecret and none",
+            "exactly one of clientSecret, privateKeyJwt and none",
+        ),
+        (
+            "authentication: {privateKeyJwt: {jwks: {keys: [{kty: EC, crv: P-256, x: AQ, y: AQ, d: canary}]}}}",
+            "this is a private key: list public keys only",
+        ),
+        (
+            "authentication: {privateKeyJwt: {jwks: {keys: [{kty: oct, k: canary}]}}}",
+            "Unsupported value: \"oct\"",
+        ),
+        (
+            "authentication: {privateKeyJwt: {jwks: {keys: []}}}",
+            "should have at least 1 items",
         ),
         (
             "grantTypes: [refresh_token]",

@@ -11,8 +11,13 @@ use oidc_crds::names::SecretMethod;
 use oidc_crds::secrets::pepper::Pepper;
 use zeroize::Zeroizing;
 
+pub use self::assertion::Assertion;
+use self::assertion::JWT_BEARER;
 use crate::error::{ErrorCode, OAuthError};
 use crate::params::{self, Params};
+
+mod assertion;
+pub mod private_key;
 
 /// Credentials as they were presented.
 pub struct Presented {
@@ -28,6 +33,8 @@ pub(crate) enum PresentedSecret {
     Basic(ClientSecret),
     /// In the body.
     Post(ClientSecret),
+    /// Not a secret, but a JWT.
+    Assertion(Assertion),
 }
 
 /// A client that proved who it is; made by [`authenticate`] alone.
@@ -44,7 +51,7 @@ impl AuthenticatedClient {
         &self.client
     }
 
-    /// Which of its credentials was used; `None`: it is public.
+    /// Which of its secrets was used; `None`: it has none.
     #[must_use]
     pub fn credential_id(&self) -> Option<&str> {
         self.credential_id.as_deref()
@@ -52,13 +59,21 @@ impl AuthenticatedClient {
 }
 
 impl Presented {
-    /// Reads header and body (`client_id`, `client_secret`). `authorization` is the raw header's value.
+    /// Reads header and body (`client_id`, `client_secret`, `client_assertion_type`, `client_assertion`).
+    /// `authorization` is the raw header's value.
     ///
     /// # Errors
     /// `invalid_request` for two methods at once or no client id; `invalid_client` for a malformed or
-    /// unknown scheme.
+    /// unknown scheme, and for an assertion that is malformed.
     pub fn read(authorization: Option<&str>, params: &Params) -> Result<Self, OAuthError> {
         let (id, secret) = (params.get("client_id"), params.get("client_secret"));
+        if let Some(assertion) = asserted(authorization, params)? {
+            // "The client_id … is unnecessary for client assertion authentication because the client is
+            // identified by the subject within the assertion" (RFC 7521 §4.2)
+            let client_id = id.unwrap_or(assertion.unverified_subject()).to_owned();
+            let secret = PresentedSecret::Assertion(assertion);
+            return Ok(Self { client_id, secret });
+        }
         let Some(header) = authorization else {
             let client_id = id
                 .ok_or_else(|| {
@@ -88,6 +103,15 @@ impl Presented {
         })
     }
 
+    /// The assertion, if that is what was presented.
+    #[must_use]
+    pub fn assertion(&self) -> Option<&Assertion> {
+        match &self.secret {
+            PresentedSecret::Assertion(assertion) => Some(assertion),
+            _ => None,
+        }
+    }
+
     /// The claimed client id, proven by nothing.
     #[must_use]
     pub fn unverified_client_id(&self) -> &str {
@@ -95,7 +119,36 @@ impl Presented {
     }
 }
 
-/// Authenticates. `client` is what the snapshot has for the claimed id; unknown clients take as long as
+/// The assertion in the body, if there is one.
+fn asserted(authorization: Option<&str>, params: &Params) -> Result<Option<Assertion>, OAuthError> {
+    let (assertion, kind) = match (
+        params.get("client_assertion"),
+        params.get("client_assertion_type"),
+    ) {
+        (None, None) => return Ok(None),
+        (Some(assertion), Some(kind)) => (assertion, kind),
+        _ => {
+            return Err(OAuthError::invalid_request(
+                "Send client_assertion and client_assertion_type together.",
+            ));
+        }
+    };
+    // "The client MUST NOT use more than one authentication method in each request" (RFC 6749 §2.3).
+    if authorization.is_some() || params.get("client_secret").is_some() {
+        return Err(OAuthError::invalid_request(
+            "Authenticate by client_assertion or with a secret, not by both.",
+        ));
+    }
+    if kind != JWT_BEARER {
+        return Err(OAuthError::invalid_request(
+            "client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer.",
+        ));
+    }
+    Assertion::read(assertion).map(Some)
+}
+
+/// Authenticates with a secret, or a public client with none; an assertion is held against keys by
+/// [`private_key`]. `client` is what the snapshot has for the claimed id; unknown clients take as long as
 /// wrong secrets.
 ///
 /// # Errors
@@ -110,6 +163,7 @@ pub fn authenticate(
         PresentedSecret::None => (None, None),
         PresentedSecret::Basic(secret) => (Some(SecretMethod::ClientSecretBasic), Some(secret)),
         PresentedSecret::Post(secret) => (Some(SecretMethod::ClientSecretPost), Some(secret)),
+        PresentedSecret::Assertion(_) => return Err(failed(false).because("an assertion is no secret")),
     };
     let challenge = method == Some(SecretMethod::ClientSecretBasic);
     let client = client.filter(|client| client.client_id() == presented.client_id);
@@ -125,10 +179,12 @@ pub fn authenticate(
         (Some(client), Some(secret)) => {
             let (allowed, id) = match client.authentication() {
                 Authentication::Secret(fixed) => (
-                    fixed.is_none() || fixed == method,
+                    fixed.is_none() || *fixed == method,
                     matching(client, secret, pepper, now),
                 ),
-                Authentication::None => (false, against_decoy(secret, pepper, now)),
+                Authentication::PrivateKey(_) | Authentication::None => {
+                    (false, against_decoy(secret, pepper, now))
+                }
             };
             id.filter(|_| allowed)
                 .map(|credential_id| AuthenticatedClient {
@@ -181,7 +237,7 @@ fn failed(challenge: bool) -> OAuthError {
         challenge,
         ..OAuthError::new(
             ErrorCode::InvalidClient,
-            "Client authentication failed: check client id, secret and method.",
+            "Client authentication failed: check client id, method, and secret or key.",
         )
     }
 }

@@ -23,6 +23,14 @@ const TOKEN_CLAIMS: [&str; 12] = [
     "jti",
 ];
 
+/// How clients authenticate; public ones last.
+const METHODS: [&str; 4] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "none",
+];
+
 /// What differs between installations.
 pub struct Capabilities<'a> {
     /// The issuer.
@@ -50,6 +58,7 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
     let person = claims::SCOPES.iter().flat_map(|(_, names)| *names).copied();
     let claims: Vec<&str> = TOKEN_CLAIMS.into_iter().chain(person).collect();
     let algorithms: Vec<&str> = capabilities.algorithms.iter().map(|alg| alg.as_str()).collect();
+    let assertions = Algorithm::ALL.map(Algorithm::as_str);
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
@@ -65,9 +74,13 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": assertions,
+        // RFC 7662 §2.1: no public client asks
+        "introspection_endpoint_auth_methods_supported": &METHODS[..METHODS.len() - 1],
+        "introspection_endpoint_auth_signing_alg_values_supported": assertions,
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "acr_values_supported": acr::ALL,
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
@@ -162,7 +175,15 @@ mod tests {
           "introspection_endpoint": "https://id.example.com/introspect",
           "introspection_endpoint_auth_methods_supported": [
             "client_secret_basic",
-            "client_secret_post"
+            "client_secret_post",
+            "private_key_jwt"
+          ],
+          "introspection_endpoint_auth_signing_alg_values_supported": [
+            "RS256",
+            "PS256",
+            "ES256",
+            "ES384",
+            "EdDSA"
           ],
           "issuer": "https://id.example.com",
           "jwks_uri": "https://id.example.com/jwks.json",
@@ -187,7 +208,15 @@ mod tests {
           "revocation_endpoint_auth_methods_supported": [
             "client_secret_basic",
             "client_secret_post",
+            "private_key_jwt",
             "none"
+          ],
+          "revocation_endpoint_auth_signing_alg_values_supported": [
+            "RS256",
+            "PS256",
+            "ES256",
+            "ES384",
+            "EdDSA"
           ],
           "scopes_supported": [
             "openid",
@@ -206,7 +235,15 @@ mod tests {
           "token_endpoint_auth_methods_supported": [
             "client_secret_basic",
             "client_secret_post",
+            "private_key_jwt",
             "none"
+          ],
+          "token_endpoint_auth_signing_alg_values_supported": [
+            "RS256",
+            "PS256",
+            "ES256",
+            "ES384",
+            "EdDSA"
           ],
           "ui_locales_supported": [
             "en",

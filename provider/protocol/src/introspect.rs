@@ -15,7 +15,7 @@ use crate::records::GrantRecord;
 #[must_use]
 pub fn may_ask(caller: &AuthenticatedClient, token: &AccessToken, issuer: &str) -> bool {
     // "the endpoint MUST also require some form of authorization" (RFC 7662 §2.1): a public client has none.
-    if caller.credential_id().is_none() {
+    if caller.client().is_public() {
         return false;
     }
     let client = caller.client();

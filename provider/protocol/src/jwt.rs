@@ -2,16 +2,13 @@
 //! through one strict function.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
-    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
-    RsaKeyPair, RsaParameters, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    ParsedPublicKey, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oidc_crds::jwk::{KeyError, PrivateJwk};
+use oidc_crds::jwk::{KeyError, PrivateJwk, public};
 use oidc_crds::names::Algorithm;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -176,70 +173,23 @@ pub struct Verifier {
     key: ParsedPublicKey,
 }
 
-/// Members that a public key never has (RFC 7518 §6.2.2, §6.3.2).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-
 impl Verifier {
     /// From a public JWK.
     ///
     /// # Errors
     /// When it cannot be used.
     pub fn new(public: &Map<String, Value>) -> Result<Self, KeyError> {
-        if let Some(name) = PRIVATE_MEMBERS.iter().find(|name| public.contains_key(**name)) {
-            return Err(KeyError(format!("a public key has the private member {name}")));
-        }
         let text = |name: &str| {
             public
                 .get(name)
                 .and_then(Value::as_str)
                 .ok_or_else(|| KeyError(format!("a public key has no {name}")))
         };
-        let is = |name: &str, wanted: &str| {
-            if text(name)? == wanted {
-                Ok(())
-            } else {
-                Err(KeyError(format!("a public key's {name} must be {wanted}")))
-            }
-        };
-        // A member of exactly this many bytes, or of at least so many.
-        let sized = |name: &str, least: usize, most: usize| match URL_SAFE_NO_PAD.decode(text(name)?) {
-            Ok(bytes) if (least..=most).contains(&bytes.len()) => Ok(bytes),
-            _ => Err(KeyError(format!(
-                "a public key's {name} is malformed or of a wrong size"
-            ))),
-        };
         let algorithm: Algorithm = text("alg")?
             .parse()
             .map_err(|()| KeyError("a public key has an unknown alg".to_owned()))?;
-        let unusable = |_| KeyError("a public key cannot be used".to_owned());
-        let parsed = |verification: &'static dyn VerificationAlgorithm, bytes: &[u8]| {
-            ParsedPublicKey::new(verification, bytes).map_err(unusable)
-        };
-        let rsa = |verification: &'static RsaParameters| {
-            is("kty", "RSA")?;
-            let (n, e) = (sized("n", 256, 512)?, sized("e", 1, 8)?);
-            PublicKeyComponents { n, e }
-                .to_parsed_public_key(verification)
-                .map_err(unusable)
-        };
-        let ec = |curve, size, verification| {
-            is("kty", "EC")?;
-            is("crv", curve)?;
-            // an uncompressed point (SEC 1 §2.3.3)
-            let point = [vec![4], sized("x", size, size)?, sized("y", size, size)?].concat();
-            parsed(verification, &point)
-        };
-        let key = match algorithm {
-            Algorithm::RS256 => rsa(&RSA_PKCS1_2048_8192_SHA256)?,
-            Algorithm::PS256 => rsa(&RSA_PSS_2048_8192_SHA256)?,
-            Algorithm::ES256 => ec("P-256", 32, &ECDSA_P256_SHA256_FIXED)?,
-            Algorithm::ES384 => ec("P-384", 48, &ECDSA_P384_SHA384_FIXED)?,
-            Algorithm::EdDSA => {
-                is("kty", "OKP")?;
-                is("crv", "Ed25519")?;
-                parsed(&ED25519, &sized("x", 32, 32)?)?
-            }
-        };
+        let key = public::parse(public, algorithm)
+            .map_err(|KeyError(why)| KeyError(format!("a public key cannot be used: {why}")))?;
         Ok(Self {
             kid: text("kid")?.to_owned(),
             algorithm,

@@ -4,7 +4,7 @@ use oidc_crds::client::{self, Client};
 use oidc_crds::names::{ApplicationType, GrantType, ResponseType, SecretMethod};
 use oidc_crds::resources::OidcClientSpec;
 use oidc_crds::resources::oidc_client::{
-    Authentication, ClientSecretAuthentication, NoAuthentication, Tokens,
+    Authentication, ClientSecretAuthentication, Jwks, NoAuthentication, PrivateKeyJwt, Tokens,
 };
 use oidc_crds::validate::Violation;
 use serde_json::{Map, Value, json};
@@ -13,13 +13,14 @@ use crate::authorize::scope;
 use crate::error::{ErrorCode, OAuthError};
 
 /// Fields of the spec and the metadata that they come from.
-const FIELDS: [(&str, &str); 12] = [
+const FIELDS: [(&str, &str); 13] = [
     ("spec.redirectUris", "redirect_uris"),
     ("spec.postLogoutRedirectUris", "post_logout_redirect_uris"),
     ("spec.grantTypes", "grant_types"),
     ("spec.responseTypes", "response_types"),
     ("spec.scopes", "scope"),
     ("spec.applicationType", "application_type"),
+    ("spec.authentication.privateKeyJwt", "jwks"),
     ("spec.authentication", "token_endpoint_auth_method"),
     ("spec.displayName", "client_name"),
     ("spec.logoUri", "logo_uri"),
@@ -110,6 +111,7 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
             client::Authentication::None => "none",
             client::Authentication::Secret(Some(SecretMethod::ClientSecretPost)) => "client_secret_post",
             client::Authentication::Secret(_) => "client_secret_basic",
+            client::Authentication::PrivateKey(_) => "private_key_jwt",
         },
         "scope": client.scopes().join(" "),
     });
@@ -140,6 +142,13 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
     add("client_uri", client.client_uri().map(Into::into));
     add("policy_uri", client.policy_uri().map(Into::into));
     add("tos_uri", client.tos_uri().map(Into::into));
+    add(
+        "jwks",
+        match client.authentication() {
+            client::Authentication::PrivateKey(keys) => Some(keys.document()),
+            _ => None,
+        },
+    );
     let algorithm = client.id_token_alg().map(|algorithm| algorithm.as_str().into());
     add("id_token_signed_response_alg", algorithm);
     answer
@@ -227,8 +236,16 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
         None => return Ok(None),
         Some("none") => {
             return Ok(Some(Authentication {
-                client_secret: None,
                 none: Some(NoAuthentication {}),
+                ..Authentication::default()
+            }));
+        }
+        Some("private_key_jwt") => {
+            return Ok(Some(Authentication {
+                private_key_jwt: Some(PrivateKeyJwt {
+                    jwks: jwks(metadata)?,
+                }),
+                ..Authentication::default()
             }));
         }
         Some("client_secret_basic") => SecretMethod::ClientSecretBasic,
@@ -236,14 +253,20 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
         Some(_) => {
             return Err(wrong(
                 "token_endpoint_auth_method",
-                "must be client_secret_basic, client_secret_post or none",
+                "must be client_secret_basic, client_secret_post, private_key_jwt or none",
             ));
         }
     };
     Ok(Some(Authentication {
         client_secret: Some(ClientSecretAuthentication { method: Some(method) }),
-        none: None,
+        ..Authentication::default()
     }))
+}
+
+/// "JWK Set value … which contains the client's public keys" (RFC 7591 §2).
+fn jwks(metadata: &Map<String, Value>) -> Result<Jwks, OAuthError> {
+    let given = metadata.get("jwks").cloned().unwrap_or_default();
+    serde_json::from_value(given).map_err(|_| wrong("jwks", "must be a JWK Set with the public keys"))
 }
 
 /// The algorithm of ID tokens (OpenID Connect Registration §2).

@@ -95,7 +95,7 @@ pub(crate) fn client() -> Arc<Client> {
 pub(crate) fn authenticated(client: &Arc<Client>) -> AuthenticatedClient {
     AuthenticatedClient {
         client: Arc::clone(client),
-        credential_id: (!client.is_public()).then(|| "0123456789abcdef".to_owned()),
+        credential_id: client.has_secret().then(|| "0123456789abcdef".to_owned()),
     }
 }
 

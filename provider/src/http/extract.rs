@@ -8,9 +8,13 @@ use axum::extract::{FromRequest, Request};
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use oidc_protocol::client_auth::{AuthenticatedClient, Presented, authenticate};
+use oidc_crds::client::Client;
+use oidc_crds::rng::SystemRng;
+use oidc_protocol::client_auth::private_key::{self, Audiences};
+use oidc_protocol::client_auth::{Assertion, AuthenticatedClient, Presented, authenticate};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::params::Params;
+use rand_core::Rng;
 use zeroize::Zeroizing;
 
 use super::call::{Call, Calling};
@@ -163,13 +167,47 @@ impl FromRequest<Arc<App>> for Caller {
         if let (Some(client), Some(Calling(call))) = (&known, parts.extensions.get()) {
             Call::note_client(call, client);
         }
-        let client = authenticate(known.as_ref(), &presented, &moment.pepper, moment.now)?;
+        let client = match presented.assertion() {
+            None => authenticate(known.as_ref(), &presented, &moment.pepper, moment.now)?,
+            Some(assertion) => {
+                let endpoint = endpoint(moment.issuer(), &parts.uri);
+                by_assertion(app, &moment, known.as_ref(), assertion, &endpoint).await?
+            }
+        };
         Ok(Self {
             client,
             params,
             moment,
         })
     }
+}
+
+/// The URL of the endpoint that was called, as discovery gives it.
+fn endpoint(issuer: &str, uri: &Uri) -> String {
+    let name = uri.path().rsplit('/').next().unwrap_or_default();
+    format!("{issuer}/{name}")
+}
+
+/// One round trip more than with a secret: a good assertion is remembered until it has expired.
+async fn by_assertion(
+    app: &App,
+    moment: &Moment,
+    known: Option<&Arc<Client>>,
+    assertion: &Assertion,
+    endpoint: &str,
+) -> Result<AuthenticatedClient, Failure> {
+    let audiences = Audiences {
+        issuer: moment.issuer(),
+        endpoint,
+    };
+    let once = private_key::authenticate(known, assertion, audiences, moment.now)?;
+    let mut attempt = [0; 16];
+    SystemRng.fill_bytes(&mut attempt);
+    let first = app
+        .store
+        .remember_once(once.jti, attempt, once.until, moment.now)
+        .await?;
+    Ok(once.first(first)?)
 }
 
 /// The value of the Authorization header.

@@ -27,7 +27,7 @@ pub async fn post(State(app): State<Arc<App>>, caller: Caller) -> Result<Respons
         // RFC 7662 §2.1: the endpoint must require authorization
         let error = OAuthError::new(
             ErrorCode::InvalidClient,
-            "Introspection needs a client with a secret.",
+            "Introspection needs a client that authenticates.",
         );
         return Err(error.into());
     }

@@ -238,7 +238,9 @@ fn metadata() -> Value {
             "contains": {"enum": GrantType::ALL.map(GrantType::as_str)}},
         "response_types": {"type": "array", "items": {"type": "string"}},
         "token_endpoint_auth_method": {"type": "string",
-            "enum": ["client_secret_basic", "client_secret_post", "none"]},
+            "enum": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]},
+        "jwks": {"type": "object", "required": ["keys"], "properties": {
+            "keys": {"type": "array", "minItems": 1, "maxItems": limits::CLIENT_KEYS, "items": {"type": "object"}}}},
         "application_type": {"type": "string", "enum": ["web", "native"]},
         "scope": {"type": "string"},
         "client_name": {"type": "string", "maxLength": limits::DISPLAY_NAME},
@@ -270,7 +272,7 @@ fn registered() -> Value {
         ),
         (
             "client_secret",
-            json!({"type": "string", "description": "Unless the client is public; told this once."}),
+            json!({"type": "string", "description": "If the client authenticates with one; told this once."}),
         ),
         (
             "client_secret_expires_at",

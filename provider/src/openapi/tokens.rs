@@ -13,7 +13,7 @@ use super::responses::{ALWAYS, CORS, WITH_BODY, json_response, refusal, with_hea
 
 const TAG: &str = "Tokens";
 const WHO: &str = "Say who you are: authenticate, or send client_id.";
-const WRONG: &str = "Client authentication failed: check client id, secret and method.";
+const WRONG: &str = "Client authentication failed: check client id, method, and secret or key.";
 const NO_FORM: &str = "The body must be of the type application/x-www-form-urlencoded.";
 const NO_TOKEN: &str = "The parameter token is missing.";
 const IN_URL: &str = "Send credentials in the body or the Authorization header, never in the URL.";
@@ -52,6 +52,16 @@ fn credentials() -> Vec<Field> {
         field(
             "client_secret",
             "Its secret, unless it is in the `Authorization` header.",
+            json!({"type": "string", "format": "password"}),
+        ),
+        field(
+            "client_assertion_type",
+            "What `client_assertion` is.",
+            json!({"const": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}),
+        ),
+        field(
+            "client_assertion",
+            "A JWT that the client signed with a key of its own, instead of a secret (RFC 7523 §2.2).",
             json!({"type": "string", "format": "password"}),
         ),
     ]
@@ -309,7 +319,7 @@ fn introspect(paths: &mut Map<String, Value>) {
         401,
         unknown_client(&[
             (InvalidClient, WRONG),
-            (InvalidClient, "Introspection needs a client with a secret."),
+            (InvalidClient, "Introspection needs a client that authenticates."),
         ]),
     )
     .add(paths, "/introspect", "post");

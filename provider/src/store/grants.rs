@@ -128,6 +128,16 @@ pub trait GrantStore: Send + Sync {
         now: Timestamp,
     ) -> Answer<'_, Option<(StoredGrant, Timestamp)>>;
 
+    /// Remembers a value that may be used once, until `until`; whether it was not known before. `attempt` as in
+    /// [`redeem_code`](Self::redeem_code).
+    fn remember_once(
+        &self,
+        value: Digest,
+        attempt: [u8; 16],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, bool>;
+
     /// Whether a token that belongs to no login was revoked.
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool>;
 }

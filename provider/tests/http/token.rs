@@ -481,7 +481,7 @@ async fn err_01_errors_are_json() {
     );
     insta::assert_snapshot!(
         answer.text,
-        @r#"{"error":"invalid_client","error_description":"Client authentication failed: check client id, secret and method."}"#
+        @r#"{"error":"invalid_client","error_description":"Client authentication failed: check client id, method, and secret or key."}"#
     );
 }
 

@@ -54,6 +54,10 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         .unwrap();
     store.revoke_detached(digest(), at(300), at(2)).await.unwrap();
     store
+        .remember_once(digest(), random(), at(300), at(2))
+        .await
+        .unwrap();
+    store
         .remember_consent(user, random(), b"sealed".to_vec(), at(300), None, at(2))
         .await
         .unwrap();
@@ -172,6 +176,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "f",
             "j",
             "la",
+            "o",
             "s",
             "ua",
             "ub",
@@ -197,7 +202,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
                 assert_eq!((slot, digest.len()), (login.as_str(), 43));
             }
             ["oidc", "f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
-            ["oidc", "j", digest] => assert_eq!(digest.len(), 45),
+            ["oidc", "j" | "o", digest] => assert_eq!(digest.len(), 45),
             [
                 "oidc",
                 "uc" | "uf" | "ui" | "ue" | "uo" | "ur" | "ua" | "ub",
@@ -299,6 +304,11 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     one("revoke_detached");
     store.detached_revoked(digest(), at(1)).await.unwrap();
     one("detached_revoked");
+    store
+        .remember_once(digest(), random(), at(10), at(1))
+        .await
+        .unwrap();
+    one("remember_once");
     store.consents(&user, at(1)).await.unwrap();
     one("consents");
     let attempt = NewAttempt {

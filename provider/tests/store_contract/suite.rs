@@ -1204,6 +1204,41 @@ pub async fn revoked_token_of_no_login(store: AnyStore) {
     assert!(!store.detached_revoked(other, at(2)).await.unwrap());
 }
 
+pub async fn a_value_is_used_once(store: AnyStore) {
+    let (value, other, attempt) = (digest(), digest(), random());
+    assert!(store.remember_once(value, attempt, at(300), at(1)).await.unwrap());
+    // the answer was lost, and the store asked again
+    assert!(store.remember_once(value, attempt, at(300), at(1)).await.unwrap());
+    assert!(
+        !store
+            .remember_once(value, random(), at(300), at(2))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .remember_once(value, random(), at(900), ms(299_999))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .remember_once(other, random(), at(300), at(2))
+            .await
+            .unwrap()
+    );
+}
+
+pub async fn of_many_at_once_one_is_the_first(store: AnyStore) {
+    let value = digest();
+    let tries = (0..20).map(|_| store.remember_once(value, random(), at(300), at(1)));
+    let first = futures::future::join_all(tries).await;
+    assert_eq!(
+        first.into_iter().filter(|first| *first.as_ref().unwrap()).count(),
+        1
+    );
+}
+
 pub async fn records_may_be_empty_or_binary(store: AnyStore) {
     let all: Vec<u8> = (0..=255).cycle().take(5_000).collect();
     for record in [Vec::new(), all, b"\0\r\n".to_vec()] {

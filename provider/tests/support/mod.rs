@@ -28,6 +28,7 @@ use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::{Violation, validate, validate_user};
+use oidc_protocol::jwt::Signer;
 use oidc_provider::app::{App, Clock, Hashing, Readiness, Registrar};
 use oidc_provider::keys::{Offers, Prepared};
 use oidc_provider::router::{self, Router};
@@ -46,6 +47,7 @@ use store::Counting;
 pub const ISSUER: &str = "https://id.example.com";
 pub const REDIRECT: &str = "https://app.example.com/cb";
 pub const PASSWORD: &str = "correct horse battery staple";
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// RFC 7636 appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -204,6 +206,12 @@ impl TestApp {
             json!({"applicationType": "service", "grantTypes": ["client_credentials"],
             "resourceServerFor": audiences}),
         );
+        let keys = [Algorithm::ES256, Algorithm::EdDSA].map(|alg| Self::client_key(alg).public().unwrap());
+        self.set_client(
+            "keyed",
+            json!({"redirectUris": [REDIRECT], "scopes": scopes, "grantTypes": ["authorization_code",
+            "refresh_token", "client_credentials"], "authentication": {"privateKeyJwt": {"jwks": {"keys": keys}}}}),
+        );
         self.set_user(
             "jdoe",
             json!({"name": "Jane Doe", "email": "jane@example.com", "emailVerified": true,
@@ -221,8 +229,9 @@ impl TestApp {
     pub fn set_client_object(&mut self, name: &str, uid: &str, spec: Value) {
         let secret = ClientSecret::new(secret_of(name));
         let pepper = self.app.pepper.load_full().unwrap();
-        let public = spec["authentication"].get("none").is_some();
-        let credentials = if public {
+        let has_secret =
+            spec["authentication"].is_null() || !spec["authentication"]["clientSecret"].is_null();
+        let credentials = if !has_secret {
             json!([])
         } else {
             json!([{"id": "0123456789abcdef", "digest": digest(&pepper, uid, "0123456789abcdef", &secret),
@@ -354,6 +363,32 @@ impl TestApp {
     /// The same with an owned form.
     pub async fn token_form(&self, client: &str, form: &[(String, String)]) -> Answer {
         self.send(Ask::post("/token").basic(client).form(form)).await
+    }
+
+    /// The keys of the client `keyed`, of which the tests sign with the first of an algorithm.
+    pub fn client_key(algorithm: Algorithm) -> PrivateJwk {
+        static MADE: OnceLock<[PrivateJwk; 2]> = OnceLock::new();
+        let made = MADE.get_or_init(|| {
+            [Algorithm::ES256, Algorithm::EdDSA]
+                .map(|algorithm| PrivateJwk::generate(algorithm, None).unwrap())
+        });
+        let key = made.iter().find(|key| key.algorithm() == Ok(algorithm));
+        key.unwrap().clone()
+    }
+
+    /// What the client `keyed` proves itself with; `change` spoils it.
+    pub fn assertion(&self, change: impl FnOnce(&mut Value)) -> Vec<(&'static str, String)> {
+        static COUNT: AtomicI64 = AtomicI64::new(0);
+        let now = self.clock.now().as_second();
+        let mut claims = json!({"iss": "default.keyed", "sub": "default.keyed", "aud": ISSUER, "iat": now,
+            "exp": now + 60, "jti": format!("jti-{}", COUNT.fetch_add(1, Ordering::Relaxed))});
+        change(&mut claims);
+        let key = Self::client_key(Algorithm::ES256);
+        let signer = Signer::new(&key.thumbprint().unwrap(), &key).unwrap();
+        vec![
+            ("client_assertion_type", JWT_BEARER.to_owned()),
+            ("client_assertion", signer.sign("JWT", &claims).unwrap()),
+        ]
     }
 
     /// Redeems a code that came to the usual redirect URI.
@@ -702,8 +737,9 @@ impl Registrar for TestRegistrar {
     ) -> BoxFuture<'_, Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>> {
         async move {
             let app = self.0.upgrade().unwrap();
-            let public = spec.authentication.as_ref().is_some_and(|how| how.none.is_some());
-            let secret = (!public).then(|| ClientSecret::generate(&mut SystemRng));
+            let how = spec.authentication.as_ref();
+            let has_secret = how.is_none_or(|how| how.client_secret.is_some());
+            let secret = has_secret.then(|| ClientSecret::generate(&mut SystemRng));
             let pepper = app.pepper.load_full().unwrap();
             let credentials = secret.iter().map(|secret| {
                 json!({"id": "1", "digest": digest(&pepper, "uid-registered", "1", secret),

@@ -328,6 +328,16 @@ impl GrantStore for Counting {
         .boxed()
     }
 
+    fn remember_once(
+        &self,
+        value: Digest,
+        attempt: [u8; 16],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, bool> {
+        self.counted(self.inner.remember_once(value, attempt, until, now))
+    }
+
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
         self.counted(self.inner.detached_revoked(jti, now))
     }

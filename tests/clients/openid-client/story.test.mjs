@@ -193,3 +193,35 @@ test("groups are told to whom they were granted, and to nobody else", async () =
   const less = await client.fetchUserInfo(config, other.tokens.access_token, other.tokens.claims().sub);
   assert.equal(less.groups, undefined);
 });
+
+test("a client that signs with its own key instead of sending a secret", async () => {
+  const algorithms = [
+    { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+    { name: "Ed25519" },
+    { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) },
+    { name: "RSA-PSS", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) },
+  ];
+  for (const algorithm of algorithms) {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const redirectUri = "http://localhost:9124/callback";
+    const metadata = {
+      redirect_uris: [redirectUri],
+      grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks: { keys: [{ ...(await crypto.subtle.exportKey("jwk", publicKey)), kid: "one" }] },
+    };
+    const proof = (key) => client.PrivateKeyJwt({ key, kid: "one" });
+    const config = await client.dynamicClientRegistration(issuer, metadata, proof(privateKey), insecure);
+    assert.equal(config.clientMetadata().client_secret, undefined);
+    const app = { id: config.clientMetadata().client_id, redirectUri };
+    const { tokens } = await signIn(config, app, "openid");
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+    assert.equal((await client.tokenIntrospection(config, next.access_token)).active, true);
+    await client.clientCredentialsGrant(config);
+    await client.tokenRevocation(config, next.refresh_token);
+    assert.equal((await client.tokenIntrospection(config, next.access_token)).active, false);
+    const { privateKey: other } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const thief = await discover(app, proof(other));
+    await assert.rejects(client.clientCredentialsGrant(thief), (error) => error.error === "invalid_client" || error.status === 401);
+  }
+});

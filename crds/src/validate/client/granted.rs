@@ -117,7 +117,7 @@ fn not_granted(field: String, value: &str, namespace: &str, v: &mut Violations) 
 pub(super) fn consent(
     spec: &OidcClientSpec,
     namespace: &str,
-    authentication: Authentication,
+    authentication: &Authentication,
     redirects: &[(usize, Redirect)],
     installation: &Installation,
     v: &mut Violations,
@@ -129,7 +129,7 @@ pub(super) fn consent(
         not_granted("spec.consent".to_owned(), "skip", namespace, v);
     }
     let local = redirects.iter().any(|(_, kind)| *kind != Redirect::Https);
-    if authentication == Authentication::None && local {
+    if *authentication == Authentication::None && local {
         v.invalid(
             "spec.consent",
             "cannot be skip for a public client with redirect URIs on loopback or a custom scheme",

@@ -101,7 +101,9 @@ impl Registered {
         object.metadata.uid = Some(uid());
         object.metadata.creation_timestamp = Some(Time(now));
         let client = validate(&object, installation, None)?;
-        let secret = (!client.is_public()).then(|| ClientSecret::generate(&mut SystemRng));
+        let secret = client
+            .has_secret()
+            .then(|| ClientSecret::generate(&mut SystemRng));
         if let Some(secret) = &secret {
             let id = credential_id(&mut SystemRng);
             let credential = Credential {

@@ -183,6 +183,25 @@ impl GrantStore for MemoryStore {
         })
     }
 
+    fn remember_once(
+        &self,
+        value: Digest,
+        attempt: [u8; 16],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, bool> {
+        self.step(now, move |state, now| {
+            let known = state.used.get(&value).filter(|(until, _)| *until > now);
+            if let Some((_, by)) = known {
+                return *by == attempt;
+            }
+            let until = millis(until);
+            state.used.insert(value, (until, attempt));
+            state.due.insert((until, Item::Used(value)));
+            true
+        })
+    }
+
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
         self.step(now, move |state, now| state.is_revoked(None, jti, now))
     }

@@ -149,6 +149,7 @@ pub(super) enum Item {
     Code(LoginTag, Digest),
     Family(FamilyId),
     Revoked(Option<LoginTag>, Digest),
+    Used(Digest),
     Barred(LoginTag),
     User(UserKey),
 }
@@ -161,6 +162,8 @@ pub(super) struct State {
     pub families: BTreeMap<FamilyId, Family>,
     /// Until when access tokens are revoked.
     pub revoked: HashMap<(Option<LoginTag>, Digest), i64>,
+    /// Values that were used: until when they are remembered, and by which attempt.
+    pub used: HashMap<Digest, (i64, [u8; 16])>,
     /// Until when logins that were ended get no session.
     pub barred: HashMap<LoginTag, i64>,
     pub users: HashMap<UserKey, User>,
@@ -239,6 +242,7 @@ impl State {
             Item::Code(tag, code) => self.codes.get(&(tag, code)).map(Code::stop),
             Item::Family(family) => self.families.get(&family).map(Family::ends),
             Item::Revoked(tag, jti) => self.revoked.get(&(tag, jti)).copied(),
+            Item::Used(value) => self.used.get(&value).map(|(until, _)| *until),
             Item::Barred(tag) => self.barred.get(&tag).copied(),
             Item::User(key) => {
                 let user = self.users.get_mut(&key)?;
@@ -263,6 +267,7 @@ impl State {
             Item::Code(tag, code) => drop(self.codes.remove(&(tag, code))),
             Item::Family(family) => drop(self.families.remove(&family)),
             Item::Revoked(tag, jti) => drop(self.revoked.remove(&(tag, jti))),
+            Item::Used(value) => drop(self.used.remove(&value)),
             Item::Barred(tag) => drop(self.barred.remove(&tag)),
             Item::User(key) => drop(self.users.remove(&key)),
         }

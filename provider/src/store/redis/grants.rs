@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId};
 use redis::Value;
 
-use super::keys::{clients_key, code_key, detached_key, family_key, session_key, token_key};
+use super::keys::{clients_key, code_key, detached_key, family_key, session_key, token_key, used_key};
 use super::script::{self, Request};
 use super::{RedisStore, SLACK, answer};
 use crate::store::grants::RETRY_WINDOW;
@@ -124,6 +124,21 @@ impl GrantStore for RedisStore {
             .number(millis(now))
             .number(generation);
         Box::pin(self.ask("refresh_state", request, answer::refresh_state))
+    }
+
+    fn remember_once(
+        &self,
+        value: Digest,
+        attempt: [u8; 16],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, bool> {
+        let request = script::REMEMBER_ONCE
+            .on(vec![used_key(value)])
+            .bytes(attempt)
+            .number((millis(until) - millis(now)).max(0) + SLACK);
+        let read = |value| answer::number(value).map(|first| first == 1);
+        Box::pin(self.ask("remember_once", request, read))
     }
 
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {

@@ -38,6 +38,10 @@ pub(super) fn detached_key(jti: Digest) -> String {
     format!("oidc:j:{{{}}}", text(&jti.0))
 }
 
+pub(super) fn used_key(value: Digest) -> String {
+    format!("oidc:o:{{{}}}", text(&value.0))
+}
+
 pub(super) fn user_key(kind: &str, user: &UserKey) -> String {
     format!("oidc:{kind}:{{{}}}", text(user))
 }

@@ -29,6 +29,7 @@ scripts! {
     VISIT = "../scripts/visit.lua";
     REDEEM_CODE = "../scripts/redeem_code.lua";
     ROTATE_REFRESH = "../scripts/rotate_refresh.lua";
+    REMEMBER_ONCE = "../scripts/remember_once.lua";
     TOKEN_STATE = "../scripts/token_state.lua";
     REFRESH_STATE = "../scripts/refresh_state.lua";
     BEGIN_LOGIN = "../scripts/begin_login.lua";

@@ -1,0 +1,170 @@
+//! How a client proves who it is. To add a way: a member here, a variant of
+//! [`client::Authentication`](crate::client::Authentication), a rule in `validate`, and the check itself in
+//! `oidc_protocol::client_auth`.
+
+use std::fmt;
+
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::limits;
+use crate::names::SecretMethod;
+
+/// How a client authenticates: exactly one member.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "[has(self.clientSecret), has(self.privateKeyJwt), has(self.none)].exists_one(given, given)"
+).message("exactly one of clientSecret, privateKeyJwt and none"))]
+pub struct Authentication {
+    /// With a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<ClientSecretAuthentication>,
+    /// With JWTs that it signs by a key of its own (RFC 7523 §2.2): it needs no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key_jwt: Option<PrivateKeyJwt>,
+    /// Not at all: a public client. PKCE is required then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub none: Option<NoAuthentication>,
+}
+
+/// Authentication with a secret.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientSecretAuthentication {
+    /// The only way the secret may be presented; default: either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<SecretMethod>,
+}
+
+/// Authentication with signed JWTs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrivateKeyJwt {
+    /// The public halves of its keys.
+    pub jwks: Jwks,
+}
+
+/// A JWK Set (RFC 7517 §5).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Jwks {
+    /// The keys; several while one replaces another.
+    #[schemars(length(min = 1, max = limits::CLIENT_KEYS))]
+    pub keys: Vec<PublicJwk>,
+}
+
+/// A public key (RFC 7517 §4): RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519. Private members are refused.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(
+    "!has(self.d) && !has(self.p) && !has(self.q) && !has(self.dp) && !has(self.dq) && !has(self.qi) && !has(self.k)"
+).message("this is a private key: list public keys only, and replace this one, which has been shown"))]
+#[x_kube(validation = Rule::new(
+    "self.kty == 'RSA' ? has(self.n) && has(self.e) \
+     : has(self.crv) && has(self.x) && (self.kty == 'OKP' || has(self.y))"
+).message("an RSA key has n and e, an EC key crv, x and y, an OKP key crv and x"))]
+pub struct PublicJwk {
+    /// `RSA`, `EC` or `OKP`.
+    #[schemars(extend("enum" = ["RSA", "EC", "OKP"]))]
+    pub kty: String,
+    /// Its name, which the header of each JWT repeats; needed where several keys are of one algorithm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::CLIENT_KID))]
+    pub kid: Option<String>,
+    /// The only algorithm that it is used with: `RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`; default: all that
+    /// fit the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]))]
+    pub alg: Option<String>,
+    /// What it is for; only `sig` is taken.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["sig"]))]
+    pub usage: Option<String>,
+    /// What may be done with it; `verify` must be among that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), inner(length(max = 16)))]
+    pub key_ops: Option<Vec<String>>,
+    /// The curve: `P-256`, `P-384` or `Ed25519`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["P-256", "P-384", "Ed25519"]))]
+    pub crv: Option<String>,
+    /// The point, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::KEY_MEMBER))]
+    pub x: Option<String>,
+    /// The point, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::KEY_MEMBER))]
+    pub y: Option<String>,
+    /// The modulus of an RSA key, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::KEY_MEMBER))]
+    pub n: Option<String>,
+    /// The public exponent of an RSA key: `AQAB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::KEY_MEMBER))]
+    pub e: Option<String>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d: Option<Private>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<Private>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<Private>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dp: Option<Private>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dq: Option<Private>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qi: Option<Private>,
+    /// Private: refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<Private>,
+}
+
+/// A member that no public key has. The schema names it, so that the API server refuses the object with the
+/// reason instead of dropping the member in silence; its value is never kept.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Private;
+
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Serialize for Private {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("")
+    }
+}
+
+impl<'de> Deserialize<'de> for Private {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl JsonSchema for Private {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Private".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "maxLength": limits::KEY_MEMBER})
+    }
+}
+
+/// No settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NoAuthentication {}

@@ -1,0 +1,166 @@
+//! How a client proves who it is.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Violations;
+use crate::client::Authentication;
+use crate::jwk::KeyError;
+use crate::jwk::public::{PublicKey, PublicKeys};
+use crate::names::Pkce;
+use crate::resources::limits;
+use crate::resources::oidc_client::{Jwks, OidcClientSpec, PublicJwk};
+
+const FIELD: &str = "spec.authentication";
+
+/// The way that the spec gives, or the default: a generated secret.
+pub(super) fn of(spec: &OidcClientSpec, v: &mut Violations) -> Authentication {
+    let Some(given) = &spec.authentication else {
+        return Authentication::Secret(None);
+    };
+    let authentication = match (&given.client_secret, &given.private_key_jwt, &given.none) {
+        (Some(secret), None, None) => Authentication::Secret(secret.method),
+        (None, Some(key), None) => Authentication::PrivateKey(keys(&key.jwks, v)),
+        (None, None, Some(_)) => Authentication::None,
+        _ => {
+            v.invalid(FIELD, "needs exactly one of clientSecret, privateKeyJwt and none");
+            return Authentication::Secret(None);
+        }
+    };
+    if authentication == Authentication::None && spec.pkce == Some(Pkce::Optional) {
+        v.invalid("spec.pkce", "must be required for a public client");
+    }
+    if spec.secret_ref.is_some() && !matches!(authentication, Authentication::Secret(_)) {
+        v.invalid(
+            "spec.secretRef",
+            "is for clients that authenticate with a secret: remove it",
+        );
+    }
+    authentication
+}
+
+/// Keys that somebody wrote down must all be good: one that is passed over would be missed only when it is
+/// needed.
+fn keys(jwks: &Jwks, v: &mut Violations) -> PublicKeys {
+    let field = |index: usize| format!("{FIELD}.privateKeyJwt.jwks.keys[{index}]");
+    if jwks.keys.is_empty() || jwks.keys.len() > limits::CLIENT_KEYS {
+        v.invalid(
+            format!("{FIELD}.privateKeyJwt.jwks.keys"),
+            format!(
+                "has {} keys, 1 to {} are allowed",
+                jwks.keys.len(),
+                limits::CLIENT_KEYS
+            ),
+        );
+    }
+    let (mut keys, mut kids) = (Vec::new(), BTreeSet::new());
+    for (index, jwk) in jwks.keys.iter().enumerate().take(limits::CLIENT_KEYS) {
+        if jwk.kid.as_ref().is_some_and(|kid| !kids.insert(kid)) {
+            v.invalid(field(index), "has the `kid` of another key");
+        }
+        match read(jwk) {
+            Ok(key) => keys.push(key),
+            Err(KeyError(why)) => v.invalid(field(index), why),
+        }
+    }
+    PublicKeys::new(keys)
+}
+
+fn read(jwk: &PublicJwk) -> Result<PublicKey, KeyError> {
+    match serde_json::to_value(jwk) {
+        Ok(Value::Object(members)) => PublicKey::read(members),
+        _ => Err(KeyError("is no JWK".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{judge, with};
+    use super::*;
+    use crate::jwk::PrivateJwk;
+    use crate::names::Algorithm;
+
+    fn jwk(algorithm: Algorithm) -> PrivateJwk {
+        PrivateJwk::generate(algorithm, algorithm.is_rsa().then_some(2048)).unwrap()
+    }
+
+    fn public(algorithm: Algorithm) -> Value {
+        Value::Object(jwk(algorithm).public().unwrap())
+    }
+
+    fn by_keys(keys: Value) -> Value {
+        with(json!({"authentication": {"privateKeyJwt": {"jwks": {"keys": keys}}}}))
+    }
+
+    fn told(spec: Value) -> Vec<(String, String)> {
+        let violations = judge(spec).err().unwrap_or_default();
+        violations
+            .into_iter()
+            .map(|broken| (broken.field, broken.message))
+            .collect()
+    }
+
+    #[test]
+    fn ca_04_a_client_with_keys_is_confidential_and_has_no_secret() {
+        let mut spec = by_keys(json!([public(Algorithm::ES256), public(Algorithm::PS256)]));
+        spec["grantTypes"] = json!(["authorization_code", "client_credentials"]);
+        spec["pkce"] = "optional".into();
+        let client = judge(spec.clone()).unwrap();
+        assert!(!client.is_public() && !client.has_secret() && !client.pkce_required());
+        let Authentication::PrivateKey(keys) = client.authentication() else {
+            panic!("{:?}", client.authentication());
+        };
+        assert!(keys.find(None, Algorithm::PS256).is_ok());
+        spec["secretRef"] = json!({"name": "mine"});
+        assert_eq!(told(spec)[0].0, "spec.secretRef");
+    }
+
+    #[test]
+    fn ca_04_each_bad_key_is_named_with_its_reason() {
+        let good = public(Algorithm::ES256);
+        let private = serde_json::to_value(jwk(Algorithm::ES256)).unwrap();
+        let canary = private["d"].as_str().unwrap().to_owned();
+        let mut encrypts = public(Algorithm::EdDSA);
+        encrypts["use"] = "enc".into();
+        let told = told(by_keys(json!([good, private, good, encrypts])));
+        let place = |index: usize| format!("spec.authentication.privateKeyJwt.jwks.keys[{index}]");
+        let fields: Vec<_> = told.iter().map(|(field, _)| field.clone()).collect();
+        assert_eq!(fields, [place(1), place(2), place(3)]);
+        assert!(told[0].1.contains("private member `d`"), "{told:?}");
+        assert!(told[1].1.contains("of another key"), "{told:?}");
+        assert!(told[2].1.contains("`use`"), "{told:?}");
+        assert!(!format!("{told:?}").contains(&canary));
+    }
+
+    #[test]
+    fn ca_04_there_is_a_key_and_not_too_many() {
+        assert_eq!(told(by_keys(json!([])))[0].1, "has 0 keys, 1 to 16 are allowed");
+        let many: Vec<Value> = (0..17).map(|_| public(Algorithm::EdDSA)).collect();
+        assert_eq!(told(by_keys(json!(many))).len(), 1);
+    }
+
+    #[test]
+    fn ca_01_exactly_one_way() {
+        let mut spec = by_keys(json!([public(Algorithm::ES256)]));
+        spec["authentication"]["clientSecret"] = json!({});
+        assert!(told(spec)[0].1.starts_with("needs exactly one"));
+        assert!(
+            told(with(json!({"authentication": {}})))[0]
+                .1
+                .starts_with("needs exactly one")
+        );
+    }
+
+    #[test]
+    fn a_private_value_is_never_kept() {
+        let private = serde_json::to_value(jwk(Algorithm::ES256)).unwrap();
+        let canary = private["d"].as_str().unwrap().to_owned();
+        let read: PublicJwk = serde_json::from_value(private).unwrap();
+        assert!(read.d.is_some());
+        let written = serde_json::to_string(&read).unwrap();
+        assert!(!format!("{read:?}{written}").contains(&canary));
+    }
+}
