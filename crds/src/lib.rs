@@ -9,6 +9,7 @@
 //! | [`arbitrate`] | rules between objects |
 //! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
 //! | [`credentials`], [`password`], [`seal`], [`jwk`] | secrets, digests, seals and keys |
+//! | [`envelope`] | how private keys lie in the key-set Secret when they are encrypted; the seam for a KMS |
 //! | [`rng`], [`testing`] | the system's randomness, and one that repeats for tests |
 //! | [`rotation`], [`schedule`] | the life of credentials and of signing keys as pure functions |
 //!
@@ -20,6 +21,7 @@ pub mod cidr;
 pub mod client;
 pub mod credentials;
 mod encoding;
+pub mod envelope;
 pub mod guard;
 pub mod jwk;
 pub mod language;

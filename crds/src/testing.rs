@@ -1,6 +1,8 @@
-//! For tests only: randomness that repeats.
+//! For tests only: randomness that repeats, and futures that never wait.
 
 use std::convert::Infallible;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -42,3 +44,14 @@ impl TryRng for SeededRng {
 
 /// The trait is only a promise; functions under test ask for it.
 impl TryCryptoRng for SeededRng {}
+
+/// The value of a future that never waits, like those of our own [`KeyWrap`](crate::envelope::KeyWrap).
+///
+/// # Panics
+/// When it waits.
+pub fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("the future waits"),
+    }
+}

@@ -59,7 +59,13 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         if crate::own_secrets::is_one(&tap, &name) {
             tap.wake_own_secrets.notify_one();
         }
-        if name == tap.names.key_set() || tap.imported_secrets.borrow().contains(&name) {
+        let is_envelope = tap.installation().is_some_and(|installation| {
+            installation
+                .envelope
+                .as_ref()
+                .is_some_and(|envelope| envelope.secret_name == name)
+        });
+        if is_envelope || name == tap.names.key_set() || tap.imported_secrets.borrow().contains(&name) {
             tap.wake_signing_keys.notify_one();
         }
     });

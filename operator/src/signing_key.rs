@@ -2,6 +2,7 @@
 //! from the set. The phases are `oidc-crds`' [`schedule`]; here it is given what is known, and its decision
 //! is written.
 
+mod envelope;
 mod imports;
 mod plan;
 mod pods;
@@ -33,6 +34,7 @@ use crate::plan::Note;
 use crate::telemetry::tell_standing;
 use crate::watches;
 
+use envelope::{Form, Locked};
 use spares::Spares;
 
 const KIND: &str = "SigningKey";
@@ -111,7 +113,11 @@ impl Keys {
             pods::read(context, shortest_publish_for(&installation)),
             imports::read(context, &secrets, &objects)
         )?;
-        let (found, former, mut notes) = self.truth(&secrets, found, &objects).await?;
+        let (form, found) = match self.open(&secrets, &installation, found).await? {
+            Ok(opened) => opened,
+            Err(locked) => return self.locked(&objects, locked).await,
+        };
+        let (found, former, mut notes) = self.truth(&secrets, found, &form, &objects).await?;
         let demand = context.index.demand();
         let mut input = plan::input(&objects, former.as_ref(), &installation, demand, imports);
         input.terms.first &= !fleet.knows_a_set;
@@ -130,7 +136,12 @@ impl Keys {
         let next = decided.next;
         let next_set = self.mint(decided, former.clone()).await?;
         if let Some(set) = &next_set {
-            self.write_set(&secrets, found, set).await?;
+            self.write_set(&secrets, found, set, &form).await?;
+        } else if let (Some(secret), Some(set)) = (found, &former)
+            && !form.is_that_of(&secret)
+        {
+            self.write_set(&secrets, Some(secret), set, &form).await?;
+            tracing::info!("the private keys of the key set are {}", form.told());
         }
         self.remember(next_set.as_ref().or(former.as_ref()));
         let changed = next_set.is_some();
@@ -166,6 +177,17 @@ impl Keys {
         .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))
     }
 
+    /// Tells each SigningKey why nothing can be done; it is tried again.
+    async fn locked(&self, objects: &[Arc<GuardedKey>], locked: Locked) -> Result<Option<Timestamp>, Error> {
+        for object in objects {
+            if let Ok(key) = &object.0 {
+                let outcome = plan::locked(key, locked.reason, &locked.message, whole_seconds(now()));
+                self.put_status(key, outcome).await?;
+            }
+        }
+        Err(Error::Unusable(locked.message))
+    }
+
     async fn read_set(&self, api: &Api<Secret>) -> Result<Option<Secret>, Error> {
         let name = self.context.names.key_set();
         api.get_opt(&name)
@@ -178,16 +200,18 @@ impl Keys {
         api: &Api<Secret>,
         found: Option<Secret>,
         set: &KeySet,
+        form: &Form,
     ) -> Result<Secret, Error> {
         let names = &self.context.names;
+        let data = form.data(set).await?;
         let written = match found {
             None => {
-                let secret = own_secret(names, names.key_set(), "Opaque", set.to_data());
+                let secret = own_secret(names, names.key_set(), "Opaque", data);
                 self.context.create(api, "Secret", &secret).await?
             }
             Some(mut secret) => {
                 must_be_ours(names, &secret)?;
-                secret.data = Some(to_data(set.to_data()));
+                secret.data = Some(to_data(data));
                 secret.metadata.managed_fields = None;
                 self.context.replace(api, "Secret", &secret).await?
             }

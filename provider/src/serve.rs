@@ -126,6 +126,7 @@ fn nobody(release: &str) -> Installation {
         allowed: Default::default(),
         grants: Vec::new(),
         tls: None,
+        envelope: None,
         grants_all: false,
         weak_secrets: false,
     }

@@ -116,6 +116,10 @@ pub enum Reason {
     KeySetUnreadable,
     /// The key set was lost and is made anew.
     KeySetLost,
+    /// The Secret with the key that private keys are encrypted under is not there.
+    EnvelopeKeyMissing,
+    /// The key that private keys are encrypted under is malformed, or is not the one that they are under.
+    EnvelopeKeyInvalid,
     /// An algorithm of an accepted client would lose its only key.
     AlgorithmInUse,
     /// No key signs with an algorithm that the client names.
@@ -179,6 +183,8 @@ impl Reason {
             Self::KeySetRestored => "KeySetRestored",
             Self::KeySetUnreadable => "KeySetUnreadable",
             Self::KeySetLost => "KeySetLost",
+            Self::EnvelopeKeyMissing => "EnvelopeKeyMissing",
+            Self::EnvelopeKeyInvalid => "EnvelopeKeyInvalid",
             Self::AlgorithmInUse => "AlgorithmInUse",
             Self::AlgorithmNotOffered => "AlgorithmNotOffered",
             Self::AlgorithmTaken => "AlgorithmTaken",

@@ -62,6 +62,9 @@ pub struct Installation {
     /// A given certificate instead of the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<GivenTls>,
+    /// What private keys are encrypted under in the key-set Secret; absent: they stand there in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Envelope>,
     /// Standalone only, never read from a file: everything is granted.
     #[serde(skip)]
     pub grants_all: bool,
@@ -88,6 +91,14 @@ pub enum Namespaces {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GivenTls {
+    /// Its name.
+    pub secret_name: String,
+}
+
+/// A Secret with key-encryption keys ([`EnvelopeKeys`](crate::envelope::EnvelopeKeys)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
     /// Its name.
     pub secret_name: String,
 }
@@ -147,6 +158,7 @@ impl Installation {
             allowed: Allowed::default(),
             grants: Vec::new(),
             tls: None,
+            envelope: None,
             grants_all: true,
             weak_secrets: loopback,
         }
@@ -167,8 +179,14 @@ impl Installation {
     /// Names of the Secrets that the installation keeps for itself.
     #[must_use]
     pub fn own_secrets(&self) -> Vec<String> {
+        let envelope = self.envelope.iter().map(|envelope| envelope.secret_name.clone());
+        self.made_secrets().chain(envelope).collect()
+    }
+
+    /// Names of the Secrets that the operator makes, and of a given certificate.
+    fn made_secrets(&self) -> impl Iterator<Item = String> {
         let own = ["key-set", "key-ring", "pepper", "ca"].map(|what| format!("{}-{what}", self.release));
-        own.into_iter().chain([self.tls_secret()]).collect()
+        own.into_iter().chain([self.tls_secret()])
     }
 
     /// Name of the Secret that holds the certificate.
@@ -220,6 +238,8 @@ grants:
     consentSkip: true
 tls:
   secretName: my-tls
+envelope:
+  secretName: my-envelope
 "#;
 
     fn replace(from: &str, to: &str) -> Result<Installation, DataError> {
@@ -245,6 +265,8 @@ tls:
         assert_eq!(forwarded.header.name(), "x-forwarded-for");
         assert_eq!(installation.pages.default_language, Language::De);
         assert_eq!(installation.tls_secret(), "my-tls");
+        let own = installation.own_secrets();
+        assert!(own.contains(&"my-tls".to_owned()) && own.contains(&"my-envelope".to_owned()));
         assert!(!installation.grants_all && !installation.weak_secrets);
         assert_eq!(installation.serves("team-a", None), Some(true));
         assert_eq!(installation.serves("team-b", None), Some(false));
@@ -274,7 +296,8 @@ tls:
             ("release: oidc\n", "release: oidc\nisuer: x\n", "isuer"),
             ("accessToken:", "acessToken:", "acessToken"),
             ("clientIds:", "clientIDs:", "clientIDs"),
-            ("secretName:", "secret:", "secret"),
+            ("secretName: my-tls", "secret: my-tls", "secret"),
+            ("secretName: my-envelope", "secret: my-envelope", "secret"),
             (
                 "defaultClass: true",
                 "grantsAll: true\ndefaultClass: true",
@@ -304,7 +327,7 @@ tls:
                 "    consentSkip: true\n    hooks: [a, b]",
             )
             .replace("    trustedProxies:", "    hops: 2\n    trustedProxies:")
-            .replace("  secretName:", "  issuerRef: null\n  secretName:");
+            .replace("  secretName: my-tls", "  issuerRef: null\n  secretName: my-tls");
         let read = Installation::read(&text).unwrap();
         assert_eq!(read.value, Installation::parse(RENDERED).unwrap());
         assert_eq!(
@@ -426,6 +449,9 @@ tls:
                 "session",
             ),
             ("secretName: my-tls", "secretName: My", "tls.secretName"),
+            ("my-envelope", "My", "envelope.secretName"),
+            ("my-envelope", "oidc-key-set", "envelope.secretName"),
+            ("my-envelope", "my-tls", "envelope.secretName"),
         ] {
             let told = replace(from, to).unwrap_err().to_string();
             assert!(told.contains(name) && !told.contains('\n'), "{to}: {told}");

@@ -1,5 +1,6 @@
 //! `<release>-key-set`: the signing keys, the truth about them. One data key `key-set.json`; unknown
 //! members are ignored. The member `digest` is that of all others, so that an edit by hand is noticed.
+//! [`Stored`] also reads a set whose private keys are encrypted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +15,17 @@ use crate::jwk::PrivateJwk;
 use crate::names::Algorithm;
 use crate::resources::signing_key::Phase;
 
+mod sealed;
+
+pub use sealed::{SealedKeySet, Stored};
+
 /// All keys of an installation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeySet {
     /// Version of this format: 1.
     pub version: u32,
-    /// Counts the writes; only ever grows.
+    /// Counts the changes; only ever grows. Another envelope around the same keys is none.
     pub revision: u64,
     /// The keys, oldest first.
     pub keys: Vec<KeyState>,
@@ -93,49 +98,21 @@ impl KeySet {
     /// The member that holds the SHA-256 of all others.
     const DIGEST: &str = "digest";
 
-    /// Reads a Secret.
+    /// Reads a Secret whose keys stand in the clear.
     ///
     /// # Errors
-    /// When it is malformed or of a later version.
+    /// When it is malformed, of a later version, or encrypted.
     pub fn from_data(data: &Data) -> Result<Self, DataError> {
-        /// What all versions have.
-        #[derive(Deserialize)]
-        struct Format {
-            version: u32,
-        }
-        let wrong = |what: &str| DataError(format!("{}: {what}", Self::DATA_KEY));
-        let bytes = data
-            .get(Self::DATA_KEY)
-            .ok_or_else(|| wrong("the data key is missing"))?;
-        let format: Format = serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set's JSON"))?;
-        if format.version != 1 {
-            return Err(wrong("has a format version that is not known here"));
-        }
-        // The text of serde's error could hold a value.
-        let mut members: Map<String, Value> =
-            serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set of version 1"))?;
-        let digest = members.remove(Self::DIGEST);
-        let members = Value::Object(members);
-        if digest.as_ref().and_then(Value::as_str) != Some(&digest_of(&members)) {
-            return Err(wrong("was edited by hand: its digest does not match"));
-        }
-        let set: Self =
-            serde_json::from_value(members).map_err(|_| wrong("is not a key set of version 1"))?;
-        if set.keys.iter().all(KeyState::is_whole) {
-            Ok(set)
-        } else {
-            Err(wrong("has a key that lacks what its phase needs"))
+        match Stored::from_data(data)? {
+            Stored::Plain(set) => Ok(set),
+            Stored::Sealed(_) => Err(wrong("its private keys are encrypted")),
         }
     }
 
-    /// The data to write.
+    /// The data to write, with the keys in the clear.
     #[must_use]
     pub fn to_data(&self) -> Data {
-        let mut members = serde_json::to_value(self).expect("all members are JSON");
-        let digest = digest_of(&members);
-        members[Self::DIGEST] = digest.into();
-        let text = members.to_string().into_bytes();
-        Data::from([(Self::DATA_KEY.to_owned(), text)])
+        data_of(serde_json::to_value(self).expect("all members are JSON"))
     }
 
     /// Algorithms that some key signs with.
@@ -177,16 +154,59 @@ impl KeyState {
         matches!(self.phase, Phase::Published | Phase::Active | Phase::Retiring)
     }
 
-    /// Whether it has what its phase needs.
-    fn is_whole(&self) -> bool {
+    /// Whether it has what its phase needs; `private`: whether it has its private half, which may be sealed.
+    fn is_whole(&self, private: bool) -> bool {
         match self.phase {
             Phase::Pending => false,
             Phase::Removed => !self.kid.is_empty(),
             Phase::Published | Phase::Active | Phase::Retiring => {
-                !self.kid.is_empty() && self.jwk.is_some() && self.public.is_some()
+                !self.kid.is_empty() && private && self.public.is_some()
             }
         }
     }
+}
+
+fn wrong(what: &str) -> DataError {
+    DataError(format!("{}: {what}", KeySet::DATA_KEY))
+}
+
+/// The members of a stored set but the digest, which is right.
+fn members_of(data: &Data) -> Result<Map<String, Value>, DataError> {
+    /// What all versions have.
+    #[derive(Deserialize)]
+    struct Format {
+        version: u32,
+    }
+    let bytes = data
+        .get(KeySet::DATA_KEY)
+        .ok_or_else(|| wrong("the data key is missing"))?;
+    let format: Format = serde_json::from_slice(bytes).map_err(|_| wrong("is not a key set's JSON"))?;
+    if format.version != 1 {
+        return Err(wrong("has a format version that is not known here"));
+    }
+    // The text of serde's error could hold a value.
+    let members: Value = serde_json::from_slice(bytes).map_err(|_| wrong(MALFORMED))?;
+    let Value::Object(mut members) = members else {
+        return Err(wrong(MALFORMED));
+    };
+    let digest = members.remove(KeySet::DIGEST);
+    let rest = Value::Object(members);
+    if digest.as_ref().and_then(Value::as_str) != Some(&digest_of(&rest)) {
+        return Err(wrong("was edited by hand: its digest does not match"));
+    }
+    match rest {
+        Value::Object(members) => Ok(members),
+        _ => Err(wrong(MALFORMED)),
+    }
+}
+
+const MALFORMED: &str = "is not a key set of version 1";
+
+/// The data to write for these members.
+fn data_of(mut members: Value) -> Data {
+    let digest = digest_of(&members);
+    members[KeySet::DIGEST] = digest.into();
+    Data::from([(KeySet::DATA_KEY.to_owned(), members.to_string().into_bytes())])
 }
 
 /// The SHA-256 of a value in its canonical form, as hex.
@@ -216,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    fn key(algorithm: Algorithm, phase: Phase) -> KeyState {
+    pub(super) fn key(algorithm: Algorithm, phase: Phase) -> KeyState {
         let jwk = PrivateJwk::generate(algorithm, None).unwrap();
         KeyState {
             kid: jwk.thumbprint().unwrap(),
@@ -241,7 +261,7 @@ mod tests {
         }
     }
 
-    fn set(keys: Vec<KeyState>) -> KeySet {
+    pub(super) fn set(keys: Vec<KeyState>) -> KeySet {
         KeySet {
             version: 1,
             revision: 7,

@@ -197,27 +197,40 @@ pub(crate) fn lost<'a>(
 
 /// The status of a SigningKey while the key set cannot be read: what is known of its keys stays.
 pub(crate) fn unreadable(key: &SigningKey, problem: &str, now: Timestamp) -> Outcome {
-    let old = key.status.clone().unwrap_or_default();
-    let generation = key.metadata.generation.unwrap_or_default();
     let message = format!(
         "{problem}; the pods sign on with what they hold, and a pod that starts now cannot: restore the Secret, or \
          delete it for new keys"
     );
     let reason = Reason::KeySetUnreadable;
-    let claims = [
-        fails(ConditionType::Published, reason, message.clone()),
-        fails(ConditionType::Ready, reason, message),
-    ];
-    let notes = news(&old.conditions, &claims);
+    let published = fails(ConditionType::Published, reason, message.clone());
+    stopped(
+        key,
+        &[published, fails(ConditionType::Ready, reason, message)],
+        now,
+    )
+}
+
+/// The status of a SigningKey while there is no key to decrypt or encrypt the key set with.
+pub(crate) fn locked(key: &SigningKey, reason: Reason, message: &str, now: Timestamp) -> Outcome {
+    stopped(key, &[fails(ConditionType::Ready, reason, message)], now)
+}
+
+/// Nothing can be done; the last claim is `Ready`.
+fn stopped(key: &SigningKey, claims: &[Claim], now: Timestamp) -> Outcome {
+    let old = key.status.clone().unwrap_or_default();
+    let generation = key.metadata.generation.unwrap_or_default();
+    let notes = news(&old.conditions, claims);
     Outcome {
         status: SigningKeyStatus {
             observed_generation: Some(generation),
-            conditions: conditions(&old.conditions, &claims, generation, now),
+            conditions: conditions(&old.conditions, claims, generation, now),
             next_step: None,
             ..old
         },
         notes,
-        reason,
+        reason: claims
+            .last()
+            .map_or(Reason::KeySetUnreadable, |claim| claim.reason),
     }
 }
 

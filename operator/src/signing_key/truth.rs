@@ -9,10 +9,10 @@ use kube::api::Api;
 use oidc_crds::resources::Reason;
 use oidc_crds::secrets::key_set::KeySet;
 
+use super::envelope::{Form, Found};
 use super::{GuardedKey, Keys, plan};
 use crate::context::{now, whole_seconds};
 use crate::execute::Error;
-use crate::oidc_client::data_of;
 
 /// What happened to a set that differs from the one that is known.
 enum Change {
@@ -33,10 +33,14 @@ impl Keys {
     pub(super) async fn truth(
         &self,
         api: &Api<Secret>,
-        found: Option<Secret>,
+        found: Found,
+        form: &Form,
         objects: &[Arc<GuardedKey>],
     ) -> Result<(Option<Secret>, Option<KeySet>, Vec<Note>), Error> {
-        let read = found.as_ref().map(|secret| KeySet::from_data(&data_of(secret)));
+        let Found {
+            secret: found,
+            set: read,
+        } = found;
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (known, what) = match (read, last) {
             (None, None) => return Ok((None, None, Vec::new())),
@@ -62,7 +66,7 @@ impl Keys {
                 return Err(Error::Unusable(problem));
             }
         };
-        let written = self.write_set(api, found, &known).await?;
+        let written = self.write_set(api, found, &known, form).await?;
         let message = format!("the Secret {} {what} and is as it was again", written.name_any());
         tracing::warn!(message);
         let notes = objects

@@ -4,6 +4,7 @@
 
 mod acknowledgements;
 mod clients;
+mod envelope;
 mod harness;
 mod installation;
 mod keys;

@@ -1,14 +1,16 @@
-//! [`Held`]: the installation's ConfigMap, its key set, key ring, pepper and certificate. A deleted or
+//! [`Held`]: the installation's ConfigMap, its key set (with the keys that it may be encrypted under), key
+//! ring, pepper and certificate. A deleted or
 //! unreadable one leaves the last good one in force, loudly; only a start without one is unready.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use oidc_crds::envelope::{EnvelopeError, EnvelopeKeys};
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::Data;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_ring::KeyRingData;
-use oidc_crds::secrets::key_set::KeySet;
+use oidc_crds::secrets::key_set::{KeySet, SealedKeySet, Stored};
 use oidc_crds::secrets::pepper::Pepper;
 use rustls::ServerConfig;
 use tokio::sync::watch;
@@ -31,11 +33,13 @@ pub enum What {
     Pepper,
     /// The certificate.
     Tls,
+    /// The keys that private keys are encrypted under, if they are.
+    Envelope,
 }
 
 impl What {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
+    /// Those that no pod can do without.
+    pub const NEEDED: [Self; 5] = [
         Self::Installation,
         Self::KeySet,
         Self::KeyRing,
@@ -52,6 +56,7 @@ impl What {
             Self::KeyRing => "key-ring",
             Self::Pepper => "pepper",
             Self::Tls => "tls",
+            Self::Envelope => "envelope",
         }
     }
 }
@@ -61,6 +66,9 @@ pub struct Held {
     app: Arc<App>,
     certificate: watch::Sender<Option<Arc<ServerConfig>>>,
     keys: Option<KeySet>,
+    envelope: Option<EnvelopeKeys>,
+    /// The present key set, if there is no key to decrypt it with.
+    locked: Option<SealedKeySet>,
     good: BTreeSet<What>,
 }
 
@@ -72,6 +80,8 @@ impl Held {
             app,
             certificate,
             keys: None,
+            envelope: None,
+            locked: None,
             good: BTreeSet::new(),
         }
     }
@@ -79,18 +89,29 @@ impl Held {
     /// Whether there is a good state of everything.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        What::ALL.into_iter().all(|what| self.good.contains(&what)) && self.app.keys.load().is_some()
+        What::NEEDED.into_iter().all(|what| self.good.contains(&what)) && self.app.keys.load().is_some()
     }
 
     /// Takes the present state of an object; `None`: there is none. Whether it is good.
-    pub fn take(&mut self, what: What, data: Option<&Data>) -> bool {
+    pub async fn take(&mut self, what: What, data: Option<&Data>) -> bool {
+        if what == What::KeySet {
+            self.locked = None;
+        }
         let taken = match data {
-            Some(data) => self.accept(what, data),
+            Some(data) => self.accept(what, data).await,
             None => Err("it is not there".to_owned()),
         };
         let taken = self.tell(what, taken);
         if taken && what == What::Installation {
             self.publish_anew();
+        }
+        if taken
+            && what == What::Envelope
+            && let Some(sealed) = self.locked.take()
+        {
+            let opened = self.open(sealed).await;
+            let opened = opened.and_then(|keys| self.use_keys(keys));
+            self.tell(What::KeySet, opened);
         }
         taken
     }
@@ -117,7 +138,7 @@ impl Held {
         }
     }
 
-    fn accept(&mut self, what: What, data: &Data) -> Result<(), String> {
+    async fn accept(&mut self, what: What, data: &Data) -> Result<(), String> {
         match what {
             What::Installation => {
                 let text = data
@@ -134,14 +155,16 @@ impl Held {
                 self.app.installation.store(Arc::new(read.value));
             }
             What::KeySet => {
-                let keys = KeySet::from_data(data).map_err(|error| error.to_string())?;
-                if self.good.contains(&What::Installation) {
-                    self.publish(&keys)?;
-                    self.keys = Some(keys);
-                } else {
-                    self.keys = Some(keys);
-                    return Err("it is for the installation's ConfigMap to say the issuer".to_owned());
-                }
+                // Which form was asked for is not looked at: the operator writes the other one anew.
+                let keys = match Stored::from_data(data).map_err(|error| error.to_string())? {
+                    Stored::Plain(keys) => keys,
+                    Stored::Sealed(sealed) => self.open(sealed).await?,
+                };
+                self.use_keys(keys)?;
+            }
+            What::Envelope => {
+                let keys = EnvelopeKeys::from_data(data).map_err(|error| error.to_string())?;
+                self.envelope = Some(keys);
             }
             What::KeyRing => {
                 let ring = KeyRingData::from_data(data).map_err(|error| error.to_string())?;
@@ -157,6 +180,34 @@ impl Held {
             }
         }
         Ok(())
+    }
+
+    /// The set, decrypted; one that cannot be is kept until there is another key.
+    async fn open(&mut self, sealed: SealedKeySet) -> Result<KeySet, String> {
+        let name = sealed.secret_name();
+        let wrong = match &self.envelope {
+            None => format!("its private keys are encrypted under the Secret {name}, which was not read"),
+            Some(envelope) => match sealed.open(envelope).await {
+                Ok(keys) => return Ok(keys),
+                Err(EnvelopeError::UnknownKey(id)) => format!(
+                    "its private keys are encrypted under the key {id}, which the Secret {name} does not hold"
+                ),
+                Err(error) => format!("its private keys are encrypted: {error}"),
+            },
+        };
+        self.locked = Some(sealed);
+        Err(wrong)
+    }
+
+    fn use_keys(&mut self, keys: KeySet) -> Result<(), String> {
+        if self.good.contains(&What::Installation) {
+            self.publish(&keys)?;
+            self.keys = Some(keys);
+            Ok(())
+        } else {
+            self.keys = Some(keys);
+            Err("it is for the installation's ConfigMap to say the issuer".to_owned())
+        }
     }
 
     /// The documents name the issuer: with another installation they are made anew, and with the first one
@@ -189,10 +240,12 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use oidc_crds::envelope::DataKey;
     use oidc_crds::jwk::PrivateJwk;
     use oidc_crds::names::Algorithm;
     use oidc_crds::resources::signing_key::Phase;
     use oidc_crds::secrets::key_set::{KeyState, Owner};
+    use oidc_crds::testing::SeededRng;
 
     use super::*;
     use crate::store::memory::MemoryStore;
@@ -213,6 +266,10 @@ mod tests {
 
     /// A key set; `usable`, or with a key that is not of the algorithm that it is said to be of.
     fn key_set(usable: bool) -> Data {
+        set(usable).to_data()
+    }
+
+    fn set(usable: bool) -> KeySet {
         let jwk = PrivateJwk::generate(Algorithm::ES256, None).unwrap();
         let key = KeyState {
             kid: jwk.thumbprint().unwrap(),
@@ -239,32 +296,31 @@ mod tests {
             public: Some(jwk.public().unwrap()),
             jwk: Some(jwk),
         };
-        let set = KeySet {
+        KeySet {
             version: 1,
             revision: 1,
             keys: vec![key],
             default_algorithm: Algorithm::ES256,
-        };
-        set.to_data()
+        }
     }
 
-    #[test]
-    fn keys_that_come_before_the_installation_are_not_in_force_before_it() {
+    #[tokio::test]
+    async fn keys_that_come_before_the_installation_are_not_in_force_before_it() {
         let mut held = held();
-        assert!(!held.take(What::KeySet, Some(&key_set(true))));
+        assert!(!held.take(What::KeySet, Some(&key_set(true))).await);
         assert!(held.app.keys.load().is_none());
-        assert!(held.take(What::Installation, Some(&installation())));
+        assert!(held.take(What::Installation, Some(&installation())).await);
         assert!(held.app.keys.load().is_some() && held.good.contains(&What::KeySet));
     }
 
-    #[test]
-    fn unusable_keys_are_never_told_to_be_in_force() {
+    #[tokio::test]
+    async fn unusable_keys_are_never_told_to_be_in_force() {
         let mut held = held();
-        assert!(!held.take(What::KeySet, Some(&key_set(false))));
-        assert!(held.take(What::Installation, Some(&installation())));
+        assert!(!held.take(What::KeySet, Some(&key_set(false))).await);
+        assert!(held.take(What::Installation, Some(&installation())).await);
         assert!(held.app.keys.load().is_none() && !held.good.contains(&What::KeySet));
         // nothing good was ever there, so nothing stays in force
-        assert!(!held.take(What::KeySet, Some(&key_set(false))));
+        assert!(!held.take(What::KeySet, Some(&key_set(false))).await);
         let told = held.app.metrics.encode(None);
         assert!(
             !told
@@ -272,6 +328,108 @@ mod tests {
                 .any(|line| line.contains("key-set") && line.ends_with(" 1")),
             "{told}"
         );
-        assert!(held.take(What::KeySet, Some(&key_set(true))));
+        assert!(held.take(What::KeySet, Some(&key_set(true))).await);
+    }
+
+    fn envelope(seeds: &[u64]) -> Data {
+        let keys = seeds.iter().map(|seed| {
+            let key = DataKey::generate(&mut SeededRng::new(*seed));
+            (format!("v{seed}"), key.as_bytes().to_vec())
+        });
+        keys.collect()
+    }
+
+    async fn sealed(set: &KeySet, seeds: &[u64]) -> Data {
+        let keys = EnvelopeKeys::from_data(&envelope(seeds)).unwrap();
+        set.seal("oidc-envelope", &keys, &mut SeededRng::new(7))
+            .await
+            .unwrap()
+    }
+
+    fn kid(held: &Held) -> Option<String> {
+        let keys = held.app.keys.load();
+        let jwks: serde_json::Value = serde_json::from_slice(&keys.as_ref()?.jwks.body).unwrap();
+        Some(jwks["keys"][0]["kid"].as_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn an_encrypted_set_waits_for_the_key_and_for_the_installation() {
+        let set = set(true);
+        let data = sealed(&set, &[1]).await;
+        for order in [
+            [What::Installation, What::KeySet, What::Envelope],
+            [What::KeySet, What::Installation, What::Envelope],
+            [What::Envelope, What::KeySet, What::Installation],
+        ] {
+            let mut held = held();
+            for what in order {
+                assert_eq!(kid(&held), None, "{order:?}");
+                let data = match what {
+                    What::KeySet => &data,
+                    What::Envelope => &envelope(&[1]),
+                    _ => &installation(),
+                };
+                held.take(what, Some(data)).await;
+            }
+            assert_eq!(kid(&held).as_deref(), Some(set.keys[0].kid.as_str()), "{order:?}");
+            assert!(held.good.contains(&What::KeySet) && held.locked.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn another_key_opens_nothing_and_the_last_good_set_stays() {
+        let (first, second) = (set(true), set(true));
+        let mut held = held();
+        held.take(What::Installation, Some(&installation())).await;
+        assert!(held.take(What::Envelope, Some(&envelope(&[1]))).await);
+        assert!(held.take(What::KeySet, Some(&sealed(&first, &[1]).await)).await);
+        assert!(
+            !held
+                .take(What::KeySet, Some(&sealed(&second, &[1, 2]).await))
+                .await
+        );
+        assert_eq!(kid(&held).as_deref(), Some(first.keys[0].kid.as_str()));
+        // a key that cannot be read, or is gone, is no other key
+        let short = Data::from([("v1".to_owned(), vec![1; 31])]);
+        assert!(!held.take(What::Envelope, Some(&short)).await);
+        assert!(!held.take(What::Envelope, None).await);
+        assert!(held.take(What::KeySet, Some(&sealed(&first, &[1]).await)).await);
+        // the new version comes after the set that needs it
+        assert!(
+            !held
+                .take(What::KeySet, Some(&sealed(&second, &[1, 2]).await))
+                .await
+        );
+        assert!(held.take(What::Envelope, Some(&envelope(&[1, 2]))).await);
+        assert_eq!(kid(&held).as_deref(), Some(second.keys[0].kid.as_str()));
+        let told = held.app.metrics.encode(None);
+        let stale = |line: &str| line.contains("last_good") && line.ends_with(" 1");
+        assert!(!told.lines().any(stale), "{told}");
+    }
+
+    #[tokio::test]
+    async fn both_forms_are_taken_whatever_is_asked_for() {
+        let set = set(true);
+        let mut held = held();
+        held.take(What::Installation, Some(&installation())).await;
+        assert!(held.take(What::KeySet, Some(&set.to_data())).await);
+        assert!(held.take(What::Envelope, Some(&envelope(&[1]))).await);
+        assert!(held.take(What::KeySet, Some(&sealed(&set, &[1]).await)).await);
+        assert!(held.take(What::KeySet, Some(&set.to_data())).await);
+        assert_eq!(kid(&held).as_deref(), Some(set.keys[0].kid.as_str()));
+    }
+
+    #[tokio::test]
+    async fn a_set_that_is_gone_is_not_opened_later() {
+        let mut held = held();
+        held.take(What::Installation, Some(&installation())).await;
+        assert!(
+            !held
+                .take(What::KeySet, Some(&sealed(&set(true), &[1]).await))
+                .await
+        );
+        assert!(!held.take(What::KeySet, None).await);
+        assert!(held.take(What::Envelope, Some(&envelope(&[1]))).await);
+        assert_eq!(kid(&held), None);
     }
 }

@@ -37,14 +37,6 @@ pub struct Home {
 }
 
 impl Home {
-    /// The name of one of its objects.
-    fn object(&self, what: What, installation: &Installation) -> String {
-        match what {
-            What::Tls => installation.tls_secret(),
-            other => format!("{}-{}", self.release, other.as_str()),
-        }
-    }
-
     /// Everything that must be watched to serve this installation.
     fn targets(&self, installation: Option<&Installation>) -> BTreeSet<Target> {
         let own = |what| Target::Own(what, format!("{}-{}", self.release, what.as_str()));
@@ -59,7 +51,10 @@ impl Home {
         let Some(installation) = installation else {
             return targets;
         };
-        targets.insert(Target::Own(What::Tls, self.object(What::Tls, installation)));
+        targets.insert(Target::Own(What::Tls, installation.tls_secret()));
+        if let Some(envelope) = &installation.envelope {
+            targets.insert(Target::Own(What::Envelope, envelope.secret_name.clone()));
+        }
         match &installation.namespaces {
             Namespaces::Watch(names) => {
                 targets.extend(names.iter().map(|name| Target::Clients(Some(name.clone()))));
@@ -107,14 +102,19 @@ pub async fn run(
     let mut batch = Vec::new();
     loop {
         tokio::select! {
-            _ = inbox.recv_many(&mut batch, 1024) => driver.take(&mut batch, &mut watches),
+            _ = inbox.recv_many(&mut batch, 1024) => driver.take(&mut batch, &mut watches).await,
             ended = watches.ended() => bail!("the watch of {ended} ended"),
-            Ok(_) = acknowledged.wait_for(|said| *said), if !driver.is_counted => {
+            Ok(()) = once(&mut acknowledged), if !driver.is_counted => {
                 driver.count(&mut watches);
             }
             () = &mut acknowledging => bail!("key sets are not acknowledged any more"),
         }
     }
+}
+
+/// Waits for a word, and holds no lock afterwards.
+async fn once(said: &mut watch::Receiver<bool>) -> Result<(), watch::error::RecvError> {
+    said.wait_for(|said| *said).await.map(drop)
 }
 
 /// The one owner of what was read.
@@ -133,11 +133,11 @@ struct Driver {
 }
 
 impl Driver {
-    fn take(&mut self, batch: &mut Vec<Event>, watches: &mut Watches) {
+    async fn take(&mut self, batch: &mut Vec<Event>, watches: &mut Watches) {
         for event in batch.drain(..) {
             if watches.is_current(&event) && !self.is_taken_over(&event.target) {
                 self.listed.insert(event.target.clone());
-                self.change(event, watches);
+                self.change(event, watches).await;
             }
         }
         self.move_on(watches);
@@ -162,7 +162,7 @@ impl Driver {
         watches.start(&self.wanted);
     }
 
-    fn change(&mut self, event: Event, watches: &mut Watches) {
+    async fn change(&mut self, event: Event, watches: &mut Watches) {
         match (event.target, event.change) {
             (Target::Clients(scope), Change::Clients(delta)) => {
                 self.directory.clients(scope.as_deref(), delta);
@@ -171,7 +171,7 @@ impl Driver {
             (_, Change::Users(delta)) => self.directory.users(delta),
             (_, Change::Namespaces(delta)) => self.directory.namespaces(delta),
             (Target::Own(what, _), Change::Own(data)) => {
-                if self.held.take(what, data.as_ref()) && what == What::Installation {
+                if self.held.take(what, data.as_ref()).await && what == What::Installation {
                     self.installation(watches);
                 }
             }
@@ -293,6 +293,8 @@ mod tests {
         let listed = targets("{watch: [a, b]}");
         assert!(listed.contains("clients in a") && listed.contains("clients in b"));
         assert!(listed.contains("oidc-tls") && !listed.contains("namespaces"));
+        let sealed = targets("{watch: [a]}\nenvelope: {secretName: kek}");
+        assert!(sealed.contains("kek") && !listed.contains("kek"));
         let all = targets("{clusterWide: {selector: null}}");
         assert!(all.contains("clients") && !all.contains("namespaces"));
         let some = targets("{clusterWide: {selector: {matchLabels: {oidc: served}}}}");

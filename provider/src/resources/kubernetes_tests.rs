@@ -29,6 +29,9 @@ use crate::store::memory::MemoryStore;
 #[path = "kubernetes_acknowledge_tests.rs"]
 mod acknowledge;
 
+#[path = "kubernetes_envelope_tests.rs"]
+mod envelope;
+
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 /// Lists and watches, as far as a pod needs them.
@@ -274,10 +277,14 @@ fn certificate() -> Data {
 
 /// A pod and its API, with everything but the certificate.
 fn start() -> (Arc<Api>, Arc<App>) {
+    start_with(&config_map("[a]"), &key_set().to_data())
+}
+
+fn start_with(installation: &Value, keys: &Data) -> (Arc<Api>, Arc<App>) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (api, mut rng) = (Arc::new(Api::default()), SeededRng::new(1));
-    api.put(CONFIG_MAPS, config_map("[a]"));
-    api.put(SECRETS, secret("oidc-key-set", &key_set().to_data()));
+    api.put(CONFIG_MAPS, installation.clone());
+    api.put(SECRETS, secret("oidc-key-set", keys));
     api.put(
         SECRETS,
         secret("oidc-key-ring", &KeyRingData::generate(NOW, &mut rng).to_data()),

@@ -49,6 +49,19 @@ impl Installation {
                 text::quoted(&tls.secret_name)
             ));
         }
+        if let Some(envelope) = &self.envelope {
+            let name = &envelope.secret_name;
+            let quoted = text::quoted(name);
+            if !text::is_dns_name(name) {
+                wrong.push(format!(
+                    "envelope.secretName: {quoted} cannot be the name of a Secret"
+                ));
+            } else if self.made_secrets().any(|own| own == *name) {
+                wrong.push(format!(
+                    "envelope.secretName: {quoted} is another Secret of the installation: make one of its own"
+                ));
+            }
+        }
     }
 }
 
