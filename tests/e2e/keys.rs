@@ -32,13 +32,16 @@ async fn i3_a_pod_that_is_stuck_is_named_and_waited_for_until_it_is_deleted() ->
     let old = active_kid()?;
     cluster.freeze(&pods[0])?;
     cluster::rotate()?;
-    eventually("the pod is named", Duration::from_secs(25), async || {
+    eventually("the pod is named", Duration::from_secs(60), async || {
         let (reason, message) = ready()?;
         Ok((reason == "WaitingForPods" && message.ends_with(&format!(": {stuck}"))).then_some(()))
     })
     .await?;
-    let events = kubectl(&["get", "events", "--field-selector", "reason=WaitingForPods"])?;
-    ensure!(events.contains(stuck.as_str()), "an Event names it: {events}");
+    eventually("an Event names it", Duration::from_secs(60), async || {
+        let events = kubectl(&["get", "events", "--field-selector", "reason=WaitingForPods"])?;
+        Ok(events.contains(stuck.as_str()).then_some(()))
+    })
+    .await?;
     ensure!(active_kid()? == old, "i3: the present key signs on");
 
     // What the runbook says of a node that does not answer.

@@ -91,7 +91,7 @@ async fn kubectl_signs_in_with_an_id_token() -> Result<()> {
          roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\n\
          subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: 'oidc:person-frida'}]\n",
     )?;
-    eventually("she may view", Duration::from_secs(10), async || {
+    eventually("she may view", Duration::from_secs(60), async || {
         let (content, text) = kubectl_as(id_token, &["get", "services"])?;
         Ok((content && text.contains("kubernetes")).then_some(()))
     })

@@ -245,13 +245,13 @@ pub fn rotate() -> Result<()> {
 /// Waits for a condition of an object to become `True`.
 ///
 /// # Errors
-/// When that takes more than 30 s.
+/// When that takes more than a minute.
 pub fn wait_for(condition: &str, object: &str) -> Result<()> {
     kubectl(&[
         "wait",
         &format!("--for=condition={condition}"),
         object,
-        "--timeout=30s",
+        "--timeout=60s",
     ])
     .map(drop)
     .map_err(|error| {

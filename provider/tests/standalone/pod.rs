@@ -62,5 +62,6 @@ async fn a_pod_that_has_no_certificate_yet_ends_at_once() {
     );
     let ended = eventually("it ends", async || pod.try_wait().unwrap()).await;
     assert!(ended.success(), "{ended}");
-    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+    // Half of the delay that it need not wait.
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
 }

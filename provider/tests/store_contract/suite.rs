@@ -1293,7 +1293,7 @@ pub async fn live_sessions_are_counted(store: AnyStore) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), wait)
+        tokio::time::timeout(Duration::from_secs(60), wait)
             .await
             .expect("the count");
     };
