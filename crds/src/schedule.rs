@@ -13,6 +13,7 @@
 //! - A key leaves the JWKS only when everything that it signed has expired, counted from when every pod
 //!   has acknowledged that it no longer signs.
 //! - A revoked key is Removed at once. Where it signed, the next key signs without waiting.
+//! - A SigningKey that comes back under another UID has the keys that it had.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,9 @@ use crate::resources::SigningKeySpec;
 use crate::resources::signing_key::Phase;
 use crate::secrets::installation::Lifetimes;
 use crate::secrets::key_set::{KeySet, KeyState, Owner};
+use crate::time::stored;
 
+mod adopt;
 mod ends;
 mod imports;
 mod report;
@@ -80,6 +83,16 @@ pub struct Acknowledgements {
     /// When a JWKS that a verifier read before the last of them changed its word is too old to be used;
     /// `None`: no pod changed it lately.
     pub caches_expire: Option<Timestamp>,
+}
+
+impl Acknowledgements {
+    /// Pods that have not acknowledged this set; without one, all of them.
+    pub fn missing(&self, set: Option<&KeySet>) -> impl Iterator<Item = &str> {
+        let word = set.map(KeySet::acknowledgement);
+        let missing = self.pods.iter();
+        let missing = missing.filter(move |(_, said)| *said != word || word.is_none());
+        missing.map(|(pod, _)| pod.as_str())
+    }
 }
 
 /// What the schedule must know beside the keys.
@@ -150,6 +163,17 @@ pub struct Schedule {
     pub notes: Vec<(String, Reason, String)>,
     /// The next step of each SigningKey, by name, for people: `status.nextStep`.
     pub steps: BTreeMap<String, String>,
+    /// Until when the key that a SigningKey will sign with waits for caches, by the SigningKey's name.
+    pub waits: BTreeMap<String, Timestamp>,
+}
+
+/// What is told of a key that waits for caches.
+#[must_use]
+pub fn waits_for_caches(kid: &str, until: Timestamp) -> String {
+    format!(
+        "key {kid} waits until {} for JWKS caches to expire",
+        stored(until).0
+    )
 }
 
 /// The next state of all keys. `set` is the key set as it is (`None`: there is none).
@@ -162,6 +186,7 @@ pub fn schedule(
     now: Timestamp,
 ) -> Schedule {
     let mut plan = steps::Plan::new(wanted, set, acknowledgements, terms, now);
+    plan.adopt();
     plan.revoke();
     plan.drop_superseded();
     plan.import();

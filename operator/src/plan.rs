@@ -130,7 +130,8 @@ impl<'a> Standing<'a> {
 }
 
 /// Events for conditions that changed: a warning for what fails now, a word when `Ready` holds again. Which
-/// pods are waited for changes with each that answers; only the condition follows that.
+/// pods are waited for changes with each that answers, and until when caches are with each that answers late;
+/// only the condition follows that.
 pub(crate) fn news(old: &[Condition], claims: &[Claim]) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     for claim in claims {
@@ -144,15 +145,15 @@ pub(crate) fn news(old: &[Condition], claims: &[Claim]) -> Vec<Note> {
             }
             Note::normal(claim.reason, &claim.message)
         } else {
+            let waits = matches!(claim.reason, Reason::WaitingForCaches | Reason::WaitingForPods);
             let said = before.is_some_and(|condition| {
                 condition.status != "True"
                     && condition.reason == claim.reason.as_str()
-                    && (condition.message == claim.message || claim.reason == Reason::WaitingForPods)
+                    && (condition.message == claim.message || waits)
             });
             if said {
                 continue;
             }
-            let waits = matches!(claim.reason, Reason::WaitingForCaches | Reason::WaitingForPods);
             Note {
                 reason: claim.reason,
                 warning: !waits,

@@ -132,6 +132,7 @@ impl Keys {
         let told = plan::Told {
             notes,
             steps: decided.steps.clone(),
+            waits: decided.waits.clone(),
         };
         let next = decided.next;
         let next_set = self.mint(decided, former.clone()).await?;
@@ -146,6 +147,8 @@ impl Keys {
         self.remember(next_set.as_ref().or(former.as_ref()));
         let changed = next_set.is_some();
         let set = next_set.or(former);
+        let behind = fleet.acknowledgements.missing(set.as_ref()).count();
+        context.metrics.pods_behind(behind);
         if let Some(set) = &set {
             context.index.algorithms(set.algorithms());
         }

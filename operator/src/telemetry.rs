@@ -73,6 +73,7 @@ pub(crate) struct Metrics {
     watch_failures: Family<KindLabel, Counter>,
     leader: Gauge<i64, AtomicI64>,
     installation_valid: Gauge<i64, AtomicI64>,
+    pods_behind: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -104,6 +105,12 @@ impl Metrics {
             "1 if the newest version of the installation's ConfigMap is in force",
             installation_valid.clone(),
         );
+        let pods_behind = Gauge::default();
+        registry.register(
+            "pods_behind",
+            "Provider pods that count and have not acknowledged the key set as it is",
+            pods_behind.clone(),
+        );
         Self {
             registry,
             reconciles,
@@ -111,6 +118,7 @@ impl Metrics {
             watch_failures,
             leader,
             installation_valid,
+            pods_behind,
         }
     }
 
@@ -137,6 +145,11 @@ impl Metrics {
         self.installation_valid.set(i64::from(valid));
     }
 
+    /// A rotation waits for these; their names are in the condition.
+    pub(crate) fn pods_behind(&self, pods: usize) {
+        self.pods_behind.set(i64::try_from(pods).unwrap_or(i64::MAX));
+    }
+
     /// The OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -157,6 +170,7 @@ mod tests {
         metrics.wrote("Secret", "create");
         metrics.watch_failed("Secret");
         metrics.leads(true);
+        metrics.pods_behind(2);
         let text = metrics.text();
         for line in [
             "oidc_operator_reconciles_total{kind=\"OidcClient\",reason=\"Ready\"} 1",
@@ -164,6 +178,7 @@ mod tests {
             "oidc_operator_watch_failures_total{kind=\"Secret\"} 1",
             "oidc_operator_leader 1",
             "oidc_operator_installation_valid 0",
+            "oidc_operator_pods_behind 2",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }

@@ -21,6 +21,7 @@ use crate::names::{Algorithm, Seconds, patterns};
     shortname = "sk",
     category = "oidc",
     printcolumn = r#"{"name": "Algorithm", "type": "string", "jsonPath": ".status.keys[0].algorithm"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.keys[0].phase"}"#,
     printcolumn = r#"{"name": "Default", "type": "boolean", "jsonPath": ".spec.default"}"#,
     printcolumn = r#"{"name": "Active", "type": "string", "jsonPath": ".status.activeKid"}"#,
     printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,

@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) notes: Vec<(String, Reason, String)>,
     /// The most pressing step by SigningKey's name.
     steps: BTreeMap<String, (Rank, String)>,
+    /// Until when a key waits for caches, by SigningKey's name.
+    pub(super) waits: BTreeMap<String, Timestamp>,
     /// Times at which something is due.
     due: Vec<Timestamp>,
 }
@@ -38,6 +40,12 @@ impl Report {
     pub(super) fn due(&mut self, name: &str, rank: Rank, what: &str, at: Timestamp) {
         self.due.push(at);
         self.step(name, rank, format!("{what} at {}", stored(at).0));
+    }
+
+    /// A key waits until then before it signs.
+    pub(super) fn waits(&mut self, name: &str, until: Timestamp) {
+        self.due(name, Rank::Activation, "Active", until);
+        self.waits.insert(name.to_owned(), until);
     }
 
     /// Times that no SigningKey tells of.

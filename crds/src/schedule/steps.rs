@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::report::{Rank, Report};
 use super::revoke::minted_instead;
-use super::{Acknowledgements, Import, Schedule, Terms, Wanted};
+use super::{Acknowledgements, Import, Schedule, Terms, Wanted, waits_for_caches};
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
 use crate::secrets::key_set::{KeySet, KeyState};
-use crate::time::{later, stored};
+use crate::time::later;
 
 /// How many pods a message names.
 const NAMED_PODS: usize = 5;
@@ -68,11 +68,6 @@ impl<'a> Plan<'a> {
             }
             accepted.push(wanted);
         }
-        let word = set.map(KeySet::acknowledgement);
-        let missing = acknowledgements
-            .pods
-            .iter()
-            .filter(|(_, said)| *said != word || word.is_none());
         let refused = terms.refused.iter().map(String::as_str);
         Self {
             accepted,
@@ -83,7 +78,7 @@ impl<'a> Plan<'a> {
                 .collect(),
             set,
             pods_count: !acknowledgements.pods.is_empty(),
-            missing: missing.map(|(pod, _)| pod.as_str()).collect(),
+            missing: acknowledgements.missing(set).collect(),
             caches_expire: acknowledgements.caches_expire,
             terms,
             now,
@@ -124,13 +119,9 @@ impl<'a> Plan<'a> {
             if self.is_lost(key.algorithm) {
                 self.activate(at, &name);
             } else if from > self.now {
-                let message = format!(
-                    "key {} waits until {} for JWKS caches to expire",
-                    key.kid,
-                    stored(from).0
-                );
+                let message = waits_for_caches(&key.kid, from);
                 self.report.note(&name, Reason::WaitingForCaches, message);
-                self.report.due(&name, Rank::Activation, "Active", from);
+                self.report.waits(&name, from);
             } else if !self.missing.is_empty() {
                 let pods = self.missing_pods();
                 let message = format!(
@@ -209,8 +200,7 @@ impl<'a> Plan<'a> {
                     Reason::KeyMinted,
                     format!("a key for {algorithm} is minted and published"),
                 );
-                let from = later(self.now, self.wait(wanted));
-                self.report.due(name, Rank::Activation, "Active", from);
+                self.report.waits(name, later(self.now, self.wait(wanted)));
             }
         }
     }
@@ -276,6 +266,7 @@ impl<'a> Plan<'a> {
             default_algorithm: self.default_algorithm,
             next: self.report.next(self.now),
             steps: self.report.steps(),
+            waits: self.report.waits,
             notes: self.report.notes,
         }
     }

@@ -201,12 +201,14 @@ fn an_edit_rotates() {
     world.wanted = vec![wanted("main", ES256, 1)];
     let plan = world.run_at(100);
     assert_eq!(reasons(&plan), [Reason::KeyMinted]);
+    let waits = plan.waits.clone();
     assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
     assert_eq!(plan.next, Some(at(100 + PUBLISH)));
     assert_eq!(plan.steps["main"], "Active at 2027-01-15T08:11:40Z");
 
     let plan = world.run_at(100 + PUBLISH - 1);
     assert_eq!(reasons(&plan), [Reason::WaitingForCaches]);
+    assert_eq!(plan.waits, waits, "it was known when it was minted");
     assert!(!plan.changed);
 
     let plan = world.run_at(100 + PUBLISH);
@@ -513,12 +515,53 @@ fn the_last_key_of_the_default_algorithm_goes_on_signing() {
 }
 
 #[test]
-fn a_namesake_inherits_no_key() {
-    let mut world = World::started(vec![wanted("main", ES256, 0)]);
-    world.wanted[0].owner.uid = "another".to_owned();
+fn a_signing_key_that_comes_back_under_another_uid_has_its_keys() {
+    let mut world = World::started(vec![wanted("main", ES256, 0), wanted("second", EdDSA, 0)]);
+    world.wanted[1].spec.rotation.as_mut().unwrap().revision = Some(1);
     world.run_at(1);
-    assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
-    assert_eq!(world.keys()[1].signing_key.uid, "another");
+    let before = world.keys().to_vec();
+    for wanted in &mut world.wanted {
+        wanted.owner.uid.push_str("-restored");
+    }
+    let plan = world.run_at(2);
+    assert_eq!(
+        reasons(&plan),
+        [Reason::WaitingForCaches],
+        "nothing happens to them"
+    );
+    assert!(plan.changed, "they are those of the new objects");
+    let owners = world.keys().iter().map(|key| key.signing_key.uid.as_str());
+    assert!(owners.clone().all(|uid| uid.ends_with("-restored")));
+    for (now, was) in world.keys().iter().zip(&before) {
+        let was = KeyState {
+            signing_key: now.signing_key.clone(),
+            ..was.clone()
+        };
+        assert_eq!(*now, was);
+    }
+    assert_eq!(
+        world.phases(),
+        [(ES256, Active), (EdDSA, Active), (EdDSA, Published)]
+    );
+    world.run_at(1 + PUBLISH);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Active), (EdDSA, Retiring), (EdDSA, Active)]
+    );
+    // One of another name has nothing of them, and what it asks for besides is an edit.
+    world.wanted[0].owner = Owner {
+        name: "other".to_owned(),
+        uid: "uid-other".to_owned(),
+    };
+    world.wanted[1].owner.uid = "again".to_owned();
+    world.wanted[1].spec.rotation.as_mut().unwrap().revision = Some(2);
+    world.run_at(2 + PUBLISH);
+    assert_eq!(
+        world.phases()[3..],
+        [(ES256, Published), (EdDSA, Published)],
+        "each mints one"
+    );
+    assert_eq!(world.phases()[0], (ES256, Active));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{Claim, ConditionType, Reason, SigningKey, SigningKeyStatus};
-use oidc_crds::schedule::{Demand, Import, Terms, Wanted, status_of};
+use oidc_crds::schedule::{Demand, Import, Terms, Wanted, status_of, waits_for_caches};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::validate::{PUBLISH_FOR, Violation, validate_signing_key};
@@ -27,6 +27,8 @@ pub(crate) struct Input {
 pub(crate) struct Told {
     pub(crate) notes: Vec<(String, Reason, String)>,
     pub(crate) steps: BTreeMap<String, String>,
+    /// Until when the newest key waits for caches.
+    pub(crate) waits: BTreeMap<String, Timestamp>,
 }
 
 /// A status, and what to tell.
@@ -280,13 +282,15 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
             holds(ConditionType::Ready, reason, message)
         }
         (None, _) => {
-            let (reason, why) =
-                note(&[Reason::WaitingForPods, Reason::WaitingForCaches]).unwrap_or_else(|| {
-                    (
-                        Reason::WaitingForCaches,
-                        format!("key {kid} waits before it signs"),
-                    )
-                });
+            let waits = [Reason::WaitingForPods, Reason::WaitingForCaches];
+            let (reason, why) = note(&waits).unwrap_or_else(|| {
+                // Minted just now, so only now it has a name.
+                let why = match told.waits.get(name) {
+                    Some(until) => waits_for_caches(kid, *until),
+                    None => format!("key {kid} waits before it signs"),
+                };
+                (Reason::WaitingForCaches, why)
+            });
             fails(ConditionType::Ready, reason, why)
         }
     };
@@ -366,6 +370,7 @@ mod tests {
         let told = Told {
             notes: decided.notes.clone(),
             steps: decided.steps.clone(),
+            waits: decided.waits.clone(),
         };
         let next = decided
             .next_set(set.as_ref(), PrivateJwk::generate)
@@ -401,7 +406,10 @@ mod tests {
 
         key.spec.rotation = super::tests::key(2, "3s").spec.rotation;
         let waits = step(&mut key, &mut set, 2);
-        assert_eq!(ready(&waits).0, "False");
+        assert_eq!(ready(&waits), ("False", "WaitingForCaches"));
+        let again = step(&mut key, &mut set, 2);
+        assert_eq!(again.status, waits.status, "one status tells it all");
+        assert!(again.notes.is_empty(), "and one Event: {:?}", again.notes);
         assert_eq!(waits.status.keys.len(), 2);
         assert_eq!(waits.status.active_kid, first.status.active_kid);
         let minted = |outcome: &Outcome| {

@@ -87,7 +87,7 @@ async fn a_client_gets_its_secret_in_two_writes() {
     }
     // One line tells of the Secret, and one of the client.
     operator
-        .says("\"message\":\"ready\",\"kind\":\"OidcClient\"")
+        .says_line(&["\"message\":\"ready\",\"kind\":\"OidcClient\"", "demo"])
         .await;
     let log = operator.log();
     let lines = |part: &str| {

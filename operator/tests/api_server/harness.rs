@@ -6,7 +6,7 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -152,6 +152,17 @@ impl World {
                 .output()
                 .expect("kubectl is in PATH"),
         )
+    }
+
+    /// kubectl as the administrator, looking on until it is dropped.
+    pub fn watch_by_kubectl(&self, arguments: &[&str]) -> Watch {
+        let log = self
+            .directory
+            .join(format!("kubectl-{:08x}.log", random() as u32));
+        let output = fs::File::create(&log).expect("a log");
+        let child = self.kubectl_command().args(arguments).stdout(output).spawn();
+        let child = child.expect("kubectl is in PATH");
+        Watch { child, log }
     }
 
     fn kubectl_command(&self) -> Command {
@@ -325,6 +336,15 @@ impl World {
         of_reason.filter_map(|event| event.note).collect()
     }
 
+    /// Waits for an Event with this reason whose text has a part; the text.
+    pub async fn told(&self, reason: &str, part: &str) -> String {
+        wait(&format!("an Event {reason} with {part}"), SOON, async || {
+            let texts = self.events(reason).await;
+            texts.into_iter().find(|text| text.contains(part))
+        })
+        .await
+    }
+
     async fn writes_of<K>(&self, version: &str) -> Vec<String>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
@@ -370,6 +390,37 @@ impl Drop for World {
     }
 }
 
+/// A kubectl that looks on.
+pub struct Watch {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Watch {
+    /// Waits until it shows a line with all these texts.
+    pub async fn shows(&self, parts: &[&str]) {
+        has_line(&self.log, parts).await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until a file has a line with all these texts.
+async fn has_line(file: &Path, parts: &[&str]) {
+    wait(&format!("a line with {parts:?}"), SOON, async || {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let mut lines = text.lines();
+        let found = lines.any(|line| parts.iter().all(|part| line.contains(part)));
+        found.then_some(())
+    })
+    .await;
+}
+
 /// A running operator. It is killed when dropped; after a failed test its log is shown.
 pub struct Operator {
     child: Child,
@@ -390,6 +441,11 @@ impl Operator {
         .await;
     }
 
+    /// Waits until a line of the log holds all these texts.
+    pub async fn says_line(&self, parts: &[&str]) {
+        has_line(&self.log, parts).await;
+    }
+
     /// GET on the internal port; status and body. Nothing if nobody answers.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
         let http = reqwest::Client::builder()
@@ -408,11 +464,25 @@ impl Operator {
             .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
-    pub async fn leads(&self) {
-        wait("the operator leads", SOON, async || {
-            (self.metric("oidc_operator_leader").await? == 1.0).then_some(())
+    /// Waits until a metric has this value.
+    pub async fn metric_is(&self, name: &str, value: f64) {
+        wait(&format!("{name} is {value}"), SOON, async || {
+            (self.metric(name).await? == value).then_some(())
         })
         .await;
+    }
+
+    /// Waits until it answers `/health/ready` with this status.
+    pub async fn health_is(&self, wanted: u16) {
+        wait(&format!("/health/ready answers {wanted}"), SOON, async || {
+            let (status, _) = self.get("/health/ready").await?;
+            (status == wanted).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn leads(&self) {
+        self.metric_is("oidc_operator_leader", 1.0).await;
     }
 
     /// Waits until a kind was reconciled with this reason.
@@ -533,7 +603,7 @@ fn success(output: Output) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// std draws it to make hash tables safe; here it names namespaces.
-fn random() -> u64 {
+/// std draws it to make hash tables safe; here it names namespaces and chooses moments.
+pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -55,31 +55,19 @@ async fn without_an_installation_it_waits_and_a_bad_one_leaves_the_last_good_one
     let maps: Api<ConfigMap> = world.api();
     maps.create(&Default::default(), &again).await.expect("created");
     world.client_is("demo", "Ready", "True").await;
-    assert_eq!(
-        operator.get("/health/ready").await.map(|(status, _)| status),
-        Some(200)
-    );
-    assert_eq!(
-        operator.metric("oidc_operator_installation_valid").await,
-        Some(1.0)
-    );
+    operator.health_is(200).await;
+    operator.metric_is("oidc_operator_installation_valid", 1.0).await;
 
     let edit = json!({"data": {"installation.yaml": "release: [oops"}});
     world.patch::<ConfigMap>("oidc-installation", edit).await;
-    wait("the bad version is told", SOON, async || {
-        (operator.metric("oidc_operator_installation_valid").await? == 0.0).then_some(())
-    })
-    .await;
+    operator.metric_is("oidc_operator_installation_valid", 0.0).await;
     let next = format!(
         "{}\nmail: {{server: smtp.example.com}}\n",
         good["installation.yaml"]
     );
     let edit = json!({"data": {"installation.yaml": next}});
     world.patch::<ConfigMap>("oidc-installation", edit).await;
-    wait("one of the next version is in force", SOON, async || {
-        (operator.metric("oidc_operator_installation_valid").await? == 1.0).then_some(())
-    })
-    .await;
+    operator.metric_is("oidc_operator_installation_valid", 1.0).await;
     world.apply_client("more", "");
     world.client_is("more", "Ready", "True").await;
     world.delete::<ConfigMap>("oidc-installation").await;

@@ -10,6 +10,7 @@ use oidc_crds::secrets::key_set::KeySet;
 use serde_json::json;
 
 use crate::harness::{SOON, World, condition, data_of, wait};
+use crate::history::History;
 
 pub async fn key_set(world: &World) -> KeySet {
     KeySet::from_data(&world.secret_data("oidc-key-set").await).expect("a key set")
@@ -23,21 +24,34 @@ pub fn revision(n: u64) -> serde_json::Value {
     json!({"spec": {"rotation": {"revision": n}}})
 }
 
-/// Waits for a SigningKey whose keys have these phases, newest first.
+/// The SigningKey if its keys have these phases, newest first.
+pub fn with_phases(key: &SigningKey, wanted: &[Phase]) -> Option<SigningKey> {
+    let keys = key.status.as_ref()?.keys.iter();
+    keys.map(|key| key.phase)
+        .eq(wanted.iter().copied())
+        .then(|| key.clone())
+}
+
+/// Waits until the keys of the SigningKey have these phases for long, newest first; those that time alone
+/// ends are looked for in its [`History`].
 pub async fn has_phases(world: &World, wanted: &[Phase]) -> SigningKey {
     let api = world.api::<SigningKey>();
     wait(&format!("{wanted:?}"), SOON, async || {
-        let key = api.get("main").await.expect("there");
-        let phases: Vec<Phase> = key.status.as_ref()?.keys.iter().map(|key| key.phase).collect();
-        (phases == wanted).then_some(key)
+        with_phases(&api.get("main").await.expect("there"), wanted)
     })
     .await
+}
+
+/// Waits for a version of a SigningKey with these phases.
+async fn had_phases(history: &History<SigningKey>, wanted: &[Phase]) -> SigningKey {
+    let what = format!("{wanted:?}");
+    history.find(&what, |key| with_phases(key, wanted)).await
 }
 
 #[tokio::test]
 async fn a_key_goes_through_its_phases() {
     let world = World::new(&[
-        "signingKey.publishFor=8s",
+        "signingKey.publishFor=4s",
         "lifetimes.accessToken=1s",
         "lifetimes.idToken=1s",
     ])
@@ -48,8 +62,10 @@ async fn a_key_goes_through_its_phases() {
     let set = key_set(&world).await;
     assert_eq!((set.revision, phases(&set)), (1, vec![Phase::Active]));
 
+    let history = History::<SigningKey>::of(&world, "main").await;
+    let sets = History::<Secret>::of(&world, "oidc-key-set").await;
     world.patch::<SigningKey>("main", revision(1)).await;
-    let waiting = has_phases(&world, &[Phase::Published, Phase::Active]).await;
+    let waiting = had_phases(&history, &[Phase::Published, Phase::Active]).await;
     let status = waiting.status.expect("a status");
     assert_eq!(
         status.active_kid.as_deref(),
@@ -62,10 +78,14 @@ async fn a_key_goes_through_its_phases() {
             .next_step
             .is_some_and(|step| step.starts_with("Active at "))
     );
-    let jwks = key_set(&world).await.jwks();
+    let both = |secret: &Secret| {
+        let set = KeySet::from_data(&data_of(secret)).ok()?;
+        (phases(&set) == [Phase::Active, Phase::Published]).then(|| set.jwks())
+    };
+    let jwks = sets.find("both are in the set", both).await;
     assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(2));
 
-    let done = has_phases(&world, &[Phase::Active, Phase::Retiring]).await;
+    let done = had_phases(&history, &[Phase::Active, Phase::Retiring]).await;
     let status = done.status.expect("a status");
     assert_ne!(status.active_kid.as_deref(), Some(first_kid.as_str()));
     let times = &status.keys[0];
@@ -74,7 +94,7 @@ async fn a_key_goes_through_its_phases() {
         .expect("signs")
         .0
         .duration_since(published.expect("published").0);
-    assert!(waited.as_secs() >= 8, "{waited:?}");
+    assert!(waited.as_secs() >= 4, "{waited:?}");
     world.key_is("main", "Ready", "True").await;
 
     let gone = has_phases(&world, &[Phase::Active, Phase::Removed]).await;
@@ -83,21 +103,11 @@ async fn a_key_goes_through_its_phases() {
     assert!(set.keys[0].jwk.is_none(), "the private half is destroyed");
     assert_eq!(set.jwks()["keys"].as_array().map(Vec::len), Some(1));
     for reason in ["KeyMinted", "KeyActive", "KeyRetiring", "KeyRemoved"] {
-        wait(reason, SOON, async || {
-            let events = world.kubectl(&[
-                "get",
-                "events.events.k8s.io",
-                "-n",
-                &world.namespace,
-                "-o",
-                "json",
-            ]);
-            events
-                .contains(&format!("\"reason\": \"{reason}\""))
-                .then_some(())
-        })
-        .await;
+        world.told(reason, "").await;
     }
+    let waits = world.events("WaitingForCaches").await;
+    assert_eq!(waits.len(), 1, "once: {waits:?}");
+    assert!(waits[0].contains(" waits until "), "{waits:?}");
     // The second key is no "x2" of the first one's Event.
     let minted = world.events("KeyMinted").await;
     assert_eq!(minted.len(), 2, "{minted:?}");
@@ -111,7 +121,7 @@ async fn a_key_goes_through_its_phases() {
 
 #[tokio::test]
 async fn an_edit_while_a_key_waits_replaces_the_waiting_one() {
-    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let world = World::new(&["signingKey.publishFor=1h"]).await;
     let _operator = world.operator("op-0");
     let first = world.key_is("main", "Ready", "True").await;
     let first_kid = first.status.and_then(|status| status.active_kid);
@@ -149,7 +159,7 @@ async fn a_shorter_wait_than_caches_live_is_refused_and_changes_no_key() {
 
 #[tokio::test]
 async fn the_key_set_survives_a_restart_and_a_lost_one_is_no_first_start() {
-    let world = World::new(&[]).await;
+    let world = World::new(&["signingKey.publishFor=1h"]).await;
     let mut operator = world.operator("op-0");
     world.key_is("main", "Ready", "True").await;
     let before = world.secrets().get("oidc-key-set").await.expect("there");
@@ -173,19 +183,10 @@ async fn the_key_set_survives_a_restart_and_a_lost_one_is_no_first_start() {
     assert!(lost.status.expect("a status").active_kid.is_none());
     let set = key_set(&world).await;
     assert_eq!(phases(&set), [Phase::Published], "it waits as any later key");
+    let shorter = json!({"spec": {"publishFor": "3s"}});
+    world.patch::<SigningKey>("main", shorter).await;
     world.key_is("main", "Ready", "True").await;
-    wait("the loss is told", SOON, async || {
-        let events = world.kubectl(&[
-            "get",
-            "events.events.k8s.io",
-            "-n",
-            &world.namespace,
-            "-o",
-            "json",
-        ]);
-        events.contains("\"KeySetLost\"").then_some(())
-    })
-    .await;
+    world.told("KeySetLost", "").await;
 }
 
 #[tokio::test]
@@ -219,7 +220,7 @@ async fn i6_a_key_set_that_cannot_be_read_is_not_overwritten() {
 
 #[tokio::test]
 async fn a_key_set_that_is_edited_set_back_or_deleted_is_put_right() {
-    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let world = World::new(&["signingKey.publishFor=1h"]).await;
     let _operator = world.operator("op-0");
     world.key_is("main", "Ready", "True").await;
     let older = world.secrets().get("oidc-key-set").await.expect("there").data;
@@ -247,18 +248,14 @@ async fn a_key_set_that_is_edited_set_back_or_deleted_is_put_right() {
     world.delete::<Secret>("oidc-key-set").await;
     is_good("it is there again").await;
     for what in ["was edited", "was set back to an older state", "was deleted"] {
-        wait(what, SOON, async || {
-            let told = world.events("KeySetRestored").await;
-            told.iter().any(|text| text.contains(what)).then_some(())
-        })
-        .await;
+        world.told("KeySetRestored", what).await;
     }
     has_phases(&world, &[Phase::Published, Phase::Active]).await;
 }
 
 #[tokio::test]
 async fn an_older_key_set_from_a_backup_tells_which_keys_are_lost() {
-    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let world = World::new(&["signingKey.publishFor=1h"]).await;
     let mut operator = world.operator("op-0");
     world.key_is("main", "Ready", "True").await;
     let older = world.secrets().get("oidc-key-set").await.expect("there").data;
@@ -272,11 +269,7 @@ async fn an_older_key_set_from_a_backup_tells_which_keys_are_lost() {
         .patch::<Secret>("oidc-key-set", json!({"data": older}))
         .await;
     let _operator = world.operator("op-1");
-    wait("the loss is told", SOON, async || {
-        let told = world.events("KeySetLost").await;
-        told.iter().any(|text| text.contains(&lost)).then_some(())
-    })
-    .await;
+    world.told("KeySetLost", &lost).await;
     // What was asked for is minted anew.
     let again = has_phases(&world, &[Phase::Published, Phase::Active]).await;
     assert_ne!(again.status.expect("a status").keys[0].kid, lost);
@@ -284,7 +277,7 @@ async fn an_older_key_set_from_a_backup_tells_which_keys_are_lost() {
 
 #[tokio::test]
 async fn a_revoked_key_is_gone_at_once_and_another_signs() {
-    let world = World::new(&["signingKey.publishFor=60s"]).await;
+    let world = World::new(&["signingKey.publishFor=1h"]).await;
     let _operator = world.operator("op-0");
     let first = world.key_is("main", "Ready", "True").await;
     let first = first.status.and_then(|status| status.active_kid).expect("a kid");
@@ -313,13 +306,9 @@ async fn a_revoked_key_is_gone_at_once_and_another_signs() {
             .all(|key| key.public.is_none())
     );
     assert_eq!(set.jwks()["keys"].as_array().map(Vec::len), Some(1));
-    let told = world.events("KeyRevoked").await;
-    assert!(
-        [&first, &next]
-            .iter()
-            .all(|kid| told.iter().any(|text| text.contains(*kid))),
-        "{told:?}"
-    );
+    for kid in [&first, &next] {
+        world.told("KeyRevoked", kid).await;
+    }
     // A slip is told, and is no refusal.
     world
         .patch::<SigningKey>("main", revoke(&[&first, &next, "typo"]))
@@ -345,16 +334,16 @@ async fn an_imported_key_follows_its_secret() {
     let _operator = world.operator("op-0");
     let first = world.key_is("main", "Ready", "True").await;
     let first = first.status.and_then(|status| status.active_kid).expect("a kid");
+    let history = History::<SigningKey>::of(&world, "main").await;
     let reference = json!({"spec": {"secretRef": {"name": "mine"}}});
     world.patch::<SigningKey>("main", reference).await;
     let reason_is = async |wanted: &str, text: &str| {
-        wait(wanted, SOON, async || {
-            let key = world.api::<SigningKey>().get("main").await.expect("there");
-            let status = key.status?;
+        let look = |key: &SigningKey| {
+            let status = key.status.clone()?;
             let (reason, message) = condition(&status.conditions, "Ready");
             (reason == wanted && message.contains(text)).then_some(status)
-        })
-        .await
+        };
+        history.find(&format!("{wanted} of {text}"), look).await
     };
     let late = reason_is("SecretNotFound", "mine").await;
     assert_eq!(
@@ -397,7 +386,7 @@ async fn an_imported_key_follows_its_secret() {
 
 #[tokio::test]
 async fn i6_a_key_set_that_is_not_ours_is_not_overwritten() {
-    let world = World::new(&[]).await;
+    let world = World::new(&["signingKey.publishFor=1h"]).await;
     let operator = world.operator("op-0");
     world.key_is("main", "Ready", "True").await;
     let edit = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}});
