@@ -32,6 +32,7 @@ pub struct Metrics {
     watch_contact: Family<One, Gauge>,
     last_good: Family<One, Gauge>,
     acknowledgement_failures: Counter,
+    limit_exchange_failures: Counter,
 }
 
 /// The numbers of one endpoint that nearly every request touches.
@@ -59,6 +60,7 @@ impl Default for Metrics {
             watch_contact: Family::default(),
             last_good: Family::default(),
             acknowledgement_failures: Counter::default(),
+            limit_exchange_failures: Counter::default(),
             registry: Registry::default(),
         };
         // counters get `_total` when they are written
@@ -121,6 +123,11 @@ impl Default for Metrics {
             "oidc_acknowledgement_failures",
             "Writes of the pod's Lease, which says what key set it serves, that failed",
             metrics.acknowledgement_failures.clone(),
+        );
+        registry.register(
+            "oidc_limit_exchange_failures",
+            "Times that the pod could not tell the store what it let through of the limits that pods share",
+            metrics.limit_exchange_failures.clone(),
         );
         Self { registry, ..metrics }
     }
@@ -205,6 +212,12 @@ impl Metrics {
         self.acknowledgement_failures.inc();
     }
 
+    /// `oidc_limit_exchange_failures_total`: the store did not take what the pod let through of the limits that
+    /// pods share.
+    pub fn limit_exchange_failed(&self) {
+        self.limit_exchange_failures.inc();
+    }
+
     /// The text of `/metrics`; `active_sessions` is `oidc_active_sessions` if the store told it.
     #[must_use]
     pub fn encode(&self, active_sessions: Option<u64>) -> String {
@@ -232,6 +245,7 @@ mod tests {
         metrics.rate_limited("login_per_account");
         metrics.response(&metrics.of_endpoint("/token"), 200, 0.002);
         metrics.store_error();
+        metrics.limit_exchange_failed();
         let text = metrics.encode(Some(3));
         for line in [
             r#"oidc_tokens_issued_total{grant_type="refresh_token"} 1"#,
@@ -242,6 +256,7 @@ mod tests {
             r#"oidc_responses_total{endpoint="/token",status="200"} 1"#,
             r#"oidc_rate_limited_total{limit="login_per_account"} 1"#,
             "oidc_store_errors_total 1",
+            "oidc_limit_exchange_failures_total 1",
             "oidc_active_sessions 3",
             "# EOF",
         ] {

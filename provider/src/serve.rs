@@ -18,7 +18,7 @@ use crate::resources::kubernetes::acknowledge::Pod;
 use crate::resources::kubernetes::contact::ContactLayer;
 use crate::resources::kubernetes::{self, Home};
 use crate::store::redis::RedisStore;
-use crate::{router, server};
+use crate::{rate, router, server};
 
 /// How long open connections may take to end.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -47,6 +47,11 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let (public_control, internal_control) = (Control::new(), Control::new());
     let mut tasks = JoinSet::new();
     tasks.spawn(kubernetes::run(app.clone(), client, home, pod, certificate));
+    let exchange = rate::exchange::run(app.clone());
+    tasks.spawn(async move {
+        exchange.await;
+        Ok(())
+    });
     let (routes, control) = (router::internal(app.clone()), internal_control.clone());
     tasks.spawn(async move { Ok(server::plain(internal, routes, control).await?) });
     let (routes, control) = (router::router(app.clone()), public_control.clone());

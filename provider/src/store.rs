@@ -4,7 +4,7 @@
 //! Slots (design.md §4): everything of one login lives in `{login}` (its tag), of one user in `{user}`.
 //! Keys are digests, HMACs and random tags; values come sealed. Every key has a time to live.
 //!
-//! The steps stand in three traits, by what they are about; a backend has a file for each. To add a
+//! The steps stand in four traits, by what they are about; a backend has a file for each. To add a
 //! backend: a folder in `store/` that implements [`Store`], a line in `config.rs`; it passes
 //! `tests/store_contract.rs` unchanged.
 //!
@@ -17,12 +17,14 @@ use oidc_crds::seal::SealError;
 
 mod accounts;
 mod grants;
+mod limits;
 pub mod memory;
 pub mod redis;
 mod sessions;
 
 pub use accounts::{Account, AccountStore, Attempt, Indexed, LoginLimit, NewAttempt, NewLogin, StoredLogin};
 pub use grants::{GrantStore, Opening, Redeemed, Rotated, Rotation, StoredGrant};
+pub use limits::{LimitStore, Shared, Used};
 pub use sessions::{NewCode, NewConsent, NewSession, SessionStore, StoredSession};
 
 /// The store is away or made no sense; the caller answers 503. The text is for the log.
@@ -66,7 +68,7 @@ fn seconds(length: u64) -> i64 {
 }
 
 /// The shared state.
-pub trait Store: AccountStore + SessionStore + GrantStore {
+pub trait Store: AccountStore + SessionStore + GrantStore + LimitStore {
     /// Whether the store answers.
     fn ping(&self) -> Answer<'_, ()>;
 

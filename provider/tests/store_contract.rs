@@ -85,6 +85,9 @@ macro_rules! rules {
             ses_05_of_many_attempts_at_once_the_free_ones_are_taken
             ses_05_a_known_browser_has_attempts_of_its_own
             ses_05_attempts_are_counted_per_address
+            i5_pods_tell_what_they_let_through
+            i5_what_is_told_again_is_counted_once
+            i5_many_pods_tell_at_once
             an_attempt_reads_the_consents
             index_lists_the_logins_of_its_user
             index_forgets_the_logins_of_its_user_only

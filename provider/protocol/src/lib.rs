@@ -20,7 +20,7 @@
 //! | RFC 6749 §4.1.3, §4.4, §6: the token endpoint | [`token`], one file a grant | `tok_01`–`tok_10a` |
 //! | Core §2, RFC 9068: what tokens say | [`token::issue`] | `jwt_01`–`jwt_03`, `jwt_05`, `tok_06`–`tok_08` |
 //! | RFC 7515, RFC 8725: how they are signed and checked | [`jwt`], [`keys`] | `jwt_02`, `jwt_04`, `hard_06`, `i3` |
-//! | attempts at a password, requests in a time | [`limits`] | `ses_05` |
+//! | attempts at a password, requests in a time | [`limits`], [`limits::shared`] | `ses_05` |
 //! | RFC 7239: the address of whoever asks | [`address`] | `ses_05` |
 //! | Core §3.1.2.1, RFC 4647, RFC 9110 §12.5.4: the language of pages | [`locale`] | `az_12` |
 //! | Core §5.4: scope → claims | [`claims`] | `ui_01` |

@@ -1,7 +1,9 @@
 //! How many attempts at a password an account stands (protocol.md ses_05): some at once, then one each
 //! growing interval, and all of them again after a quarter of an hour without any. A refused attempt
 //! lengthens nothing, so whoever waits is let through: no stranger locks an account for good. And the pace of
-//! requests: so many within a time.
+//! requests: so many within a time, [by one process](pace) or [by several](shared).
+
+pub mod shared;
 
 /// After this long without an attempt all are forgotten, in milliseconds.
 pub const FORGET: i64 = 900_000;

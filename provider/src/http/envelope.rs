@@ -14,6 +14,7 @@ use oidc_crds::language::Language;
 use oidc_crds::secrets::installation::{ClientAddress, Installation};
 use oidc_protocol::address::client_address;
 use oidc_protocol::error::ErrorCode;
+use oidc_protocol::limits::shared::Share;
 use oidc_protocol::locale::accepted;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -188,8 +189,8 @@ fn language_of(installation: &Installation, headers: &HeaderMap) -> Language {
     accepted(lines, installation.pages.default_language)
 }
 
-/// This pod's share of the limit per address, per minute.
-fn address_limit(app: &App) -> u32 {
+/// This pod's share of the limit per address.
+fn address_limit(app: &App) -> Option<Share> {
     let limits = &app.installation.load().limits;
     app.pods.share(limits.requests_per_address, limits.pods)
 }

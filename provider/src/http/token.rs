@@ -36,10 +36,8 @@ pub async fn post(
 ) -> Result<Response, Failure> {
     let client = caller.client.client();
     let limits = &caller.moment.installation.limits;
-    let per_minute = app.pods.share(limits.token_per_client, limits.pods);
-    let taken = app
-        .client_requests
-        .take(client.uid(), per_minute, caller.moment.now);
+    let share = app.pods.share(limits.token_per_client, limits.pods);
+    let taken = app.client_requests.take(client.uid(), share, caller.moment.now);
     taken.map_err(|seconds| {
         app.metrics.rate_limited("token_per_client");
         Failure::limited(seconds)

@@ -552,11 +552,11 @@ async fn i5_limits_are_shared_by_the_ready_pods_of_the_service() {
     api.put(SLICES, slice("ours", "oidc", &[true, true, false]));
     api.put(SECRETS, secret("oidc-tls", &certificate()));
     until("it is ready all the same", || app.readiness.is_ready()).await;
-    assert_eq!(app.pods.share(60, 3), 20, "as many as are expected");
+    assert_eq!(app.pods.count(3), 3, "as many as are expected");
     api.refused.lock().unwrap().clear();
-    until("two are known", || app.pods.share(60, 3) == 30).await;
+    until("two are known", || app.pods.count(3) == 2).await;
     api.put(SLICES, slice("ours", "oidc", &[true, true, true, true]));
-    until("four are known", || app.pods.share(60, 3) == 15).await;
+    until("four are known", || app.pods.count(3) == 4).await;
     api.delete(SLICES, "ours");
-    until("none is known but this one", || app.pods.share(60, 3) == 60).await;
+    until("none is known but this one", || app.pods.count(3) == 1).await;
 }

@@ -12,6 +12,7 @@ use super::{Answer, Store, millis};
 
 mod accounts;
 mod grants;
+mod limits;
 mod sessions;
 mod state;
 

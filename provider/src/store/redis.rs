@@ -17,6 +17,8 @@
 //! | `ub:{<user>}` | sorted set | browsers in which the user signed in, by when they are forgotten |
 //! | `un:{limit}:<0…4095>` | packed | attempts at names that nobody has |
 //! | `la:{limit}:<0…65535>` | packed | attempts at passwords from addresses |
+//! | `lc:{limit}:<0…65535>`, `lr:{limit}:<0…65535>` | packed | what pods let through, of clients and from addresses |
+//! | `lx:{limit}:<attempt>` | string | an attempt to tell it, which is counted |
 //! | `j:{<digest>}` | packed | a revoked access token of no login |
 //! | `{sessions}` | sorted set | live sessions by end, to count them |
 //!
@@ -40,6 +42,7 @@ mod answer;
 mod counter;
 mod grants;
 mod keys;
+mod limits;
 mod link;
 mod script;
 mod sessions;

@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
+use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::{ClientAddress, Forwarded, Installation};
+use oidc_provider::app::App;
+use oidc_provider::rate::exchange::Exchange;
+use oidc_provider::router::{self, Router};
 
 use super::support::browser::Form;
 use super::support::*;
@@ -158,6 +162,148 @@ async fn token_requests_are_limited_per_client() {
     app.send(stranger).await.is_error(401, "invalid_client");
     assert_eq!(app.token("machine", &form).await.status, 200);
     app.token("rs", &form).await;
+}
+
+/// Two pods that tell each other once a second, in a time that the test moves.
+struct Pods {
+    test: TestApp,
+    both: [(Arc<App>, Router, Exchange); 2],
+}
+
+impl Pods {
+    /// 60 token requests a minute for them together.
+    async fn new() -> Self {
+        let test = TestApp::new();
+        with(&test, |installation| installation.limits.token_per_client = 60);
+        let other = test.pod_app();
+        let mut both = [test.app.clone(), other].map(|app| {
+            app.pods.set(2);
+            (app.clone(), router::router(app), Exchange::default())
+        });
+        for (app, _, exchange) in &mut both {
+            // from now on they know a name by the same bucket
+            exchange.step(app, &mut SystemRng).await;
+        }
+        Self { test, both }
+    }
+
+    /// How many requests of `machine` a pod lets through until it refuses one.
+    async fn ask(&self, pod: usize) -> usize {
+        let mut count = 0;
+        loop {
+            let ask = Ask::post("/token").basic("machine");
+            let ask = ask.form(&[("grant_type", "client_credentials")]);
+            let (answer, trips) = self.test.trips(send_to(&self.both[pod].1, ask)).await;
+            assert_eq!(trips, 0, "no round trip on limits");
+            if answer.status == 429 {
+                answer.is_error(429, "temporarily_unavailable");
+                return count;
+            }
+            assert_eq!(answer.status, 200);
+            count += 1;
+        }
+    }
+
+    /// The pods tell each other, and a second goes by.
+    async fn second(&mut self) {
+        for (app, _, exchange) in &mut self.both {
+            exchange.step(app, &mut SystemRng).await;
+        }
+        self.test.clock.advance(1);
+    }
+
+    /// As many requests as there can be, for so long, at these pods; how many were let through.
+    async fn saturate(&mut self, pods: &[usize], seconds: usize) -> usize {
+        let mut count = 0;
+        for _ in 0..seconds {
+            for pod in pods {
+                count += self.ask(*pod).await;
+            }
+            self.second().await;
+        }
+        count
+    }
+}
+
+#[tokio::test]
+async fn i5_a_client_on_one_connection_gets_the_whole_limit() {
+    let mut pods = Pods::new().await;
+    assert_eq!(pods.ask(0).await, 30, "its share at once");
+    pods.second().await;
+    assert_eq!(
+        pods.ask(0).await,
+        15,
+        "and, once it was told, half of what is left"
+    );
+    let first = pods.saturate(&[0], 59).await;
+    assert!(
+        (110 - 45..=120 - 45).contains(&first),
+        "{first}: what may come at once, and a minute's"
+    );
+    assert_eq!(pods.saturate(&[0], 120).await, 120, "the whole limit");
+    // then all of it moves to the other pod, which was not told yet: it has its share, which is taken off after
+    let moved = pods.saturate(&[1], 120).await;
+    assert!((120..=120 + 31).contains(&moved), "{moved}");
+    let (_, trips) = {
+        let before = pods.test.store.trips();
+        pods.saturate(&[], 10).await;
+        ((), pods.test.store.trips() - before)
+    };
+    assert!(trips <= 1, "{trips}: who has nothing to tell tells nothing");
+}
+
+#[tokio::test]
+async fn i5_a_client_on_all_pods_gets_no_more_than_the_limit() {
+    let mut pods = Pods::new().await;
+    let first = pods.saturate(&[0, 1], 60).await;
+    // at most: at once, a minute's, and what pods let through before they are told
+    assert!((110..=120 + 31).contains(&first), "{first}");
+    let more = pods.saturate(&[0, 1], 120).await;
+    assert!((120 - 31..=120 + 2).contains(&more), "{more}");
+    // in turns
+    let mut turns = 0;
+    for _ in 0..6 {
+        turns += pods.saturate(&[0], 10).await + pods.saturate(&[1], 10).await;
+    }
+    assert!((120 - 10..=120 + 31).contains(&turns), "{turns}");
+}
+
+#[tokio::test]
+async fn i5_without_the_store_each_pod_keeps_to_its_share() {
+    log::keep();
+    let mut pods = Pods::new().await;
+    pods.test.store.set_away(true);
+    assert_eq!(pods.saturate(&[0, 1], 10).await, 60 + 8);
+    assert_eq!(pods.saturate(&[0], 60).await, 30);
+    assert_eq!(pods.saturate(&[1], 1).await, 30);
+    assert!(log::text().contains("this pod keeps to its share of the limits"));
+    let metrics = pods.test.send_internal(Ask::get("/metrics")).await.text;
+    let failures = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("oidc_limit_exchange_failures_total "));
+    assert!(failures.unwrap().parse::<u32>().unwrap() > 10, "{metrics}");
+    // as soon as it is back, the whole limit
+    pods.test.store.set_away(false);
+    pods.saturate(&[0], 60).await;
+    assert_eq!(pods.saturate(&[0], 60).await, 60);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_alone_tells_nobody() {
+    let mut pods = Pods::new().await;
+    for (app, ..) in &pods.both {
+        app.pods.set(1);
+    }
+    assert_eq!(pods.ask(0).await, 60);
+    let before = pods.test.store.trips();
+    pods.second().await;
+    assert_eq!(pods.test.store.trips(), before);
+    // nor of what it let through then, when there is another
+    for (app, ..) in &pods.both {
+        app.pods.set(2);
+    }
+    pods.second().await;
+    assert_eq!(pods.test.store.trips(), before);
 }
 
 #[tokio::test]

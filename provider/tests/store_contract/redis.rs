@@ -5,9 +5,17 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::StreamExt as _;
+use oidc_crds::rng::SystemRng;
+use oidc_crds::seal::KeyRing;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_protocol::handle::LoginTag;
+use oidc_provider::app::{App, Clock};
+use oidc_provider::rate::exchange;
 use oidc_provider::store::redis::RedisStore;
-use oidc_provider::store::{Account, Attempt, NewAttempt, NewLogin, NewSession, Redeemed, Store, UserKey};
+use oidc_provider::store::{
+    Account, Attempt, NewAttempt, NewLogin, NewSession, Redeemed, Shared, Store, Used, UserKey,
+};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 
@@ -85,6 +93,12 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         store.begin_login(attempt, at(2)).await.unwrap();
     }
     store.take_address(random(), random(), 3, at(2)).await.unwrap();
+    let used = [Shared::TokenPerClient, Shared::RequestsPerAddress].map(|which| Used {
+        which,
+        bucket: u16::from_be_bytes(random()),
+        time: 60_000_000,
+    });
+    store.share_limits(&used, random(), at(2)).await.unwrap();
     login.tag
 }
 
@@ -176,6 +190,9 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "f",
             "j",
             "la",
+            "lc",
+            "lr",
+            "lx",
             "o",
             "s",
             "ua",
@@ -209,7 +226,11 @@ async fn i8_every_key_is_a_digest_and_ends() {
                 slot,
             ] => assert_eq!(slot, user),
             ["oidc", "ua", slot, browser] => assert_eq!((slot, browser.len()), (user.as_str(), 43)),
-            ["oidc", "la", "{limit}", bucket] => drop(bucket.parse::<u16>().unwrap()),
+            ["oidc", "la" | "lc" | "lr", "{limit}", bucket] => {
+                assert!(bucket.parse::<u16>().is_ok());
+                assert!(milliseconds <= 900_000, "{key}: {milliseconds}");
+            }
+            ["oidc", "lx", "{limit}", attempt] => assert_eq!(attempt.len(), 22),
             ["oidc", "un", "{limit}", bucket] => assert!(bucket.parse::<u16>().unwrap() < 4_096),
             _ => panic!("what is {key}?"),
         }
@@ -321,6 +342,13 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     one("begin_login");
     store.take_address(random(), random(), 3, at(1)).await.unwrap();
     one("take_address");
+    let used = Used {
+        which: Shared::TokenPerClient,
+        bucket: 1,
+        time: 1,
+    };
+    store.share_limits(&[used; 1], random(), at(1)).await.unwrap();
+    one("share_limits");
     store
         .remember_consent(&user, random(), vec![], at(10), None, at(1))
         .await
@@ -469,4 +497,71 @@ async fn store_of_many_pods_is_one() {
         .unwrap();
     assert!(again == Redeemed::Replayed(family));
     assert!(!is_active(&there, family, at(1)).await);
+}
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> jiff::Timestamp {
+        at(1)
+    }
+}
+
+/// In two real pods but for the requests, while no time goes by: what is let through beyond a pod's share is what
+/// the other one did not use.
+#[tokio::test]
+async fn i5_pods_on_one_redis_keep_a_limit_together() {
+    let Some((_, mut admin)) = alone(7).await else {
+        return;
+    };
+    let ring = Arc::new(KeyRing::new(KeyRingData::generate(at(0), &mut SystemRng)));
+    let mut tasks = tokio::task::JoinSet::new();
+    let [here, there] = [(); 2].map(|()| {
+        let store = RedisStore::connect(&redis_url(7).unwrap()).unwrap();
+        let mut installation = Installation::standalone("https://id.example.com", false);
+        installation.limits.token_per_client = 60;
+        let app = Arc::new(App {
+            ring: Some(ring.clone()).into(),
+            clock: Arc::new(Stopped),
+            ..App::new(installation, Arc::new(store))
+        });
+        app.pods.set(2);
+        app
+    });
+    for app in [&here, &there] {
+        // from now on they know a name by the same bucket
+        exchange::Exchange::default().step(app, &mut SystemRng).await;
+        tasks.spawn(exchange::run(app.clone()));
+    }
+    let take = |app: &App| {
+        let share = app.pods.share(60, 1);
+        let take = || app.client_requests.take("a client", share, app.clock.now());
+        std::iter::from_fn(|| take().ok()).count()
+    };
+    let kept = async |admin: &mut MultiplexedConnection| {
+        let keys: Vec<String> = admin.keys("oidc:lc:*").await.unwrap();
+        let [key] = &keys[..] else { return 0 };
+        let value: Vec<u8> = admin.get(key).await.unwrap();
+        let until = i64::from_be_bytes(value[1..].try_into().unwrap());
+        (until - at(1).as_microsecond()) / 1_000_000
+    };
+    let all = async {
+        // by halves; of the last one each has a half, which is none
+        let mut taken = 0;
+        while taken < 59 {
+            taken += take(&here);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!((taken, take(&here)), (59, 0));
+        // who was not told yet has its share, and is told then
+        let more = take(&there);
+        assert_eq!(more, 30);
+        while kept(&mut admin).await < 59 + 30 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), all)
+        .await
+        .expect("pods tell each other");
+    assert_eq!((take(&here), take(&there)), (0, 0));
 }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use oidc_protocol::handle::{FamilyId, LoginTag};
 use oidc_provider::store::{
     Account, Attempt, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, Redeemed, Rotated,
-    Rotation, Store, StoredSession, UserKey,
+    Rotation, Shared, Store, StoredSession, Used, UserKey,
 };
 
 use crate::support::*;
@@ -970,6 +970,70 @@ pub async fn ses_05_attempts_are_counted_per_address(store: AnyStore) {
     for _ in 0..3 {
         assert_eq!(take(address, at(1_501)).await.unwrap(), 0);
     }
+}
+
+/// Random, so that tests on one server do not meet.
+fn used(time: i64) -> Used {
+    Used {
+        which: Shared::TokenPerClient,
+        bucket: u16::from_be_bytes(random()),
+        time,
+    }
+}
+
+pub async fn i5_pods_tell_what_they_let_through(store: AnyStore) {
+    let one = used(3_000_001);
+    let of_addresses = Used {
+        which: Shared::RequestsPerAddress,
+        ..one
+    };
+    let other = Used {
+        bucket: one.bucket.wrapping_add(1),
+        time: 5_000_005,
+        ..one
+    };
+    let now = ms(10).as_microsecond();
+    let tell = async |used: &[Used], at| store.share_limits(used, random(), at).await.unwrap();
+    assert_eq!(tell(&[], ms(10)).await, []);
+    let told = tell(&[one, of_addresses, other], ms(10)).await;
+    assert_eq!(
+        told,
+        [now + 3_000_001, now + 3_000_001, now + 5_000_005].map(Some)
+    );
+    assert_eq!(tell(&[one], ms(10)).await, [Some(now + 6_000_002)]);
+    // as time goes by, and for a clock that is behind
+    assert_eq!(tell(&[other], ms(6_010)).await, [Some(now + 11_000_005)]);
+    assert_eq!(tell(&[other], ms(10)).await, [Some(now + 16_000_010)]);
+    // no farther than five minutes, and nothing from a clock that is far ahead
+    let endless = Used { time: 1 << 50, ..one };
+    assert_eq!(tell(&[endless], ms(10)).await, [Some(now + 300_000_000)]);
+    assert_eq!(tell(&[one], ms(10)).await, [Some(now + 300_000_000)]);
+    assert_eq!(tell(&[one], ms(10 - 60_000)).await, [Some(now + 300_000_000)]);
+    assert_eq!(tell(&[one], ms(9 - 60_000)).await, [None]);
+    assert_eq!(tell(&[one], ms(10)).await, [Some(now + 300_000_000)]);
+}
+
+pub async fn i5_what_is_told_again_is_counted_once(store: AnyStore) {
+    let (one, attempt, now) = (used(7_000_000), random(), at(1).as_microsecond());
+    for _ in 0..3 {
+        let told = store.share_limits(&[one], attempt, at(1)).await.unwrap();
+        assert_eq!(told, [Some(now + 7_000_000)]);
+    }
+    // somebody else told in between, and time went by
+    store.share_limits(&[one], random(), at(1)).await.unwrap();
+    let told = store.share_limits(&[one], attempt, at(1)).await.unwrap();
+    assert_eq!(told, [Some(now + 14_000_000)]);
+    let told = store.share_limits(&[one], attempt, at(60)).await.unwrap();
+    assert_eq!(told, [Some(at(60).as_microsecond())]);
+}
+
+pub async fn i5_many_pods_tell_at_once(store: AnyStore) {
+    let one = used(1_100_000);
+    let tell = (0..100).map(|_| store.share_limits(std::slice::from_ref(&one), random(), at(1)));
+    futures::future::try_join_all(tell).await.unwrap();
+    let none = [Used { time: 0, ..one }];
+    let told = store.share_limits(&none, random(), at(1)).await.unwrap();
+    assert_eq!(told, [Some(at(1).as_microsecond() + 110_000_000)]);
 }
 
 pub async fn an_attempt_reads_the_consents(store: AnyStore) {

@@ -278,6 +278,11 @@ impl TestApp {
 
     /// Another pod of the installation as it is now: of its own, but for the store and what all pods are given.
     pub fn pod(&self) -> Router {
+        router::router(self.pod_app())
+    }
+
+    /// The same without its router.
+    pub fn pod_app(&self) -> Arc<App> {
         let app = Arc::new(App {
             installation: self.app.installation.load_full().into(),
             looks: Default::default(),
@@ -305,7 +310,7 @@ impl TestApp {
         app.keys.publish(prepared.unwrap());
         app.readiness.synced();
         self.publish_to(&app);
-        router::router(app)
+        app
     }
 
     /// Puts a changed key set in force, as the watch of it does.

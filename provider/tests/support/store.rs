@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
-    AccountStore, Answer, Attempt, ClientKey, ConsentKey, GrantStore, Indexed, LoginLimit, NewAttempt,
-    NewCode, NewConsent, NewLogin, NewSession, Opening, Redeemed, Rotated, Rotation, SessionStore, Store,
-    StoreError, StoredGrant, StoredLogin, StoredSession, UserKey,
+    AccountStore, Answer, Attempt, ClientKey, ConsentKey, GrantStore, Indexed, LimitStore, LoginLimit,
+    NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening, Redeemed, Rotated, Rotation,
+    SessionStore, Store, StoreError, StoredGrant, StoredLogin, StoredSession, Used, UserKey,
 };
 
 pub struct Counting {
@@ -340,6 +340,17 @@ impl GrantStore for Counting {
 
     fn detached_revoked(&self, jti: Digest, now: Timestamp) -> Answer<'_, bool> {
         self.counted(self.inner.detached_revoked(jti, now))
+    }
+}
+
+impl LimitStore for Counting {
+    fn share_limits<'a>(
+        &'a self,
+        used: &'a [Used],
+        attempt: [u8; 16],
+        now: Timestamp,
+    ) -> Answer<'a, Vec<Option<i64>>> {
+        self.counted(self.inner.share_limits(used, attempt, now))
     }
 }
 

@@ -6,7 +6,7 @@ use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_protocol::limits::Attempts;
 
 use crate::store::accounts::{BROWSER_KNOWN, MOST_BROWSERS};
-use crate::store::{ClientKey, ConsentKey, StoredGrant, UserKey};
+use crate::store::{ClientKey, ConsentKey, Shared, StoredGrant, UserKey};
 
 pub(super) struct Session {
     pub cookie: Digest,
@@ -169,6 +169,10 @@ pub(super) struct State {
     pub users: HashMap<UserKey, User>,
     /// Attempts from addresses: until when they reach, and the last of them.
     pub addresses: HashMap<u16, (i64, [u8; 16])>,
+    /// Until when what pods let through of a limit has had its time, in microseconds since 1970.
+    pub limits: HashMap<(Shared, u16), i64>,
+    /// Until when attempts to tell of it are known.
+    pub limit_attempts: HashMap<[u8; 16], i64>,
     /// Attempts at names that nobody has: the name's HMAC, and its attempts.
     pub unknown: HashMap<u16, ([u8; 32], Counted)>,
     /// When to look whether a record has ended; one that lives longer by then is entered again.

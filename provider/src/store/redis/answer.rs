@@ -48,6 +48,18 @@ impl Members {
     }
 }
 
+/// Times; -1 is none.
+pub(super) fn untils(value: Value) -> Option<Vec<Option<i64>>> {
+    let Value::Array(members) = value else {
+        return None;
+    };
+    let until = |member| match number(member)? {
+        -1 => Some(None),
+        until => (until >= 0).then_some(Some(until)),
+    };
+    members.into_iter().map(until).collect()
+}
+
 /// An integer.
 pub(super) fn number(value: Value) -> Option<i64> {
     match value {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 
-use crate::store::{Account, UserKey};
+use crate::store::{Account, Shared, UserKey};
 
 pub(super) fn text(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -63,4 +63,18 @@ pub(super) fn attempt_keys(account: Account, browser: Digest) -> Vec<String> {
             vec![attempts, own, known, consents]
         }
     }
+}
+
+/// Of what pods tell of a limit.
+pub(super) fn limit_key(which: Shared, bucket: u16) -> String {
+    let kind = match which {
+        Shared::TokenPerClient => "lc",
+        Shared::RequestsPerAddress => "lr",
+    };
+    format!("oidc:{kind}:{{limit}}:{bucket}")
+}
+
+/// Of an attempt to tell it.
+pub(super) fn telling_key(attempt: &[u8; 16]) -> String {
+    format!("oidc:lx:{{limit}}:{}", text(attempt))
 }

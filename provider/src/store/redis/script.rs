@@ -44,6 +44,7 @@ scripts! {
     FORGET_LOGINS = "../scripts/forget_logins.lua";
     LAST_SEEN = "../scripts/last_seen.lua";
     END_LOGIN = "../scripts/end_login.lua";
+    SHARE_LIMITS = "../scripts/share_limits.lua";
     COUNT_SESSIONS = "../scripts/count_sessions.lua";
 }
 
