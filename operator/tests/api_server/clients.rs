@@ -431,7 +431,7 @@ async fn a_public_client_gets_urls_and_no_secret() {
 
 /// That of RFC 7515 appendix A.3.
 const PUBLIC_KEY: &str = "{kty: EC, crv: P-256, x: f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU, \
-    y: x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0}";
+    \"y\": x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0}";
 
 #[tokio::test]
 async fn ca_04_a_client_with_keys_gets_urls_and_no_secret() {

@@ -27,7 +27,7 @@ async fn cel_rules_of_clients() {
             "exactly one of clientSecret, privateKeyJwt and none",
         ),
         (
-            "authentication: {privateKeyJwt: {jwks: {keys: [{kty: EC, crv: P-256, x: AQ, y: AQ, d: canary}]}}}",
+            "authentication: {privateKeyJwt: {jwks: {keys: [{kty: EC, crv: P-256, x: AQ, \"y\": AQ, d: canary}]}}}",
             "this is a private key: list public keys only",
         ),
         (
