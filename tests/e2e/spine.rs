@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
+use oidc_crds::envelope::EnvelopeKeys;
 use oidc_crds::names::ANNOTATION_KEY_SET;
-use oidc_crds::secrets::key_set::KeySet;
+use oidc_crds::secrets::Data;
+use oidc_crds::secrets::key_set::{KeySet, Stored};
+use oidc_crds::testing::ready;
 use oidc_e2e::browser::plain;
 use oidc_e2e::cluster::{self, Cluster, kubectl};
 use oidc_e2e::flow::{Person, RelyingParty, Tokens, kid_of};
@@ -274,11 +277,22 @@ async fn a_patched_signing_key_is_published_then_signs_and_nobody_notices() -> R
     Ok(())
 }
 
-/// The key set as it is.
+/// The key set as it is; `tests/run` installs with an envelope.
 fn key_set() -> Result<KeySet> {
-    let secret = cluster::secret("oidc-key-set")?;
-    let data = secret.into_iter().map(|(key, text)| (key, text.into_bytes()));
-    Ok(KeySet::from_data(&data.collect())?)
+    let data = |secret: &str| -> Result<Data> {
+        let secret = cluster::secret(secret)?;
+        Ok(secret
+            .into_iter()
+            .map(|(key, text)| (key, text.into_bytes()))
+            .collect())
+    };
+    match Stored::from_data(&data("oidc-key-set")?)? {
+        Stored::Plain(set) => Ok(set),
+        Stored::Sealed(sealed) => {
+            let keys = EnvelopeKeys::from_data(&data(sealed.secret_name())?)?;
+            Ok(ready(sealed.open(&keys))?)
+        }
+    }
 }
 
 /// What the provider pods have acknowledged.
