@@ -2,6 +2,7 @@
 //! [`Client`] need not check it again; illegal mixes cannot be said.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -21,8 +22,19 @@ pub enum Authentication {
     Secret(Option<SecretMethod>),
     /// With JWTs that one of these keys signed (RFC 7523 §2.2).
     PrivateKey(PublicKeys),
+    /// With a token of one of these ServiceAccounts of the cluster.
+    ServiceAccounts(Arc<[ServiceAccount]>),
     /// A public client; PKCE is required.
     None,
+}
+
+/// A ServiceAccount of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
 }
 
 /// A claim of a client's own.

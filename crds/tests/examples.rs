@@ -52,6 +52,13 @@ fn the_quick_start_is_good() {
 }
 
 #[test]
+fn the_example_of_a_service_account_is_good() {
+    let installation = Installation::parse(CLUSTER).unwrap();
+    let seen = folder("examples/service-account", &installation);
+    assert_eq!(seen, ["OidcClient reports"]);
+}
+
+#[test]
 fn the_standalone_examples_are_good() {
     let installation = Installation::standalone("http://localhost:5000", true);
     assert_eq!(

@@ -15,6 +15,7 @@ use oidc_crds::validate::Violation;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clients::ClientIndex;
+use crate::cluster::Cluster;
 use crate::keys::KeyHolder;
 use crate::look::Looks;
 use crate::metrics::Metrics;
@@ -69,6 +70,8 @@ pub struct App {
     /// How many passwords are hashed at once (as many as there are cores, at most `MOST_HASHES`: each takes
     /// 19 MiB), and how many wait for it.
     pub hashing: Hashing,
+    /// By what ServiceAccount tokens are checked.
+    pub cluster: Cluster,
     /// Token requests, by client.
     pub client_requests: Buckets,
     /// Requests, by the network of the address.
@@ -100,6 +103,7 @@ impl App {
             metrics: Metrics::default(),
             registrar: None,
             hashing: Hashing::new(hashes, hashes * 64),
+            cluster: Cluster::default(),
             client_requests: Buckets::default(),
             address_requests: Buckets::default(),
             pods: Pods::default(),

@@ -6,6 +6,7 @@
 //! | [`router`] | one table: path → handler → layers |
 //! | [`http`] | one file an endpoint: extract, call, respond |
 //! | [`clients`], [`users`], [`keys`] | lock-free snapshots that requests read |
+//! | [`cluster`], [`fetched`] | what others publish: the keys of the cluster's ServiceAccount tokens |
 //! | [`resources`] | where the snapshots come from: the cluster, or a folder |
 //! | [`store`] | what must be shared or used once: one method = one atomic step |
 //! | [`sessions`] | the logins of a user, listed and ended from elsewhere |
@@ -24,8 +25,10 @@
 
 pub mod app;
 pub mod clients;
+pub mod cluster;
 pub mod config;
 pub mod dev;
+pub mod fetched;
 pub mod http;
 pub mod keys;
 pub mod look;

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::app::App;
+use crate::cluster;
 use crate::config::Serve;
 use crate::resources::kubernetes::acknowledge::Pod;
 use crate::resources::kubernetes::contact::ContactLayer;
@@ -33,7 +34,8 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let app = Arc::new(App::new(nobody(&settings.release), Arc::new(store)));
     let internal =
         server::bind(settings.internal_listen).map_err(|error| anyhow!("OIDC_INTERNAL_LISTEN: {error}"))?;
-    let client = cluster(&app).await?;
+    let client = api_server(&app).await?;
+    app.cluster.connect(client.clone());
     let home = Home {
         namespace: settings.namespace,
         release: settings.release,
@@ -46,6 +48,7 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let (certificate, certificates) = watch::channel(None);
     let (public_control, internal_control) = (Control::new(), Control::new());
     let mut tasks = JoinSet::new();
+    tasks.spawn(cluster::keep(app.clone()));
     tasks.spawn(kubernetes::run(app.clone(), client, home, pod, certificate));
     let exchange = rate::exchange::run(app.clone());
     tasks.spawn(async move {
@@ -106,7 +109,7 @@ fn failure(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) ->
 }
 
 /// The cluster's client. It does not retry by itself: the watches do, and sooner.
-async fn cluster(app: &Arc<App>) -> anyhow::Result<kube::Client> {
+async fn api_server(app: &Arc<App>) -> anyhow::Result<kube::Client> {
     let mut config = kube::Config::infer().await.context("no cluster to talk to")?;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_secs(30));

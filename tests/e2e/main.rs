@@ -5,4 +5,5 @@ mod keys;
 mod kube_apiserver;
 mod rotation;
 mod secrecy;
+mod service_account;
 mod spine;

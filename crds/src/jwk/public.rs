@@ -138,7 +138,9 @@ impl PublicKey {
             ));
         }
         if jwk.contains_key("alg") {
-            algorithms.retain(|algorithm| text(&jwk, "alg") == Some(algorithm.as_str()));
+            // the same by its newer name (RFC 9864 §2.2)
+            let alg = text(&jwk, "alg").map(|alg| if alg == "Ed25519" { "EdDSA" } else { alg });
+            algorithms.retain(|algorithm| alg == Some(algorithm.as_str()));
         }
         let Some(first) = algorithms.first() else {
             return Err(KeyError(
@@ -283,6 +285,8 @@ mod tests {
             let free = PublicKey::read(jwk).unwrap();
             assert_eq!(free.algorithms.len(), if algorithm.is_rsa() { 2 } else { 1 });
         }
+        let named = with(public(Algorithm::EdDSA), "alg", "Ed25519".into());
+        assert_eq!(*PublicKey::read(named).unwrap().algorithms, [Algorithm::EdDSA]);
     }
 
     #[test]

@@ -10,14 +10,15 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::limits;
-use crate::names::SecretMethod;
+use crate::names::{SecretMethod, patterns};
 
 /// How a client authenticates: exactly one member.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "[has(self.clientSecret), has(self.privateKeyJwt), has(self.none)].exists_one(given, given)"
-).message("exactly one of clientSecret, privateKeyJwt and none"))]
+    "[has(self.clientSecret), has(self.privateKeyJwt), has(self.serviceAccounts), has(self.none)]\
+     .exists_one(given, given)"
+).message("exactly one of clientSecret, privateKeyJwt, serviceAccounts and none"))]
 pub struct Authentication {
     /// With a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +26,11 @@ pub struct Authentication {
     /// With JWTs that it signs by a key of its own (RFC 7523 §2.2): it needs no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key_jwt: Option<PrivateKeyJwt>,
+    /// As one of these ServiceAccounts of the cluster: its pods present their projected tokens, whose audience is
+    /// the issuer, and need no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::LIST))]
+    pub service_accounts: Option<Vec<ServiceAccountRef>>,
     /// Not at all: a public client. PKCE is required then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub none: Option<NoAuthentication>,
@@ -45,6 +51,19 @@ pub struct ClientSecretAuthentication {
 pub struct PrivateKeyJwt {
     /// The public halves of its keys.
     pub jwks: Jwks,
+}
+
+/// A ServiceAccount of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccountRef {
+    /// Its namespace; default: the client's own. Others must be granted by the installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::LABEL))]
+    pub namespace: Option<String>,
+    /// Its name.
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
+    pub name: String,
 }
 
 /// A JWK Set (RFC 7517 §5).
@@ -72,10 +91,10 @@ pub struct PublicJwk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::CLIENT_KID))]
     pub kid: Option<String>,
-    /// The only algorithm that it is used with: `RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`; default: all that
-    /// fit the key.
+    /// The only algorithm that it is used with: `RS256`, `PS256`, `ES256`, `ES384` or `EdDSA` (also
+    /// called `Ed25519`); default: all that fit the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]))]
+    #[schemars(extend("enum" = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]))]
     pub alg: Option<String>,
     /// What it is for; only `sig` is taken.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]

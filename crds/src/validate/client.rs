@@ -37,7 +37,7 @@ pub fn validate(
     let redirects = leads_to(REDIRECTS, &spec.redirect_uris, v);
     let after_logout = leads_to(AFTER_LOGOUT, &spec.post_logout_redirect_uris, v);
     let application_type = spec.application_type.unwrap_or_else(|| default_type(&redirects));
-    let authentication = authentication::of(spec, v);
+    let authentication = authentication::of(spec, &identity.namespace, installation, v);
     let grant_types = grants(spec, &authentication, v);
     granted::grant_types(&grant_types, &identity.namespace, installation, v);
     for (field, uris, leads) in [
@@ -363,6 +363,7 @@ mod tests {
                 resourceServerFor: [https://orders.example.com]
                 clientIds: [shop-*]
                 lifetimes: {accessToken: 10m}
+                serviceAccountNamespaces: [ci]
             ",
         )
         .unwrap()

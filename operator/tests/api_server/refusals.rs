@@ -24,7 +24,7 @@ async fn cel_rules_of_clients() {
         ),
         (
             "authentication: {none: {}, clientSecret: {}}",
-            "exactly one of clientSecret, privateKeyJwt and none",
+            "exactly one of clientSecret, privateKeyJwt, serviceAccounts and none",
         ),
         (
             "authentication: {privateKeyJwt: {jwks: {keys: [{kty: EC, crv: P-256, x: AQ, \"y\": AQ, d: canary}]}}}",

@@ -13,11 +13,13 @@ use zeroize::Zeroizing;
 
 pub use self::assertion::Assertion;
 use self::assertion::JWT_BEARER;
+use self::service_account::Workload;
 use crate::error::{ErrorCode, OAuthError};
 use crate::params::{self, Params};
 
 mod assertion;
 pub mod private_key;
+pub mod service_account;
 
 /// Credentials as they were presented.
 pub struct Presented {
@@ -42,6 +44,7 @@ pub(crate) enum PresentedSecret {
 pub struct AuthenticatedClient {
     pub(crate) client: Arc<Client>,
     pub(crate) credential_id: Option<String>,
+    pub(crate) workload: Option<Workload>,
 }
 
 impl AuthenticatedClient {
@@ -55,6 +58,12 @@ impl AuthenticatedClient {
     #[must_use]
     pub fn credential_id(&self) -> Option<&str> {
         self.credential_id.as_deref()
+    }
+
+    /// The workload of the cluster that it is; `None`: it proved itself otherwise.
+    #[must_use]
+    pub fn workload(&self) -> Option<&Workload> {
+        self.workload.as_ref()
     }
 }
 
@@ -70,7 +79,14 @@ impl Presented {
         if let Some(assertion) = asserted(authorization, params)? {
             // "The client_id … is unnecessary for client assertion authentication because the client is
             // identified by the subject within the assertion" (RFC 7521 §4.2)
-            let client_id = id.unwrap_or(assertion.unverified_subject()).to_owned();
+            let client_id = match id {
+                None if service_account::looks_like(&assertion) => {
+                    return Err(OAuthError::invalid_request(
+                        "Send client_id beside a ServiceAccount token: it names no client.",
+                    ));
+                }
+                _ => id.unwrap_or(assertion.unverified_subject()).to_owned(),
+            };
             let secret = PresentedSecret::Assertion(assertion);
             return Ok(Self { client_id, secret });
         }
@@ -171,6 +187,7 @@ pub fn authenticate(
         (Some(client), None) if client.is_public() => Ok(AuthenticatedClient {
             client: Arc::clone(client),
             credential_id: None,
+            workload: None,
         }),
         (Some(client), None) => {
             Err(failed(challenge).because(format!("{} sent no secret", client.client_id())))
@@ -182,7 +199,7 @@ pub fn authenticate(
                     fixed.is_none() || *fixed == method,
                     matching(client, secret, pepper, now),
                 ),
-                Authentication::PrivateKey(_) | Authentication::None => {
+                Authentication::PrivateKey(_) | Authentication::ServiceAccounts(_) | Authentication::None => {
                     (false, against_decoy(secret, pepper, now))
                 }
             };
@@ -190,6 +207,7 @@ pub fn authenticate(
                 .map(|credential_id| AuthenticatedClient {
                     client: Arc::clone(client),
                     credential_id: Some(credential_id),
+                    workload: None,
                 })
                 .ok_or_else(|| {
                     failed(challenge).because(format!("wrong secret or method for {}", client.client_id()))
@@ -229,6 +247,14 @@ fn basic(header: &str) -> Option<(String, ClientSecret)> {
     let client_id = params::decode(&decoded[..colon]).ok()?;
     let secret = params::decode(&decoded[colon + 1..]).ok()?;
     (!client_id.is_empty()).then(|| (client_id, ClientSecret::new(secret)))
+}
+
+/// What is told to whoever has proven that the assertion is its own.
+fn told(what: &'static str) -> OAuthError {
+    OAuthError {
+        description: what.into(),
+        ..failed(false).because(what)
+    }
 }
 
 /// One answer for an unknown client, a wrong secret and a wrong method.

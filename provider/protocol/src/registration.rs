@@ -111,7 +111,9 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
             client::Authentication::None => "none",
             client::Authentication::Secret(Some(SecretMethod::ClientSecretPost)) => "client_secret_post",
             client::Authentication::Secret(_) => "client_secret_basic",
-            client::Authentication::PrivateKey(_) => "private_key_jwt",
+            client::Authentication::PrivateKey(_) | client::Authentication::ServiceAccounts(_) => {
+                "private_key_jwt"
+            }
         },
         "scope": client.scopes().join(" "),
     });

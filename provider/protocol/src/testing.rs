@@ -96,6 +96,7 @@ pub(crate) fn authenticated(client: &Arc<Client>) -> AuthenticatedClient {
     AuthenticatedClient {
         client: Arc::clone(client),
         credential_id: client.has_secret().then(|| "0123456789abcdef".to_owned()),
+        workload: None,
     }
 }
 

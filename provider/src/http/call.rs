@@ -11,6 +11,7 @@ use oidc_crds::cidr::masked;
 use oidc_crds::client::Client;
 use oidc_crds::language::Language;
 use oidc_crds::rng::SystemRng;
+use oidc_protocol::client_auth::service_account::Workload;
 use rand_core::Rng;
 
 use super::error::Failure;
@@ -32,6 +33,7 @@ pub struct Call {
     id: Id,
     client: OnceLock<Arc<Client>>,
     grant: OnceLock<&'static str>,
+    workload: OnceLock<Workload>,
     address: Option<IpAddr>,
     /// The language that the browser prefers, and the one that was asked for by `ui_locales`.
     accepted: Language,
@@ -56,6 +58,7 @@ impl Call {
                 .map_or_else(|| Id::Own(own_id()), |id| Id::Given(id.to_owned())),
             client: OnceLock::new(),
             grant: OnceLock::new(),
+            workload: OnceLock::new(),
             address: None,
             accepted: Language::default(),
             look: None,
@@ -126,6 +129,17 @@ impl Call {
     #[must_use]
     pub fn client(&self) -> Option<&Arc<Client>> {
         self.client.get()
+    }
+
+    /// The client is this workload of the cluster.
+    pub fn note_workload(&self, workload: &Workload) {
+        let _ = self.workload.set(workload.clone());
+    }
+
+    /// The workload of the cluster that the client is, if it became known.
+    #[must_use]
+    pub fn workload(&self) -> Option<&Workload> {
+        self.workload.get()
     }
 
     /// The grant type is known now.

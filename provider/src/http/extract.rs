@@ -8,10 +8,10 @@ use axum::extract::{FromRequest, Request};
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use oidc_crds::client::Client;
+use oidc_crds::client::{Authentication, Client};
 use oidc_crds::rng::SystemRng;
 use oidc_protocol::client_auth::private_key::{self, Audiences};
-use oidc_protocol::client_auth::{Assertion, AuthenticatedClient, Presented, authenticate};
+use oidc_protocol::client_auth::{Assertion, AuthenticatedClient, Presented, authenticate, service_account};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::params::Params;
 use rand_core::Rng;
@@ -174,6 +174,9 @@ impl FromRequest<Arc<App>> for Caller {
                 by_assertion(app, &moment, known.as_ref(), assertion, &endpoint).await?
             }
         };
+        if let (Some(workload), Some(Calling(call))) = (client.workload(), parts.extensions.get()) {
+            call.note_workload(workload);
+        }
         Ok(Self {
             client,
             params,
@@ -196,6 +199,13 @@ async fn by_assertion(
     assertion: &Assertion,
     endpoint: &str,
 ) -> Result<AuthenticatedClient, Failure> {
+    let of_the_cluster = match known {
+        Some(client) => matches!(client.authentication(), Authentication::ServiceAccounts(_)),
+        None => service_account::looks_like(assertion),
+    };
+    if of_the_cluster {
+        return by_service_account(app, moment, known, assertion).await;
+    }
     let audiences = Audiences {
         issuer: moment.issuer(),
         endpoint,
@@ -208,6 +218,22 @@ async fn by_assertion(
         .remember_once(once.jti, attempt, once.until, moment.now)
         .await?;
     Ok(once.first(first)?)
+}
+
+/// No round trip: the token may be used again until it expires.
+async fn by_service_account(
+    app: &App,
+    moment: &Moment,
+    known: Option<&Arc<Client>>,
+    assertion: &Assertion,
+) -> Result<AuthenticatedClient, Failure> {
+    let issuer = app.cluster.issuer();
+    if issuer.is_none_or(|issuer| service_account::is_key_unknown(assertion, &issuer)) {
+        app.cluster.refresh(moment.now).await;
+    }
+    let cluster = app.cluster.issuer().ok_or_else(service_account::not_yet)?;
+    let proven = service_account::authenticate(known, assertion, &cluster, moment.issuer(), moment.now)?;
+    Ok(proven)
 }
 
 /// The value of the Authorization header.

@@ -31,6 +31,7 @@ mod register;
 mod revoke;
 mod secrecy;
 mod senseless;
+mod service_account;
 mod sessions;
 mod token;
 mod tokens;

@@ -129,6 +129,7 @@ impl TestApp {
                 .registration
                 .then(|| Arc::new(TestRegistrar(app.clone())) as Arc<dyn Registrar>),
             hashing: Hashing::new(2, 16),
+            cluster: Default::default(),
             client_requests: Default::default(),
             address_requests: Default::default(),
             pods: Default::default(),
@@ -296,6 +297,7 @@ impl TestApp {
             metrics: Default::default(),
             registrar: None,
             hashing: Hashing::new(2, 16),
+            cluster: Default::default(),
             client_requests: Default::default(),
             address_requests: Default::default(),
             pods: Default::default(),

@@ -173,6 +173,15 @@ impl NamespaceGrant {
                 refuse("namespaces", name, "is neither a namespace nor \"*\"");
             }
         }
+        for name in &self.service_account_namespaces {
+            if name != "*" && !text::is_dns_label(name) {
+                refuse(
+                    "serviceAccountNamespaces",
+                    name,
+                    "is neither a namespace nor \"*\"",
+                );
+            }
+        }
         for scope in &self.scopes {
             if !text::is_scope(scope) {
                 refuse("scopes", scope, "is no scope");

@@ -26,6 +26,9 @@ pub struct NamespaceGrant {
     /// Hosts that not everybody's redirects may lead to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redirect_hosts: Vec<HostPattern>,
+    /// Namespaces whose ServiceAccounts may be clients, beside the client's own; or `*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_account_namespaces: Vec<String>,
     /// Whether clients may do without the person's consent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub consent_skip: bool,
@@ -83,6 +86,18 @@ impl Installation {
     #[must_use]
     pub fn grants_resource_server(&self, namespace: &str, audience: &str) -> bool {
         self.grants(namespace, |grant| &grant.resource_server_for, audience)
+    }
+
+    /// Whether ServiceAccounts of another namespace, `other`, may be clients of a namespace.
+    #[must_use]
+    pub fn grants_service_accounts(&self, namespace: &str, other: &str) -> bool {
+        let names = |grant: &NamespaceGrant| {
+            let listed = &grant.service_account_namespaces;
+            listed.iter().any(|name| name == "*" || name == other)
+        };
+        self.grants
+            .iter()
+            .any(|grant| grant.covers(namespace) && names(grant))
     }
 
     /// Whether clients of a namespace may do without the person's consent.

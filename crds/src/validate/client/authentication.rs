@@ -1,30 +1,51 @@
 //! How a client proves who it is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::Violations;
-use crate::client::Authentication;
+use super::granted::not_granted;
+use crate::client::{Authentication, ServiceAccount};
 use crate::jwk::KeyError;
 use crate::jwk::public::{PublicKey, PublicKeys};
 use crate::names::Pkce;
 use crate::resources::limits;
-use crate::resources::oidc_client::{Jwks, OidcClientSpec, PublicJwk};
+use crate::resources::oidc_client::{Jwks, OidcClientSpec, PublicJwk, ServiceAccountRef};
+use crate::secrets::installation::Installation;
+use crate::validate::text;
 
 const FIELD: &str = "spec.authentication";
 
 /// The way that the spec gives, or the default: a generated secret.
-pub(super) fn of(spec: &OidcClientSpec, v: &mut Violations) -> Authentication {
+pub(super) fn of(
+    spec: &OidcClientSpec,
+    namespace: &str,
+    installation: &Installation,
+    v: &mut Violations,
+) -> Authentication {
     let Some(given) = &spec.authentication else {
         return Authentication::Secret(None);
     };
-    let authentication = match (&given.client_secret, &given.private_key_jwt, &given.none) {
-        (Some(secret), None, None) => Authentication::Secret(secret.method),
-        (None, Some(key), None) => Authentication::PrivateKey(keys(&key.jwks, v)),
-        (None, None, Some(_)) => Authentication::None,
+    let ways = (
+        &given.client_secret,
+        &given.private_key_jwt,
+        &given.service_accounts,
+        &given.none,
+    );
+    let authentication = match ways {
+        (Some(secret), None, None, None) => Authentication::Secret(secret.method),
+        (None, Some(key), None, None) => Authentication::PrivateKey(keys(&key.jwks, v)),
+        (None, None, Some(listed), None) => {
+            Authentication::ServiceAccounts(accounts(listed, namespace, installation, v))
+        }
+        (None, None, None, Some(_)) => Authentication::None,
         _ => {
-            v.invalid(FIELD, "needs exactly one of clientSecret, privateKeyJwt and none");
+            v.invalid(
+                FIELD,
+                "needs exactly one of clientSecret, privateKeyJwt, serviceAccounts and none",
+            );
             return Authentication::Secret(None);
         }
     };
@@ -72,6 +93,60 @@ fn read(jwk: &PublicJwk) -> Result<PublicKey, KeyError> {
         Ok(Value::Object(members)) => PublicKey::read(members),
         _ => Err(KeyError("is no JWK".to_owned())),
     }
+}
+
+/// Another namespace's workloads may be the client only where the installation says so: whoever runs pods there
+/// would act for it.
+fn accounts(
+    listed: &[ServiceAccountRef],
+    namespace: &str,
+    installation: &Installation,
+    v: &mut Violations,
+) -> Arc<[ServiceAccount]> {
+    let all = format!("{FIELD}.serviceAccounts");
+    if installation.grants_all {
+        v.invalid(
+            &all,
+            "need a cluster: a standalone provider knows no ServiceAccounts",
+        );
+    }
+    if listed.is_empty() || listed.len() > limits::LIST {
+        v.invalid(
+            &all,
+            format!("has {} items, 1 to {} are allowed", listed.len(), limits::LIST),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    let mut accounts = Vec::new();
+    for (index, account) in listed.iter().enumerate().take(limits::LIST) {
+        let field = |member: &str| format!("{all}[{index}]{member}");
+        let home = account.namespace.as_deref().unwrap_or(namespace);
+        if !text::is_dns_label(home) {
+            v.invalid(
+                field(".namespace"),
+                format!("{} is no namespace", text::quoted(home)),
+            );
+        } else if home != namespace && !installation.grants_service_accounts(namespace, home) {
+            not_granted(field(".namespace"), home, namespace, v);
+        }
+        if !text::is_dns_name(&account.name) {
+            v.invalid(
+                field(".name"),
+                format!(
+                    "{} cannot be the name of a ServiceAccount",
+                    text::quoted(&account.name)
+                ),
+            );
+        }
+        if !seen.insert((home, &account.name)) {
+            v.invalid(field(""), "is there twice: remove it");
+        }
+        accounts.push(ServiceAccount {
+            namespace: home.into(),
+            name: account.name.as_str().into(),
+        });
+    }
+    accounts.into()
 }
 
 #[cfg(test)]
@@ -140,6 +215,63 @@ mod tests {
         assert_eq!(told(by_keys(json!([])))[0].1, "has 0 keys, 1 to 16 are allowed");
         let many: Vec<Value> = (0..17).map(|_| public(Algorithm::EdDSA)).collect();
         assert_eq!(told(by_keys(json!(many))).len(), 1);
+    }
+
+    #[test]
+    fn ca_06_service_accounts_are_those_of_the_own_namespace_or_of_granted_ones() {
+        let by = |listed: Value| with(json!({"authentication": {"serviceAccounts": listed}}));
+        let client = judge(by(
+            json!([{"name": "runner"}, {"namespace": "ci", "name": "robot"}]),
+        ))
+        .unwrap();
+        let Authentication::ServiceAccounts(accounts) = client.authentication() else {
+            panic!("{:?}", client.authentication());
+        };
+        let named: Vec<_> = accounts
+            .iter()
+            .map(|one| format!("{}/{}", one.namespace, one.name))
+            .collect();
+        assert_eq!(named, ["team-a/runner", "ci/robot"]);
+        assert!(!client.is_public() && !client.has_secret());
+        for (listed, field, reason) in [
+            (
+                json!([{"namespace": "team-b", "name": "a"}]),
+                "[0].namespace",
+                "not granted to the namespace team-a",
+            ),
+            (
+                json!([{"namespace": "a.b", "name": "a"}]),
+                "[0].namespace",
+                "no namespace",
+            ),
+            (
+                json!([{"name": "a"}, {"name": "A b"}]),
+                "[1].name",
+                "cannot be the name",
+            ),
+            (
+                json!([{"name": "a"}, {"namespace": "team-a", "name": "a"}]),
+                "[1]",
+                "is there twice",
+            ),
+            (json!([]), "", "has 0 items"),
+        ] {
+            let told = told(by(listed));
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0].0, format!("spec.authentication.serviceAccounts{field}"));
+            assert!(told[0].1.contains(reason), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn ca_06_a_standalone_provider_has_no_service_accounts() {
+        let spec = with(json!({"authentication": {"serviceAccounts": [{"name": "a"}]}}));
+        let spec: OidcClientSpec = serde_json::from_value(spec).unwrap();
+        let mut violations = Violations::default();
+        let installation = Installation::standalone("http://localhost:5000", true);
+        of(&spec, "default", &installation, &mut violations);
+        let told = violations.or(()).unwrap_err();
+        assert!(told[0].message.contains("need a cluster"), "{told:?}");
     }
 
     #[test]

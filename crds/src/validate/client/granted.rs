@@ -104,7 +104,7 @@ pub(super) fn hosts(
     }
 }
 
-fn not_granted(field: String, value: &str, namespace: &str, v: &mut Violations) {
+pub(super) fn not_granted(field: String, value: &str, namespace: &str, v: &mut Violations) {
     let message = format!(
         "{} is not granted to the namespace {namespace}: have it added to the installation's grants",
         text::quoted(value)

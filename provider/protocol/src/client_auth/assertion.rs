@@ -9,6 +9,7 @@ use oidc_crds::names::Algorithm;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use super::service_account::Bound;
 use crate::error::OAuthError;
 use crate::jwt::MAX_JWT;
 
@@ -49,6 +50,9 @@ pub(super) struct Claims {
     pub iat: Option<NumericDate>,
     #[serde(default)]
     pub jti: Option<String>,
+    /// Of a Kubernetes ServiceAccount token.
+    #[serde(default, rename = "kubernetes.io")]
+    pub kubernetes: Option<Bound>,
 }
 
 /// `aud` (RFC 7519 §4.1.3).

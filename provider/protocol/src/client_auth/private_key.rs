@@ -9,7 +9,7 @@ use oidc_crds::jwk::public::{PublicKey, PublicKeys};
 use serde_json::json;
 
 use super::assertion::{Assertion, SKEW, Unsigned};
-use super::{AuthenticatedClient, failed};
+use super::{AuthenticatedClient, failed, told};
 use crate::error::OAuthError;
 use crate::handle::Digest;
 
@@ -48,6 +48,7 @@ impl Once {
             Ok(AuthenticatedClient {
                 client: self.client,
                 credential_id: None,
+                workload: None,
             })
         } else {
             Err(told(
@@ -122,14 +123,6 @@ fn signed(client: &Client, assertion: &Assertion, keys: &PublicKeys) -> Result<(
         );
         failed(false).because(cause)
     })
-}
-
-/// What a client is told that has proven that the key is its own.
-fn told(what: &'static str) -> OAuthError {
-    OAuthError {
-        description: what.into(),
-        ..failed(false).because(what)
-    }
 }
 
 /// A key that signed nothing that comes here: that of RFC 7515 appendix A.3.
