@@ -36,7 +36,7 @@ pub(crate) enum PresentedSecret {
     /// In the body.
     Post(ClientSecret),
     /// Not a secret, but a JWT.
-    Assertion(Assertion),
+    Assertion(Box<Assertion>),
 }
 
 /// A client that proved who it is; made by [`authenticate`] alone.
@@ -87,7 +87,7 @@ impl Presented {
                 }
                 _ => id.unwrap_or(assertion.unverified_subject()).to_owned(),
             };
-            let secret = PresentedSecret::Assertion(assertion);
+            let secret = PresentedSecret::Assertion(Box::new(assertion));
             return Ok(Self { client_id, secret });
         }
         let Some(header) = authorization else {
