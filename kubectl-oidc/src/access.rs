@@ -60,6 +60,14 @@ pub(crate) enum Sight<T> {
 }
 
 impl<T> Sight<T> {
+    /// What can be made of what is there.
+    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Sight<U> {
+        match self {
+            Self::Seen(value) => Sight::Seen(make(value)),
+            Self::Hidden(right) => Sight::Hidden(right),
+        }
+    }
+
     /// What is there, if it may be seen; otherwise what is missing goes to `hidden`.
     pub(crate) fn or_note(self, hidden: &mut Vec<String>) -> Option<T> {
         match self {

@@ -5,6 +5,7 @@
 //! | [`access`], [`installation`] | the way to the API server, and which installation is meant |
 //! | [`status`], [`rotate`] | what there is; the next key |
 //! | [`login_url`], [`get_token`] | signing in, by [`oidc`] as the client that [`party`] names |
+//! | [`debug`] | every reason why a login could fail |
 //! | [`redirect`] | redirect URIs and near misses |
 //! | [`output`], [`shell`] | tables and JSON; the clock |
 //!
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod access;
+mod debug;
 mod get_token;
 mod installation;
 mod login_url;
@@ -56,6 +58,8 @@ enum Command {
     LoginUrl(login_url::Arguments),
     /// Signs in and prints the token; also as a credential plugin of kubectl.
     GetToken(Box<get_token::Arguments>),
+    /// Walks every reason why a login of a client could fail, and says what to do.
+    Debug(debug::Arguments),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -63,7 +67,7 @@ async fn main() -> ExitCode {
     // it is there already only if somebody else installed the same
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match run(Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -71,13 +75,20 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Status(arguments) => status::run(&cli.access.connect().await?, &cli.which, arguments).await,
-        Command::Rotate(arguments) => rotate::run(&cli.access.connect().await?, &cli.which, arguments).await,
-        Command::LoginUrl(arguments) => login_url::run(&cli.access, &cli.which, arguments).await,
-        Command::GetToken(arguments) => get_token::run(&cli.access, &cli.which, *arguments).await,
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli {
+        access,
+        which,
+        command,
+    } = cli;
+    match command {
+        Command::Status(arguments) => status::run(&access.connect().await?, &which, arguments).await?,
+        Command::Rotate(arguments) => rotate::run(&access.connect().await?, &which, arguments).await?,
+        Command::LoginUrl(arguments) => login_url::run(&access, &which, arguments).await?,
+        Command::GetToken(arguments) => get_token::run(&access, &which, *arguments).await?,
+        Command::Debug(arguments) => return debug::run(&access.connect().await?, &which, arguments).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::{ApplicationType, SecretMethod};
 use oidc_crds::resources::OidcClient;
+use oidc_crds::secrets::app::CLIENT_SECRET;
 
 use crate::access::{Access, Cluster, Sight, look, told};
 use crate::installation::{Which, find};
@@ -88,9 +90,6 @@ impl Named {
             .get(name)
             .await
             .map_err(|error| told(error, &format!("get the OidcClient {namespace}/{name}")))?;
-        let spec = &client.spec;
-        let authentication = spec.authentication.clone().unwrap_or_default();
-        let is_public = authentication.none.is_some();
         // the installation says what the issuer is; the Secret says it too, to whoever may read that only
         let mut issuer = self.issuer.clone();
         if issuer.is_none()
@@ -98,51 +97,72 @@ impl Named {
         {
             issuer = Some(found.config.issuer);
         }
-        let mut ca = self.reach.ca()?;
-        let mut client_secret = None;
-        if secret || issuer.is_none() {
-            let data = app_secret(cluster, &client).await?;
-            let text = |key: &str| {
-                let bytes = data.data.as_ref().and_then(|data| data.get(key));
-                bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
-            };
-            issuer = issuer.or_else(|| text("ISSUER_URL"));
-            ca = ca.or_else(|| text("ca.crt")).or_else(|| text("CA_CRT"));
-            if secret && !is_public {
-                let value = text("CLIENT_SECRET")
-                    .context("the client's Secret has no CLIENT_SECRET: `kubectl oidc debug` says why")?;
-                client_secret = Some(ClientSecret::new(value));
-            }
-        }
-        let loopback = |uri: &String| {
-            ["http://127.0.0.1", "http://[::1]", "http://localhost"]
-                .iter()
-                .any(|here| uri.starts_with(here))
+        let app = match secret || issuer.is_none() {
+            true => Some(app_secret(cluster, &client).await?),
+            false => None,
         };
-        let native = match spec.application_type {
-            Some(kind) => kind == ApplicationType::Native,
-            None => {
-                !spec.redirect_uris.is_empty()
-                    && spec
-                        .redirect_uris
-                        .iter()
-                        .all(|uri| loopback(uri) || !uri.starts_with("http"))
-            }
+        let party = Party::of(&client, issuer.as_deref(), app.as_ref(), self.reach.ca()?)?;
+        let is_public = client
+            .spec
+            .authentication
+            .as_ref()
+            .is_some_and(|one| one.none.is_some());
+        ensure!(
+            !secret || is_public || party.secret.is_some(),
+            "the client's Secret has no CLIENT_SECRET: `kubectl oidc debug {name} -n {namespace}` says why"
+        );
+        Ok(party)
+    }
+}
+
+impl Party {
+    /// Of an OidcClient. `app`: its Secret, as far as it is needed and may be read; `issuer` and `ca` go before what
+    /// stands in it.
+    pub(crate) fn of(
+        client: &OidcClient,
+        issuer: Option<&str>,
+        app: Option<&Secret>,
+        ca: Option<String>,
+    ) -> Result<Self> {
+        let text = |key: &str| {
+            let bytes = app
+                .and_then(|app| app.data.as_ref())
+                .and_then(|data| data.get(key));
+            bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
         };
+        let spec = &client.spec;
+        let authentication = spec.authentication.clone().unwrap_or_default();
+        let secret = text(CLIENT_SECRET)
+            .filter(|_| authentication.none.is_none())
+            .map(ClientSecret::new);
+        let method = authentication.client_secret.and_then(|one| one.method);
         let scopes = spec.scopes.clone();
-        Ok(Party {
-            issuer: issuer.context("the issuer is not known: name it with --issuer")?,
-            client_id: spec
-                .client_id
-                .clone()
-                .unwrap_or_else(|| format!("{namespace}.{name}")),
-            secret: client_secret,
-            in_body: authentication.client_secret.and_then(|one| one.method)
-                == Some(SecretMethod::ClientSecretPost),
-            ca,
-            redirect_uris: Some((spec.redirect_uris.clone(), native)),
+        Ok(Self {
+            issuer: issuer.map(str::to_owned).or_else(|| text("ISSUER_URL")).context(
+                "the issuer is not known: neither the installation nor the client's Secret may be read",
+            )?,
+            client_id: spec.client_id.clone().unwrap_or_else(|| {
+                format!("{}.{}", client.namespace().unwrap_or_default(), client.name_any())
+            }),
+            secret,
+            in_body: method == Some(SecretMethod::ClientSecretPost),
+            ca: ca.or_else(|| text("ca.crt")).or_else(|| text("CA_CRT")),
+            redirect_uris: Some(Self::redirects(client)),
             scopes: Some(scopes.unwrap_or_else(|| ["openid", "profile", "email"].map(str::to_owned).into())),
         })
+    }
+
+    /// The redirect URIs of a client, and whether it is native.
+    pub(crate) fn redirects(client: &OidcClient) -> (Vec<String>, bool) {
+        let spec = &client.spec;
+        let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+        let of_a_device =
+            |uri: &String| !uri.starts_with("http") || here.iter().any(|here| uri.starts_with(here));
+        let native = match spec.application_type {
+            Some(kind) => kind == ApplicationType::Native,
+            None => !spec.redirect_uris.is_empty() && spec.redirect_uris.iter().all(of_a_device),
+        };
+        (spec.redirect_uris.clone(), native)
     }
 }
 
