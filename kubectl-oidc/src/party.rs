@@ -102,15 +102,17 @@ impl Named {
             false => None,
         };
         let party = Party::of(&client, issuer.as_deref(), app.as_ref(), self.reach.ca()?)?;
-        let is_public = client
-            .spec
-            .authentication
-            .as_ref()
-            .is_some_and(|one| one.none.is_some());
-        ensure!(
-            !secret || is_public || party.secret.is_some(),
-            "the client's Secret has no CLIENT_SECRET: `kubectl oidc debug {name} -n {namespace}` says why"
-        );
+        let authentication = client.spec.authentication.clone().unwrap_or_default();
+        if secret && authentication.none.is_none() && party.secret.is_none() {
+            ensure!(
+                has_secret(&client),
+                "the OidcClient {namespace}/{name} authenticates without a secret, by what the plugin does not have: use \
+                 a client with a secret, or a public one"
+            );
+            bail!(
+                "the client's Secret has no {CLIENT_SECRET}: `kubectl oidc debug {name} -n {namespace}` says why"
+            );
+        }
         Ok(party)
     }
 }
@@ -133,7 +135,7 @@ impl Party {
         let spec = &client.spec;
         let authentication = spec.authentication.clone().unwrap_or_default();
         let secret = text(CLIENT_SECRET)
-            .filter(|_| authentication.none.is_none())
+            .filter(|_| has_secret(client))
             .map(ClientSecret::new);
         let method = authentication.client_secret.and_then(|one| one.method);
         let scopes = spec.scopes.clone();
@@ -164,6 +166,12 @@ impl Party {
         };
         (spec.redirect_uris.clone(), native)
     }
+}
+
+/// Whether a client authenticates with a secret: the default, too.
+fn has_secret(client: &OidcClient) -> bool {
+    let authentication = client.spec.authentication.as_ref();
+    authentication.is_none_or(|one| one.client_secret.is_some())
 }
 
 /// The Secret that the operator wrote for a client.

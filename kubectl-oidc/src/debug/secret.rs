@@ -78,7 +78,7 @@ pub(super) fn written(
             "is the operator running? If it is, look again",
         );
     }
-    if !client.is_public() {
+    if client.has_secret() {
         let id = secret.annotations().get(ANNOTATION_CREDENTIAL_ID);
         let newest = status
             .credentials
