@@ -13,7 +13,7 @@ use oidc_crds::resources::signing_key::Phase;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::access::{Cluster, told};
+use crate::access::{Cluster, Sight, told};
 use crate::installation::{Which, find};
 use crate::output::{Output, plain};
 use crate::status::condition;
@@ -141,21 +141,25 @@ async fn key_named(cluster: &Cluster, which: &Which, name: &str) -> Result<(Stri
         let got = cluster.api::<SigningKey>(namespace).get_opt(name).await;
         got.map_err(|error| told(error, &doing))
     };
-    let mut key = match get(&namespace).await {
-        Err(_) if !cluster.namespace_given => None,
-        other => other?,
-    };
-    if key.is_none() && !cluster.namespace_given {
-        let mut hidden = Vec::new();
-        if let Some(found) = find(cluster, which, None).await?.or_note(&mut hidden) {
-            key = get(&found.namespace).await?;
-            namespace = found.namespace;
-        }
+    let here = get(&namespace).await;
+    if cluster.namespace_given || matches!(here, Ok(Some(_))) {
+        let key = here?.with_context(|| absent(name, &namespace))?;
+        return Ok((namespace, key));
     }
-    let key = key.with_context(|| {
-        format!("there is no SigningKey {name} in the namespace {namespace}: name the installation's namespace with -n")
-    })?;
+    let Sight::Seen(found) = find(cluster, which, None).await? else {
+        // that nothing may be read here is the nearer reason
+        here?;
+        bail!("{}", absent(name, &namespace));
+    };
+    namespace = found.namespace;
+    let key = get(&namespace).await?.with_context(|| absent(name, &namespace))?;
     Ok((namespace, key))
+}
+
+fn absent(name: &str, namespace: &str) -> String {
+    format!(
+        "there is no SigningKey {name} in the namespace {namespace}: name the installation's namespace with -n"
+    )
 }
 
 /// Watches until a key that was not there before signs; each step is told on standard error.
