@@ -3,6 +3,7 @@
 mod faults;
 mod keys;
 mod kube_apiserver;
+mod plugin;
 mod rotation;
 mod secrecy;
 mod service_account;

@@ -362,9 +362,20 @@ async fn i4_a_deleted_client_is_refused_by_every_pod_within_a_second() -> Result
 async fn a_client_that_is_not_good_for_us_is_told_everything_and_not_served() -> Result<()> {
     let cluster = Cluster::connect()?;
     kubectl(&["delete", "oidcclient", "refused", "--ignore-not-found"])?;
+    // what CEL can see is refused at apply already
+    let early = cluster::apply(&cluster::client_manifest(
+        "refused",
+        "{redirectUris: ['https://app.example.com/callback'], scopes: [openid, payroll.write]}",
+    ));
+    ensure!(
+        early
+            .as_ref()
+            .is_err_and(|error| error.to_string().contains("payroll.write")),
+        "a scope that is not granted: {early:?}"
+    );
     cluster::apply(&cluster::client_manifest(
         "refused",
-        "{redirectUris: ['https://app.example.com/callback'], scopes: [openid, payroll.write], audiences: ['https://other.example.com']}",
+        "{redirectUris: ['https://app.example.com/callback'], claims: [{name: groups, value: x, in: [idToken]}, {name: roles, value: x, in: [idToken]}]}",
     ))?;
     kubectl(&[
         "wait",
@@ -379,7 +390,7 @@ async fn a_client_that_is_not_good_for_us_is_told_everything_and_not_served() ->
         .context("a condition Accepted")?;
     let message = accepted["message"].as_str().unwrap_or_default();
     ensure!(
-        message.contains("payroll.write") && message.contains("https://other.example.com"),
+        message.contains("spec.claims[0].name") && message.contains("spec.claims[1].name"),
         "all violations: {message}"
     );
     ensure!(
