@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Which token to print; default: id, of a machine: access.
     #[arg(long, value_enum)]
     token: Option<Kind>,
-    /// Where to listen for the answer; default: the client's loopback redirect URI, or http://127.0.0.1/callback.
+    /// Where to listen for the answer; default: the client's loopback redirect URI, or `http://127.0.0.1/callback`.
     /// Without a port, any that is free.
     #[arg(long, value_name = "URI")]
     redirect_uri: Option<String>,
