@@ -143,6 +143,7 @@ fn action(reason: Reason) -> &'static str {
         | Reason::OtherClass
         | Reason::ClientIdTaken
         | Reason::NameTaken
+        | Reason::AmbiguousClass
         | Reason::NotGranted => "Validate",
         Reason::KeyMinted
         | Reason::KeyPublished

@@ -1,16 +1,19 @@
 //! `<release>-installation`, watched by its name. A later version that cannot be read leaves the last
-//! good one in force, loudly; so does its deletion. At the start there must be one.
+//! good one in force, loudly; so does its deletion. At the start there must be one. The classes of other
+//! installations belong to it: whose a client is depends on them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
-use kube::{Client, Resource};
+use kube::{Client, Resource, ResourceExt};
 use kube_runtime::watcher::{self, Event};
 use kube_runtime::{WatchStreamExt, watcher as watch_objects};
-use oidc_crds::resources::Reason;
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::resources::oidc_class::InstallationRef;
+use oidc_crds::resources::{OidcClass, Reason};
+use oidc_crds::secrets::installation::{Installation, Other};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -38,24 +41,53 @@ impl Watch {
             .default_backoff()
             .take_until(stop.cancelled_owned())
             .boxed();
-        let mut listed = false;
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(Event::Apply(map)) => self.apply(&map).await,
-                Ok(Event::InitApply(map)) => {
-                    listed = true;
-                    self.apply(&map).await;
-                }
-                Ok(Event::Init) => listed = false,
-                Ok(Event::InitDone) if listed => {}
-                Ok(Event::InitDone | Event::Delete(_)) => self.gone(),
-                Err(error) => self.broke(&error),
+        let mut classes = watch_objects(Api::<OidcClass>::all(self.client.clone()), watches::config())
+            .default_backoff()
+            .boxed();
+        let (mut listed, mut others) = (false, Classes::default());
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    None => return Ok(()),
+                    Some(Ok(Event::Apply(map))) => self.apply(&map, &others).await,
+                    Some(Ok(Event::InitApply(map))) => {
+                        listed = true;
+                        self.apply(&map, &others).await;
+                    }
+                    Some(Ok(Event::Init)) => listed = false,
+                    Some(Ok(Event::InitDone)) if listed => {}
+                    Some(Ok(Event::InitDone | Event::Delete(_))) => self.gone(),
+                    Some(Err(error)) => self.broke("ConfigMap", &error),
+                },
+                Some(event) = classes.next() => match event {
+                    Ok(event) => {
+                        let before = others.others(&self.names);
+                        others.take(event);
+                        self.classes(before, others.others(&self.names));
+                    }
+                    Err(error) => self.broke("OidcClass", &error),
+                },
             }
         }
-        Ok(())
     }
 
-    async fn apply(&self, map: &ConfigMap) {
+    /// The installation as it is, beside these others.
+    fn classes(&self, before: Vec<Other>, others: Vec<Other>) {
+        if before == others {
+            return;
+        }
+        let names: Vec<&str> = others.iter().map(Other::class_name).collect();
+        tracing::info!(classes = names.join(", "), "other installations of the cluster");
+        self.current.send_if_modified(|current| {
+            let Some(installation) = current else {
+                return false;
+            };
+            Arc::make_mut(installation).others = others;
+            true
+        });
+    }
+
+    async fn apply(&self, map: &ConfigMap, classes: &Classes) {
         let text = map
             .data
             .as_ref()
@@ -75,7 +107,8 @@ impl Watch {
                         "the installation's ConfigMap says what this version does not know"
                     );
                 }
-                let installation = read.value;
+                let mut installation = read.value;
+                installation.others = classes.others(&self.names);
                 let changed = self.current.send_if_modified(|current| {
                     let changed = current.as_deref() != Some(&installation);
                     if changed {
@@ -118,9 +151,36 @@ impl Watch {
         }
     }
 
-    fn broke(&self, error: &watcher::Error) {
-        self.metrics.watch_failed("ConfigMap");
+    fn broke(&self, kind: &'static str, error: &watcher::Error) {
+        self.metrics.watch_failed(kind);
         let error = watches::told(error);
-        tracing::warn!(error, "the watch of the installation's ConfigMap broke");
+        tracing::warn!(kind, error, "a watch broke");
+    }
+}
+
+/// The cluster's classes by name. While they are listed anew, those of before count.
+#[derive(Default)]
+struct Classes {
+    known: BTreeMap<String, OidcClass>,
+    listing: BTreeMap<String, OidcClass>,
+}
+
+impl Classes {
+    fn take(&mut self, event: Event<OidcClass>) {
+        match event {
+            Event::Init => self.listing.clear(),
+            Event::InitApply(class) => drop(self.listing.insert(class.name_any(), class)),
+            Event::InitDone => self.known = std::mem::take(&mut self.listing),
+            Event::Apply(class) => drop(self.known.insert(class.name_any(), class)),
+            Event::Delete(class) => drop(self.known.remove(&class.name_any())),
+        }
+    }
+
+    fn others(&self, names: &Names) -> Vec<Other> {
+        let own = InstallationRef {
+            namespace: names.namespace.clone(),
+            release: names.release.clone(),
+        };
+        Other::all(self.known.values(), &own)
     }
 }

@@ -135,6 +135,7 @@ fn nobody(release: &str) -> Installation {
         grants: Vec::new(),
         tls: None,
         envelope: None,
+        others: Vec::new(),
         grants_all: false,
         weak_secrets: false,
     }

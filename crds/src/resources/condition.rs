@@ -74,6 +74,8 @@ pub enum Reason {
     ClientIdTaken,
     /// A user (or an older object) has this name.
     NameTaken,
+    /// More than one installation lays claim to the object.
+    AmbiguousClass,
     /// The installation does not grant this to the namespace.
     NotGranted,
     /// A Secret of that name is somebody else's.
@@ -162,6 +164,7 @@ impl Reason {
             Self::OtherClass => "OtherClass",
             Self::ClientIdTaken => "ClientIdTaken",
             Self::NameTaken => "NameTaken",
+            Self::AmbiguousClass => "AmbiguousClass",
             Self::NotGranted => "NotGranted",
             Self::NotOwned => "NotOwned",
             Self::StaleOwner => "StaleOwner",

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{OidcClient, OidcUser, SigningKey};
+use super::{OidcClass, OidcClient, OidcUser, SigningKey};
 
 const HEADER: &str = "# Generated from crds/src/resources by `just crds`; do not edit.\n";
 
@@ -14,21 +14,26 @@ const HEADER: &str = "# Generated from crds/src/resources by `just crds`; do not
 /// # Errors
 /// When a definition cannot be written as YAML.
 pub fn definitions() -> Result<Vec<(String, String)>, serde_yaml::SerializeError> {
-    [OidcClient::crd(), OidcUser::crd(), SigningKey::crd()]
-        .into_iter()
-        .map(|mut definition| {
-            let file = format!("{}.yaml", definition.spec.names.plural);
-            let schemas = definition
-                .spec
-                .versions
-                .iter_mut()
-                .filter_map(|version| version.schema.as_mut());
-            schemas
-                .filter_map(|schema| schema.open_api_v3_schema.as_mut())
-                .for_each(flow);
-            Ok((file, format!("{HEADER}{}", serde_yaml::to_string(&definition)?)))
-        })
-        .collect()
+    [
+        OidcClass::crd(),
+        OidcClient::crd(),
+        OidcUser::crd(),
+        SigningKey::crd(),
+    ]
+    .into_iter()
+    .map(|mut definition| {
+        let file = format!("{}.yaml", definition.spec.names.plural);
+        let schemas = definition
+            .spec
+            .versions
+            .iter_mut()
+            .filter_map(|version| version.schema.as_mut());
+        schemas
+            .filter_map(|schema| schema.open_api_v3_schema.as_mut())
+            .for_each(flow);
+        Ok((file, format!("{HEADER}{}", serde_yaml::to_string(&definition)?)))
+    })
+    .collect()
 }
 
 /// Lets descriptions flow: `kubectl explain` wraps them, but keeps the line breaks of doc comments.

@@ -11,6 +11,8 @@ pub const CONDITIONS: usize = 16;
 pub const CREDENTIALS: usize = 32;
 /// Keys of a SigningKey's status.
 pub const KEYS: usize = 256;
+/// Namespaces that an installation lists.
+pub const NAMESPACES: usize = 1024;
 /// A redirect URI.
 pub const REDIRECT_URI: usize = 2048;
 /// Any other address, and an audience.

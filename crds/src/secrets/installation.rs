@@ -11,6 +11,7 @@ use crate::names::Seconds;
 
 mod allowed;
 mod check;
+mod classes;
 mod grants;
 mod lifetimes;
 mod limits;
@@ -19,6 +20,7 @@ mod read;
 mod selector;
 
 pub use allowed::{Allowed, HostPattern};
+pub use classes::Other;
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
@@ -65,6 +67,9 @@ pub struct Installation {
     /// What private keys are encrypted under in the key-set Secret; absent: they stand there in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Envelope>,
+    /// The other installations of the cluster; never read from a file, the programs watch them.
+    #[serde(skip)]
+    pub others: Vec<Other>,
     /// Standalone only, never read from a file: everything is granted.
     #[serde(skip)]
     pub grants_all: bool,
@@ -159,6 +164,7 @@ impl Installation {
             grants: Vec::new(),
             tls: None,
             envelope: None,
+            others: Vec::new(),
             grants_all: true,
             weak_secrets: loopback,
         }
@@ -167,13 +173,7 @@ impl Installation {
     /// Whether a namespace is served; `None` if that depends on labels which are not known.
     #[must_use]
     pub fn serves(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Option<bool> {
-        match &self.namespaces {
-            Namespaces::Watch(names) => Some(names.iter().any(|name| name == namespace)),
-            Namespaces::ClusterWide { selector: None } => Some(true),
-            Namespaces::ClusterWide {
-                selector: Some(selector),
-            } => labels.map(|labels| selector::matches(selector, labels)),
-        }
+        self.namespaces.serve(namespace, labels)
     }
 
     /// Names of the Secrets that the installation keeps for itself.
@@ -195,6 +195,19 @@ impl Installation {
         self.tls
             .as_ref()
             .map_or_else(|| format!("{}-tls", self.release), |tls| tls.secret_name.clone())
+    }
+}
+
+impl Namespaces {
+    /// Whether a namespace is one of these; `None` if that depends on labels which are not known.
+    fn serve(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Option<bool> {
+        match self {
+            Self::Watch(names) => Some(names.iter().any(|name| name == namespace)),
+            Self::ClusterWide { selector: None } => Some(true),
+            Self::ClusterWide {
+                selector: Some(selector),
+            } => labels.map(|labels| selector::matches(selector, labels)),
+        }
     }
 }
 

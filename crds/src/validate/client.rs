@@ -32,6 +32,7 @@ pub fn validate(
     let spec = &client.spec;
 
     served(&identity, installation, namespace_labels, v);
+    unambiguous(spec, &identity, installation, namespace_labels, v);
     let client_id = client_id(spec, &identity, installation, v);
     presentation(spec, installation, v);
     let redirects = leads_to(REDIRECTS, &spec.redirect_uris, v);
@@ -149,6 +150,28 @@ fn served(
         None => "is not known yet".to_owned(),
     };
     v.add(Reason::NamespaceNotServed, "metadata.namespace", message);
+}
+
+/// One installation serves a client, or none does.
+fn unambiguous(
+    spec: &OidcClientSpec,
+    identity: &Identity,
+    installation: &Installation,
+    labels: Option<&BTreeMap<String, String>>,
+    v: &mut Violations,
+) {
+    let class = spec.class_name.as_deref();
+    let Some(classes) = installation.ambiguous(class, &identity.namespace, labels) else {
+        return;
+    };
+    let message = match class {
+        None => format!(
+            "is absent, and more than one installation is the default here: name one of {}",
+            classes.join(", ")
+        ),
+        Some(class) => format!("more than one installation calls itself {}", text::quoted(class)),
+    };
+    v.add(Reason::AmbiguousClass, "spec.className", message);
 }
 
 fn client_id(

@@ -29,7 +29,13 @@ use tokio::time::{Instant, sleep};
 pub const SOON: Duration = Duration::from_secs(60);
 
 /// The ServiceAccounts, Roles, ConfigMap and SigningKey of the chart; no Deployments.
-const TEMPLATES: [&str; 4] = ["rbac-operator", "rbac-provider", "installation", "signing-key"];
+const TEMPLATES: [&str; 5] = [
+    "rbac-operator",
+    "rbac-provider",
+    "class",
+    "installation",
+    "signing-key",
+];
 
 /// Settings that make keys move fast.
 const FAST: [&str; 3] = [
@@ -106,7 +112,9 @@ impl World {
         for template in templates {
             helm.args(["--show-only", &format!("templates/{template}.yaml")]);
         }
-        for setting in FAST.iter().chain(settings) {
+        // worlds stand side by side in one cluster, so each has a class of its own
+        let class = format!("className={}", self.namespace);
+        for setting in FAST.iter().chain(&[class.as_str()]).chain(settings) {
             helm.args(["--set", setting]);
         }
         let manifests = success(helm.output().expect("helm is in PATH"));
@@ -372,13 +380,21 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let release = format!("{}.oidc", self.namespace);
+        let mut of_the_cluster = vec![
+            format!("oidcclass/{}", self.namespace),
+            format!("clusterrole/{}-oidc-classes", self.namespace),
+            format!("clusterrolebinding/{}-oidc-classes", self.namespace),
+        ];
         if self.policies {
-            let names = ["acknowledgements", "clients"].map(|what| format!("{}.oidc.{what}", self.namespace));
-            let mut kubectl = self.kubectl_command();
-            kubectl.args(["delete", "--ignore-not-found"]);
-            kubectl.arg("validatingadmissionpolicybinding,validatingadmissionpolicy");
-            let _ = kubectl.args(names).output();
+            for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+                of_the_cluster
+                    .extend(["acknowledgements", "clients"].map(|what| format!("{kind}/{release}.{what}")));
+            }
         }
+        let mut kubectl = self.kubectl_command();
+        kubectl.args(["delete", "--ignore-not-found", "--wait=false"]);
+        let _ = kubectl.args(of_the_cluster).output();
         let mut all = vec![self.namespace.clone()];
         all.append(&mut self.others);
         let _ = self

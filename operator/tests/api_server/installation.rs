@@ -108,14 +108,9 @@ async fn cluster_wide_labels_of_namespaces_decide() {
     let team = world.other_namespace();
     // A value of its own: other tests' namespaces must not match.
     let selector = format!("namespaceSelector.matchLabels.sso={}", world.namespace);
-    world.install(&[
-        "clusterWide=true",
-        "className=wide",
-        "defaultClass=false",
-        &selector,
-    ]);
+    world.install(&["clusterWide=true", "defaultClass=false", &selector]);
     let _operator = world.operator("op-0");
-    create_in(&world, &team, "demo", Some("wide")).await;
+    create_in(&world, &team, "demo", Some(&world.namespace)).await;
     let refused = is_in(&world, &team, "demo", "Accepted", "False").await;
     let status = refused.status.expect("a status");
     assert_eq!(condition(&status.conditions, "Accepted").0, "NamespaceNotServed");
@@ -132,7 +127,7 @@ async fn a_client_of_another_class_is_not_written_to() {
     let world = World::new(&[]).await;
     let _operator = world.operator("op-0");
     create_in(&world, &world.namespace, "other", Some("else")).await;
-    create_in(&world, &world.namespace, "ours", Some("oidc")).await;
+    create_in(&world, &world.namespace, "ours", Some(&world.namespace)).await;
     world.client_is("ours", "Ready", "True").await;
     let other = world.clients().get("other").await.expect("there");
     assert_eq!(other.status, None);
@@ -144,6 +139,72 @@ async fn a_client_of_another_class_is_not_written_to() {
             .expect("readable")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn two_defaults_of_one_namespace_refuse_and_write_nothing() {
+    let (mut one, two) = (World::empty().await, World::empty().await);
+    let shared = one.other_namespace();
+    let watches = format!("watchNamespaces={{{shared}}}");
+    let others = format!("watchNamespaces={{{}}}", two.namespace);
+    one.install(&[&watches]);
+    two.install(&[&watches]);
+    let (first, second) = (one.operator("op-1"), two.operator("op-2"));
+    for (operator, other) in [(&first, &two), (&second, &one)] {
+        wait("it knows of the other", SOON, async || {
+            let log = operator.log();
+            let mut lines = log.lines();
+            lines
+                .any(|line| line.contains("other installations") && line.contains(&other.namespace))
+                .then_some(())
+        })
+        .await;
+    }
+    for (name, class) in [("demo", None), ("named", Some(one.namespace.as_str()))] {
+        create_in(&one, &shared, name, class).await;
+    }
+    is_in(&one, &shared, "named", "Ready", "True").await;
+    let refused = is_in(&one, &shared, "demo", "Accepted", "False").await;
+    for operator in [&first, &second] {
+        operator.reconciled("OidcClient", "AmbiguousClass").await;
+    }
+    let status = refused.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "Accepted");
+    assert_eq!(reason, "AmbiguousClass");
+    let mut classes = [one.namespace.as_str(), two.namespace.as_str()];
+    classes.sort_unstable();
+    assert!(message.contains(&classes.join(", ")), "{message}");
+    let secrets: Api<Secret> = Api::namespaced(one.client.clone(), &shared);
+    assert!(secrets.get_opt("demo-oidc").await.expect("readable").is_none());
+    // The other one serves other namespaces now.
+    two.install(&[&others]);
+    is_in(&one, &shared, "demo", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn a_namespace_holds_one_installation() {
+    let world = World::new(&[]).await;
+    let again = |release: &str| {
+        let mut helm = std::process::Command::new("helm");
+        helm.args(["template", "--dry-run=server", release])
+            .arg(crate::harness::chart())
+            .args([
+                "--namespace",
+                &world.namespace,
+                "--set",
+                "redis.url=redis://redis",
+            ]);
+        helm.env("KUBECONFIG", std::env::var("KUBECONFIG").expect("set"));
+        helm.output().expect("helm is in PATH")
+    };
+    let refused = again("second");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && told.contains("the release oidc is in the namespace"),
+        "{told}"
+    );
+    let same = again("oidc");
+    assert!(!String::from_utf8_lossy(&same.stderr).contains("one installation per namespace"));
 }
 
 #[tokio::test]

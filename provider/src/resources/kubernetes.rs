@@ -19,10 +19,12 @@ use crate::resources::directory::{Delta, Directory};
 use crate::resources::held::{Held, What};
 use crate::resources::publish;
 use acknowledge::{Acknowledger, Pod};
+use classes::Classes;
 use pods::Slices;
 use watches::{Change, Event, Target, Watches};
 
 pub mod acknowledge;
+mod classes;
 pub mod contact;
 mod pods;
 mod watches;
@@ -46,6 +48,7 @@ impl Home {
             own(What::KeyRing),
             own(What::Pepper),
             Target::Users,
+            Target::Classes,
             Target::Pods,
         ]);
         let Some(installation) = installation else {
@@ -93,6 +96,7 @@ pub async fn run(
         directory: Directory::new(app.installation.load().as_ref().clone()),
         held: Held::new(app.clone(), certificate),
         slices: Slices::default(),
+        classes: Classes::of(&home),
         listed: BTreeSet::new(),
         wanted,
         is_counted: false,
@@ -124,6 +128,7 @@ struct Driver {
     directory: Directory,
     held: Held,
     slices: Slices,
+    classes: Classes,
     /// Whose first list has arrived.
     listed: BTreeSet<Target>,
     /// What must be watched; what else is watched goes on until all of this is listed.
@@ -168,6 +173,7 @@ impl Driver {
                 self.directory.clients(scope.as_deref(), delta);
             }
             (_, Change::Pods(delta)) => self.app.pods.set(self.slices.take(delta)),
+            (_, Change::Classes(delta)) => self.classes.take(delta),
             (_, Change::Users(delta)) => self.directory.users(delta),
             (_, Change::Namespaces(delta)) => self.directory.namespaces(delta),
             (Target::Own(what, _), Change::Own(data)) => {
@@ -195,8 +201,9 @@ impl Driver {
     fn move_on(&mut self, watches: &mut Watches) {
         // while labels are not known, the namespaces that they speak of are not served
         if self.listed.contains(&Target::Namespaces) || !self.wanted.contains(&Target::Namespaces) {
-            let installation = self.app.installation.load();
-            self.directory.installation(installation.as_ref().clone());
+            let mut installation = self.app.installation.load().as_ref().clone();
+            installation.others = self.classes.others();
+            self.directory.installation(installation);
         }
         if !self.is_listed() {
             return;
@@ -215,7 +222,7 @@ impl Driver {
                         || self.wanted.contains(&Target::Clients(Some(namespace.to_owned())))
                 }),
                 Target::Namespaces => self.directory.namespaces(Delta::Reset(Vec::new())),
-                Target::Users | Target::Pods | Target::Own(..) => {}
+                Target::Users | Target::Classes | Target::Pods | Target::Own(..) => {}
             }
         }
     }
@@ -233,10 +240,11 @@ impl Driver {
                 .any(|wanted| self.listed.contains(wanted))
     }
 
-    /// Whether everything was listed that requests are answered from. Limits do without the number of pods.
+    /// Whether everything was listed that requests are answered from. Limits do without the number of pods, and
+    /// a cluster whose definitions are of an older version has no classes.
     fn is_listed(&self) -> bool {
         let mut missing = self.wanted.difference(&self.listed);
-        missing.all(|target| *target == Target::Pods)
+        missing.all(|target| matches!(target, Target::Pods | Target::Classes))
     }
 
     fn is_complete(&self) -> bool {

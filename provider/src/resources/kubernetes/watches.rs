@@ -11,7 +11,7 @@ use kube::{Api, Client, Resource};
 use kube_runtime::utils::{Backoff, ResetTimerBackoff};
 use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::guard::{Guarded, Unreadable};
-use oidc_crds::resources::{OidcClient, OidcUser};
+use oidc_crds::resources::{OidcClass, OidcClient, OidcUser};
 use oidc_crds::secrets::Data;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
@@ -34,6 +34,8 @@ pub(super) enum Target {
     Users,
     /// The labels of namespaces.
     Namespaces,
+    /// The classes of all installations.
+    Classes,
     /// The pods of the provider's Service.
     Pods,
     /// An object of the installation, by name.
@@ -47,6 +49,7 @@ impl fmt::Display for Target {
             Self::Clients(None) => f.write_str("clients"),
             Self::Users => f.write_str("users"),
             Self::Namespaces => f.write_str("namespaces"),
+            Self::Classes => f.write_str("classes"),
             Self::Pods => f.write_str("pods"),
             Self::Own(_, name) => f.write_str(name),
         }
@@ -71,6 +74,7 @@ pub(super) enum Change {
     Clients(Delta<Kept<OidcClient>>),
     Users(Delta<Kept<OidcUser>>),
     Namespaces(Delta<(String, BTreeMap<String, String>)>),
+    Classes(Delta<OidcClass>),
     Pods(Delta<Slice>),
     /// The object's present data.
     Own(Option<Data>),
@@ -158,6 +162,9 @@ impl Watches {
                 .boxed(),
             Target::Namespaces => deltas(Api::all(client), config, name.to_string(), labels)
                 .map(Change::Namespaces)
+                .boxed(),
+            Target::Classes => deltas(Api::all(client), config, name.to_string(), |class| class)
+                .map(Change::Classes)
                 .boxed(),
             Target::Pods => {
                 let service = format!("kubernetes.io/service-name={}", self.home.release);
