@@ -281,12 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn before_the_installation_is_known_only_its_own_namespace_is_watched() {
+    fn before_the_installation_is_known_only_its_own_namespace_and_the_classes_are_watched() {
         let targets: Vec<_> = home().targets(None).iter().map(Target::to_string).collect();
         assert_eq!(
             targets,
             [
                 "users",
+                "classes",
                 "pods",
                 "oidc-installation",
                 "oidc-key-set",
