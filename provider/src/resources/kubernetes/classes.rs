@@ -12,7 +12,7 @@ use crate::resources::directory::{Delta, Key, key};
 /// All classes, and which installation is ours.
 pub(super) struct Classes {
     own: InstallationRef,
-    known: BTreeMap<Key, OidcClass>,
+    known: BTreeMap<Key, Box<OidcClass>>,
 }
 
 impl Classes {
@@ -28,7 +28,7 @@ impl Classes {
     }
 
     /// Takes what a watch tells.
-    pub(super) fn take(&mut self, delta: Delta<OidcClass>) {
+    pub(super) fn take(&mut self, delta: Delta<Box<OidcClass>>) {
         match delta {
             Delta::Apply(class) => drop(self.known.insert(key(&class.metadata), class)),
             Delta::Delete(key) => drop(self.known.remove(&key)),
@@ -43,6 +43,6 @@ impl Classes {
 
     /// Those of other installations.
     pub(super) fn others(&self) -> Vec<Other> {
-        Other::all(self.known.values(), &self.own)
+        Other::all(self.known.values().map(AsRef::as_ref), &self.own)
     }
 }

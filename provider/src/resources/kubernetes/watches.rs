@@ -74,7 +74,7 @@ pub(super) enum Change {
     Clients(Delta<Kept<OidcClient>>),
     Users(Delta<Kept<OidcUser>>),
     Namespaces(Delta<(String, BTreeMap<String, String>)>),
-    Classes(Delta<OidcClass>),
+    Classes(Delta<Box<OidcClass>>),
     Pods(Delta<Slice>),
     /// The object's present data.
     Own(Option<Data>),
@@ -163,7 +163,7 @@ impl Watches {
             Target::Namespaces => deltas(Api::all(client), config, name.to_string(), labels)
                 .map(Change::Namespaces)
                 .boxed(),
-            Target::Classes => deltas(Api::all(client), config, name.to_string(), |class| class)
+            Target::Classes => deltas(Api::all(client), config, name.to_string(), Box::new)
                 .map(Change::Classes)
                 .boxed(),
             Target::Pods => {
