@@ -5,7 +5,8 @@
 //! team makes. To add a KMS: implement the trait (the calls are async, may take a while and may fail), and
 //! make it where the operator and the pods make [`EnvelopeKeys`] (`operator/src/signing_key/envelope.rs`,
 //! `provider/src/resources/held.rs`). It is asked once when a key set is written and once when one is loaded,
-//! never for a request; what failed is tried again by both.
+//! never for a request. What failed is tried again by the operator with growing pauses, and by a pod when the set
+//! or the keys change: a KMS would need a timer there too.
 
 use std::fmt;
 
