@@ -13,6 +13,7 @@ use crate::names::{
     IdTokenClaims, Seconds, SecretMethod,
 };
 use crate::resources::oidc_client::Credential;
+use crate::secrets::app::Shape;
 use crate::secrets::installation::Lifetimes;
 
 /// How a client authenticates.
@@ -87,6 +88,7 @@ pub struct Client {
     pub(crate) claims: Box<[CustomClaim]>,
     pub(crate) allowed_groups: Box<[String]>,
     pub(crate) secret_name: Box<str>,
+    pub(crate) shape: Option<Box<Shape>>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) credentials: Box<[Credential]>,
 }
@@ -259,6 +261,11 @@ impl Client {
     #[must_use]
     pub fn secret_name(&self) -> &str {
         &self.secret_name
+    }
+    /// How that Secret is shaped; `None`: as by default.
+    #[must_use]
+    pub fn shape(&self) -> Option<&Shape> {
+        self.shape.as_deref()
     }
     /// Lifetimes of what is issued to it.
     #[must_use]

@@ -14,6 +14,9 @@ pub const VERSION: &str = "v1alpha1";
 pub const LABEL_WATCH: &str = "oidc-operator.dev/watch";
 /// Annotation of an app's Secret: the id of the credential that it holds.
 pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
+/// Annotation of an app's Secret: what of its labels, annotations and keys follows the spec
+/// ([`Marks`](crate::secrets::app::Marks)).
+pub const ANNOTATION_SHAPE: &str = "oidc-operator.dev/shape";
 /// Annotation of a pod's Lease: the key set that the pod holds, `<revision>-<digest>`.
 pub const ANNOTATION_KEY_SET: &str = "oidc-operator.dev/key-set";
 
@@ -77,7 +80,7 @@ pub mod patterns {
 }
 
 /// A field's own description says more than that of its type, but would lose against it.
-fn undescribed(schema: &mut schemars::Schema) {
+pub(crate) fn undescribed(schema: &mut schemars::Schema) {
     schema.remove("description");
 }
 

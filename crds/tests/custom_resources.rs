@@ -70,6 +70,11 @@ fn check(path: &str, schema: &Value) {
                 assert!(member["description"].is_string(), "{path} has no description");
                 check(&path, member);
             }
+            let values = &schema["additionalProperties"];
+            if values.is_object() {
+                assert!(schema.get("maxProperties").is_some(), "{path} has no maximum");
+                check(&format!("{path}.*"), values);
+            }
         }
         Some("integer" | "boolean") => {}
         other => panic!("{path} has the type {other:?}"),

@@ -49,6 +49,18 @@ pub const CLAIM_NAME: usize = 128;
 pub const CLAIMS_SIZE: usize = 4096;
 /// A DNS label: a class, a namespace.
 pub const LABEL: usize = 63;
+/// Labels of a Secret, annotations of a Secret: of each so many.
+pub const MARKS: usize = 16;
+/// The value of a label.
+pub const LABEL_VALUE: usize = 63;
+/// The value of an annotation.
+pub const ANNOTATION_VALUE: usize = 1024;
+/// Keys of a Secret that are renamed.
+pub const SECRET_KEYS: usize = 32;
+/// Templates of a Secret.
+pub const TEMPLATES: usize = 16;
+/// One template.
+pub const TEMPLATE: usize = 8192;
 /// The name of an object, or a key of a Secret.
 pub const NAME: usize = 253;
 /// A UID or resourceVersion, and both with a slash between.

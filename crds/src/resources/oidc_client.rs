@@ -1,8 +1,10 @@
 //! `OidcClient`: an application that signs people in, or asks for tokens for itself.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,6 +14,7 @@ use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
     IdTokenClaims, Pkce, ResponseType, Seconds, patterns,
 };
+use crate::secrets::app::Preset;
 
 /// An application that signs people in with OpenID Connect, or asks for tokens for itself. Its
 /// credentials and the issuer's URLs appear in a Secret beside it.
@@ -260,6 +263,56 @@ pub struct SecretOutput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
     pub name: Option<String>,
+    /// The program that reads it: its keys are then those that the program wants. Default `env`: environment
+    /// variables for any program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+    /// Other names for keys, like `CLIENT_SECRET: client-secret`. On the left stands a key of the preset, or one
+    /// of the default keys, which is then added.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "keys_schema")]
+    pub keys: BTreeMap<String, String>,
+    /// More keys, each with a text that may hold placeholders like `${CLIENT_ID}`, `${CLIENT_SECRET | urlencode}`
+    /// or `${ISSUER_URL | json}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "template_schema")]
+    pub template: BTreeMap<String, String>,
+    /// Labels that it gets beside the operator's own. `app.kubernetes.io/…` and plain words like `team` are for
+    /// everybody, since no controller acts on them; the installation must grant others. Never a name of
+    /// Kubernetes' own, like `kubernetes.io/…`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels_schema")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that it gets beside the operator's own. `app.kubernetes.io/…`, `reloader.stakater.com/…` and
+    /// names without a prefix are for everybody; the installation must grant others. Never a name of Kubernetes'
+    /// own, like `kubernetes.io/…`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "annotations_schema")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+fn keys_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(limits::SECRET_KEYS, limits::NAME)
+}
+
+fn template_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(limits::TEMPLATES, limits::TEMPLATE)
+}
+
+fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(limits::MARKS, limits::LABEL_VALUE)
+}
+
+fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(limits::MARKS, limits::ANNOTATION_VALUE)
+}
+
+/// So many texts, each at most so long.
+fn texts(items: usize, characters: usize) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": items,
+        "additionalProperties": {"type": "string", "maxLength": characters},
+    })
 }
 
 /// A key of a Secret in the same namespace.

@@ -41,6 +41,7 @@ fn client(authentication: Authentication) -> Client {
         id_token_claims: crate::names::IdTokenClaims::None,
         claims: Box::default(),
         allowed_groups: Box::default(),
+        shape: None,
         secret_name: "demo-oidc".into(),
         lifetimes: Lifetimes::default(),
         credentials: Box::default(),

@@ -448,6 +448,16 @@ envelope:
             ("team-a-*", "team.a", "grants[0].clientIds"),
             (
                 "    clientIds:",
+                "    secretLabels: [a b]\n    clientIds:",
+                "grants[0].secretLabels",
+            ),
+            (
+                "    clientIds:",
+                "    secretAnnotations: [\"\"]\n    clientIds:",
+                "grants[0].secretAnnotations",
+            ),
+            (
+                "    clientIds:",
                 "    lifetimes: {idToken: 31d}\n    clientIds:",
                 "grants[0].lifetimes.idToken",
             ),
@@ -488,6 +498,13 @@ envelope:
         assert_eq!(installation.grants_client_id("team-a", "team-a-shop"), Some(0));
         assert_eq!(installation.grants_client_id("team-a", "shop"), None);
         assert_eq!(installation.grants_client_id("identity", "team-a-shop"), None);
+        let marks =
+            "    secretLabels: [\"cnpg.io/*\"]\n    secretAnnotations: [note.example/x]\n    clientIds:";
+        let installation = replace("    clientIds:", marks).unwrap();
+        assert!(installation.grants_secret_label("team-a", "cnpg.io/reload"));
+        assert!(!installation.grants_secret_label("identity", "cnpg.io/reload"));
+        assert!(!installation.grants_secret_label("team-a", "note.example/x"));
+        assert!(installation.grants_secret_annotation("team-a", "note.example/x"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod authentication;
 mod granted;
 mod lifetimes;
 mod redirects;
+mod shape;
 
 /// Judges a client; reports every violation at once. `namespace_labels` are those of the object's
 /// namespace, needed only where the installation selects namespaces by label (`None`: not known yet).
@@ -67,6 +68,8 @@ pub fn validate(
     );
     people(spec, v);
     let secret_name = secrets(spec, &identity.name, installation, v);
+    let has_secret = matches!(authentication, Authentication::Secret(_));
+    let shape = shape::shape(spec, &identity.namespace, has_secret, installation, v);
 
     let tokens = spec.tokens.clone().unwrap_or_default();
     let claims = claims::of_client(&spec.claims, v);
@@ -109,6 +112,7 @@ pub fn validate(
         claims: claims.into(),
         allowed_groups: spec.allowed_groups[..].into(),
         secret_name: secret_name.into(),
+        shape,
         lifetimes,
         credentials: credentials.into(),
     };

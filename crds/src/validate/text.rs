@@ -45,6 +45,19 @@ pub(crate) fn is_data_key(text: &str) -> bool {
         && text != ".."
 }
 
+/// The value of a label, and the name in a key: at most 63 characters, a letter or digit at both ends. It may be
+/// empty.
+pub(crate) fn is_label_text(text: &str) -> bool {
+    let end = |c: char| c.is_ascii_alphanumeric();
+    text.is_empty()
+        || text.len() <= 63
+            && text.starts_with(end)
+            && text.ends_with(end)
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
 /// A scope token (RFC 6749 §3.3).
 pub(crate) fn is_scope(text: &str) -> bool {
     !text.is_empty()

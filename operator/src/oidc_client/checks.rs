@@ -3,49 +3,82 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
+use oidc_crds::names::{ANNOTATION_CREDENTIAL_ID, ANNOTATION_SHAPE};
 use oidc_crds::resources::Reason;
 use oidc_crds::secrets::Data;
+use oidc_crds::secrets::app::{Marks, Rendered, Texts, merged};
 
 use super::observe::data_of;
 use crate::context::Names;
 
 /// The Secret as it must be.
-pub(crate) struct Desired<'a> {
+pub(crate) struct Desired {
     pub(crate) data: Data,
-    /// For the annotation; `None`: whatever is there.
-    pub(crate) credential_id: Option<&'a str>,
-    /// For the label.
-    pub(crate) release: &'a str,
+    /// Labels that it must have; those of others stay.
+    labels: Texts,
+    /// Annotations that it must have; likewise.
+    annotations: Texts,
 }
 
-type Check = fn(Option<&Secret>, &Desired<'_>) -> Option<Reason>;
+impl Desired {
+    /// `credential_id` is for the annotation; `None`: whatever is there. `release` is for the label.
+    pub(crate) fn of(rendered: Rendered, credential_id: Option<&str>, release: &str) -> Self {
+        let Rendered {
+            data,
+            mut labels,
+            mut annotations,
+        } = rendered;
+        labels.insert(Names::MANAGED_BY.to_owned(), release.to_owned());
+        if let Some(id) = credential_id {
+            annotations.insert(ANNOTATION_CREDENTIAL_ID.to_owned(), id.to_owned());
+        }
+        Self {
+            data,
+            labels,
+            annotations,
+        }
+    }
+
+    /// The labels of a Secret once it is as it must be.
+    pub(crate) fn labels_on(&self, secret: &Secret) -> Texts {
+        let before = Marks::of(secret.annotations()).labels;
+        merged(secret.labels(), &before, &self.labels)
+    }
+
+    /// The annotations of a Secret once it is as it must be.
+    pub(crate) fn annotations_on(&self, secret: &Secret) -> Texts {
+        let mut before = Marks::of(secret.annotations()).annotations;
+        before.push(ANNOTATION_SHAPE.to_owned());
+        merged(secret.annotations(), &before, &self.annotations)
+    }
+}
+
+type Check = fn(Option<&Secret>, &Desired) -> Option<Reason>;
 
 /// In this order; the first that finds something decides.
-const CHECKS: [Check; 4] = [missing, other_data, other_credential, label_missing];
+const CHECKS: [Check; 4] = [missing, other_data, other_labels, other_annotations];
 
 /// The first reason to write; `found` is a Secret of ours.
-pub(crate) fn reason_to_write(found: Option<&Secret>, desired: &Desired<'_>) -> Option<Reason> {
+pub(crate) fn reason_to_write(found: Option<&Secret>, desired: &Desired) -> Option<Reason> {
     CHECKS.iter().find_map(|check| check(found, desired))
 }
 
-fn missing(found: Option<&Secret>, _: &Desired<'_>) -> Option<Reason> {
+fn missing(found: Option<&Secret>, _: &Desired) -> Option<Reason> {
     found.is_none().then_some(Reason::SecretCreated)
 }
 
-fn other_data(found: Option<&Secret>, desired: &Desired<'_>) -> Option<Reason> {
+fn other_data(found: Option<&Secret>, desired: &Desired) -> Option<Reason> {
     (data_of(found?) != desired.data).then_some(Reason::SecretUpdated)
 }
 
-fn other_credential(found: Option<&Secret>, desired: &Desired<'_>) -> Option<Reason> {
-    let named = found?.annotations().get(ANNOTATION_CREDENTIAL_ID);
-    let must = desired.credential_id?;
-    (named.map(String::as_str) != Some(must)).then_some(Reason::SecretUpdated)
+fn other_labels(found: Option<&Secret>, desired: &Desired) -> Option<Reason> {
+    let found = found?;
+    (*found.labels() != desired.labels_on(found)).then_some(Reason::SecretUpdated)
 }
 
-fn label_missing(found: Option<&Secret>, desired: &Desired<'_>) -> Option<Reason> {
-    let label = found?.labels().get(Names::MANAGED_BY);
-    (label.map(String::as_str) != Some(desired.release)).then_some(Reason::SecretUpdated)
+fn other_annotations(found: Option<&Secret>, desired: &Desired) -> Option<Reason> {
+    let found = found?;
+    (*found.annotations() != desired.annotations_on(found)).then_some(Reason::SecretUpdated)
 }
 
 #[cfg(test)]
@@ -54,12 +87,13 @@ mod tests {
 
     use super::*;
 
-    fn desired() -> Desired<'static> {
-        Desired {
+    fn desired() -> Desired {
+        let rendered = Rendered {
             data: [("CLIENT_ID".to_owned(), b"a.b".to_vec())].into(),
-            credential_id: Some("c1"),
-            release: "oidc",
-        }
+            labels: Texts::new(),
+            annotations: Texts::new(),
+        };
+        Desired::of(rendered, Some("c1"), "oidc")
     }
 
     fn written() -> Secret {

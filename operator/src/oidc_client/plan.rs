@@ -19,7 +19,6 @@ use rand_core::CryptoRng;
 
 use super::checks::{Desired, reason_to_write};
 use super::observe::{Given, Observed, Target, data_of, to_data};
-use crate::context::Names;
 use crate::execute::Error;
 use crate::plan::{Note, conditions, fails, holds, news, refused};
 use crate::watches::until;
@@ -127,16 +126,17 @@ pub(crate) fn plan(
         plan.credentials = decision.credentials;
         return plan;
     }
-    let desired = Desired {
-        data: app::data(
-            client,
-            content(client, &decision, &found),
-            terms.installation,
-            terms.ca,
-        ),
-        credential_id: decision.deliver.as_ref().map(|d| d.credential_id.as_str()),
-        release: terms.release,
+    let content = app::Content {
+        secret: content(client, &decision, &found),
+        installation: terms.installation,
+        ca: terms.ca,
     };
+    let before = ours.map(data_of);
+    let desired = Desired::of(
+        app::render(client, content, before.as_ref(), rng),
+        decision.deliver.as_ref().map(|d| d.credential_id.as_str()),
+        terms.release,
+    );
     let reason = reason_to_write(ours, &desired);
     let mut notes: Vec<Note> = decision
         .reasons
@@ -216,7 +216,7 @@ fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
         },
         (None, Some(secret)) => Found::Ours {
             credential_id: secret.annotations().get(ANNOTATION_CREDENTIAL_ID).cloned(),
-            secret: app::client_secret(&data_of(secret)),
+            secret: app::held_secret(&data_of(secret), secret.annotations()),
         },
         (None, None) => Found::Nothing,
     }
@@ -267,18 +267,12 @@ fn written(secret: &Secret) -> WrittenSecret {
 }
 
 /// The Secret to write: everything that others added to its metadata stays.
-fn build(object: &OidcClient, client: &Client, desired: &Desired<'_>, mut secret: Secret) -> Secret {
+fn build(object: &OidcClient, client: &Client, desired: &Desired, mut secret: Secret) -> Secret {
     secret.metadata.name = Some(client.secret_name().to_owned());
     secret.metadata.namespace = Some(client.namespace().to_owned());
     secret.metadata.managed_fields = None;
-    secret
-        .labels_mut()
-        .insert(Names::MANAGED_BY.into(), desired.release.to_owned());
-    if let Some(id) = desired.credential_id {
-        secret
-            .annotations_mut()
-            .insert(ANNOTATION_CREDENTIAL_ID.into(), id.to_owned());
-    }
+    secret.metadata.labels = Some(desired.labels_on(&secret));
+    secret.metadata.annotations = Some(desired.annotations_on(&secret));
     if secret.metadata.owner_references.is_none() {
         secret.metadata.owner_references = object.controller_owner_ref(&()).map(|owner| vec![owner]);
     }

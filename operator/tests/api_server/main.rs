@@ -15,4 +15,5 @@ mod recovery;
 mod refusals;
 mod rotation;
 mod secrecy;
+mod shapes;
 mod users;

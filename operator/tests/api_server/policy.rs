@@ -22,6 +22,8 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         grant("resourceServerFor={https://orders.example.com}"),
         grant("clientIds={shop-*}"),
         grant("redirectHosts={shop.example.com}"),
+        grant("secretLabels={cnpg.io/*}"),
+        grant("secretAnnotations={note.example/x}"),
         // not for this namespace
         "grants[1].namespaces={elsewhere}".to_owned(),
         "grants[1].scopes={admin}".to_owned(),
@@ -29,6 +31,7 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         "grants[1].redirectHosts={*}".to_owned(),
         "grants[1].clientIds={*}".to_owned(),
         "grants[1].consentSkip=true".to_owned(),
+        "grants[1].secretLabels={*}".to_owned(),
     ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     world.install(&settings);
@@ -61,6 +64,22 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         ("clientId: my-shop-1", true),
         ("consent: required", false),
         ("consent: skip", true),
+        (
+            "secret: {labels: {team: a, app.kubernetes.io/part-of: b, cnpg.io/reload: \"\"}}",
+            false,
+        ),
+        ("secret: {labels: {cnpg-io/reload: a}}", true),
+        (
+            "secret: {labels: {argocd.argoproj.io/secret-type: cluster}}",
+            true,
+        ),
+        ("secret: {labels: {owner: helm}}", true),
+        (
+            "secret: {annotations: {note: a, note.example/x: b, reloader.stakater.com/match: c}}",
+            false,
+        ),
+        ("secret: {annotations: {note.example/xy: a}}", true),
+        ("secret: {annotations: {meta.helm.sh/release-name: a}}", true),
         ("grantTypes: [authorization_code, refresh_token]", false),
         ("grantTypes: [authorization_code, client_credentials]", true),
         ("postLogoutRedirectUris: [\"https://a.apps.example.com/\"]", false),

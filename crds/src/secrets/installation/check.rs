@@ -221,6 +221,21 @@ impl NamespaceGrant {
                 refuse(&format!("lifetimes.{member}"), &value.to_string(), &why);
             }
         }
+        for (member, list) in [
+            ("secretLabels", &self.secret_labels),
+            ("secretAnnotations", &self.secret_annotations),
+        ] {
+            for pattern in list {
+                let part = |b: u8| b.is_ascii_alphanumeric() || b"-_./*".contains(&b);
+                if pattern.is_empty() || !pattern.bytes().all(part) {
+                    refuse(
+                        member,
+                        pattern,
+                        "is no pattern: letters, digits, -, _, ., / and *",
+                    );
+                }
+            }
+        }
         for pattern in &self.client_ids {
             let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'*');
             if pattern.is_empty() || !pattern.bytes().all(part) {

@@ -32,6 +32,12 @@ pub struct NamespaceGrant {
     /// Whether clients may do without the person's consent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub consent_skip: bool,
+    /// Patterns of labels that clients may put on their Secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secret_labels: Vec<String>,
+    /// Patterns of annotations that clients may put on their Secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secret_annotations: Vec<String>,
     /// Longer lifetimes than the installation's own.
     #[serde(skip_serializing_if = "LifetimeMaxima::is_empty")]
     pub lifetimes: LifetimeMaxima,
@@ -107,6 +113,18 @@ impl Installation {
         self.grants_all || grants.any(|grant| grant.consent_skip && grant.covers(namespace))
     }
 
+    /// Whether clients of a namespace may put a label on their Secrets, beyond those for everybody.
+    #[must_use]
+    pub fn grants_secret_label(&self, namespace: &str, key: &str) -> bool {
+        self.grants_pattern(namespace, |grant| &grant.secret_labels, key)
+    }
+
+    /// Whether clients of a namespace may put an annotation on their Secrets, beyond those for everybody.
+    #[must_use]
+    pub fn grants_secret_annotation(&self, namespace: &str, key: &str) -> bool {
+        self.grants_pattern(namespace, |grant| &grant.secret_annotations, key)
+    }
+
     /// The first grant that lets clients of a namespace have a custom client id, by its place in the list.
     #[must_use]
     pub fn grants_client_id(&self, namespace: &str, id: &str) -> Option<usize> {
@@ -150,6 +168,20 @@ impl Installation {
                 .grants
                 .iter()
                 .any(|grant| grant.covers(namespace) && list(grant).iter().any(|granted| granted == wanted))
+    }
+
+    fn grants_pattern(
+        &self,
+        namespace: &str,
+        list: fn(&NamespaceGrant) -> &Vec<String>,
+        wanted: &str,
+    ) -> bool {
+        let matches = |grant: &NamespaceGrant| list(grant).iter().any(|pattern| wildcard(pattern, wanted));
+        self.grants_all
+            || self
+                .grants
+                .iter()
+                .any(|grant| grant.covers(namespace) && matches(grant))
     }
 }
 

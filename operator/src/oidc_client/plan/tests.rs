@@ -376,12 +376,140 @@ fn a_public_client_gets_a_secret_without_a_secret() {
     assert!(plan.secret.is_none());
 }
 
+/// What a plan replaces the Secret with.
+fn replaced(plan: &Plan) -> &Secret {
+    match &plan.secret {
+        Some(SecretWrite::Replace(secret)) => secret,
+        other => panic!("it must be replaced: {other:?}"),
+    }
+}
+
+#[test]
+fn another_key_for_the_secret_keeps_the_secret() {
+    let world = world();
+    let (mut client, secret) = world.settle(&demo(), Target::Absent, NOW);
+    let value = data_of(&secret)["CLIENT_SECRET"].clone();
+    let mut secret = secret;
+    for (round, output) in [
+        json!({"keys": {"CLIENT_SECRET": "client-secret"}}),
+        json!({"preset": "grafana"}),
+        json!({"preset": "oauth2-proxy", "keys": {"client-secret": "s"}}),
+        json!(null),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        client.spec.secret = serde_json::from_value(output).expect("a shape");
+        let now = NOW + 10 * (round as i64 + 1);
+        let plan = world.plan(&client, Target::Ours(Box::new(secret.clone())), None, now);
+        assert!(plan.first_status.is_none(), "the credential is the same");
+        let written = replaced(&plan);
+        let holders = data_of(written).into_values().filter(|held| *held == value);
+        assert_eq!(holders.count(), 1, "and nowhere else");
+        let held = app::held_secret(&data_of(written), written.annotations()).expect("found");
+        assert_eq!(held.expose().as_bytes(), value);
+        (client, secret) = world.settle(&client, Target::Ours(Box::new(secret)), now);
+        assert_eq!(client.status.as_ref().expect("written").credentials.len(), 1);
+        // as after a restart: nothing is known but the objects
+        let again = world.plan(&client, Target::Ours(Box::new(secret.clone())), None, now + 1);
+        assert!(again.secret.is_none() && again.first_status.is_none());
+    }
+    assert!(!secret.annotations().contains_key("oidc-operator.dev/shape"));
+}
+
+#[test]
+fn an_edited_value_under_another_key_is_noticed() {
+    let world = world();
+    let renamed = object(json!({
+        "redirectUris": ["https://app.example.com/cb"], "secret": {"keys": {"CLIENT_SECRET": "s"}},
+    }));
+    let (client, mut secret) = world.settle(&renamed, Target::Absent, NOW);
+    let chosen = k8s_openapi::ByteString(b"0123456789abcdef0123456789abcdef0123456789a".to_vec());
+    secret
+        .data
+        .as_mut()
+        .expect("data")
+        .insert("s".into(), chosen.clone());
+    let plan = world.plan(&client, Target::Ours(Box::new(secret.clone())), None, NOW + 10);
+    assert_eq!(
+        plan.first_status.as_ref().map(Vec::len),
+        Some(2),
+        "a new one, with overlap"
+    );
+    assert_ne!(data_of(replaced(&plan))["s"], chosen.0);
+
+    // Whoever points the annotation elsewhere gets a new secret too, never one of their choice.
+    let (client, mut secret) = world.settle(&renamed, Target::Absent, NOW);
+    secret
+        .data
+        .as_mut()
+        .expect("data")
+        .insert("theirs".into(), chosen.clone());
+    let shape = r#"{"secretKey":"theirs"}"#;
+    secret
+        .annotations_mut()
+        .insert("oidc-operator.dev/shape".into(), shape.into());
+    let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 10);
+    assert!(data_of(replaced(&plan)).values().all(|held| *held != chosen.0));
+    assert_eq!(plan.credentials.len(), 2);
+}
+
+#[test]
+fn marks_come_and_go_with_the_spec_and_those_of_others_stay() {
+    let world = world();
+    let marked = object(json!({
+        "redirectUris": ["https://app.example.com/cb"],
+        "secret": {
+            "labels": {"team": "blue", "tier": "web"}, "annotations": {"reloader.stakater.com/match": "true"},
+        },
+    }));
+    let (mut client, mut secret) = world.settle(&marked, Target::Absent, NOW);
+    assert_eq!(
+        (&*secret.labels()["team"], &*secret.labels()["tier"]),
+        ("blue", "web")
+    );
+    assert_eq!(secret.annotations()["reloader.stakater.com/match"], "true");
+    let again = world.plan(&client, Target::Ours(Box::new(secret.clone())), None, NOW + 1);
+    assert!(again.secret.is_none());
+
+    secret.labels_mut().insert("theirs".into(), "x".into());
+    secret
+        .annotations_mut()
+        .insert("theirs.example/x".into(), "x".into());
+    secret.labels_mut().insert("tier".into(), "edited".into());
+    client.spec.secret = serde_json::from_value(json!({"labels": {"tier": "web"}})).expect("a shape");
+    let plan = world.plan(&client, Target::Ours(Box::new(secret)), None, NOW + 10);
+    let written = replaced(&plan);
+    assert_eq!(written.labels()["tier"], "web");
+    assert!(!written.labels().contains_key("team"));
+    assert!(!written.annotations().contains_key("reloader.stakater.com/match"));
+    assert!(
+        written.labels().contains_key("theirs") && written.annotations().contains_key("theirs.example/x")
+    );
+    assert!(plan.first_status.is_none(), "the credential is the same");
+}
+
+#[test]
+fn what_is_drawn_for_a_program_outlives_a_rotation_and_goes_with_its_key() {
+    let world = world();
+    let spec = |secret: serde_json::Value| {
+        object(json!({"redirectUris": ["https://app.example.com/cb"], "secret": secret}))
+    };
+    let (client, mut secret) = world.settle(&spec(json!({"preset": "oauth2-proxy"})), Target::Absent, NOW);
+    let cookie = data_of(&secret)["cookie-secret"].clone();
+    secret.data.as_mut().expect("data").remove("client-secret");
+    let (_, healed) = world.settle(&client, Target::Ours(Box::new(secret)), NOW + 10);
+    assert_eq!(data_of(&healed)["cookie-secret"], cookie);
+    assert!(data_of(&healed).contains_key("client-secret"));
+}
+
 #[test]
 fn a_new_name_for_the_secret_leaves_the_old_one() {
     let world = world();
     let (mut client, _) = world.settle(&demo(), Target::Absent, NOW);
     client.spec.secret = Some(oidc_crds::resources::oidc_client::SecretOutput {
         name: Some("other".into()),
+        ..Default::default()
     });
     let plan = world.plan(&client, Target::Absent, None, NOW + 10);
     let Some(SecretWrite::Create(secret)) = &plan.secret else {

@@ -14,6 +14,7 @@ use oidc_crds::resources::oidc_client::SecretKeyRef;
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::rotation::{Found, Terms, decide};
+use oidc_crds::secrets::app::Rendered;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::secrets::{Data, app, is_opaque};
@@ -134,7 +135,13 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             (None, Found::Given { secret, .. }) if decision.problem.is_none() => (None, secret.as_ref()),
             (None, _) => (None, None),
         };
-        let output = render(client, id, &app::data(client, secret, work.installation, None));
+        let content = app::Content {
+            secret,
+            installation: work.installation,
+            ca: None,
+        };
+        let before = written.as_ref().map(|written| &written.data);
+        let output = render(client, id, app::render(client, content, before, &mut SystemRng));
         let status_first = decision
             .deliver
             .as_ref()
@@ -198,6 +205,7 @@ struct Written {
     text: String,
     credential_id: Option<String>,
     secret: Option<ClientSecret>,
+    data: Data,
 }
 
 /// What lies there, if it was made for this client.
@@ -211,14 +219,16 @@ fn written(state: &State, client: &Client) -> Result<Option<Written>, String> {
     let Some(Object::Secret(secret)) = object else {
         return Ok(None);
     };
-    let annotation = |name: &str| secret.metadata.annotations.as_ref()?.get(name).cloned();
+    let annotations = secret.metadata.annotations.unwrap_or_default();
+    let annotation = |name: &str| annotations.get(name).cloned();
     if annotation(ANNOTATION_OWNER).as_deref() != Some(client.uid()) {
         return Ok(None);
     }
     Ok(Some(Written {
         text,
         credential_id: annotation(ANNOTATION_CREDENTIAL_ID),
-        secret: app::client_secret(&secret.data),
+        secret: app::held_secret(&secret.data, &annotations),
+        data: secret.data,
     }))
 }
 
@@ -248,23 +258,27 @@ fn found(given: Option<(&SecretKeyRef, Option<&GivenSecret>)>, written: Option<&
 }
 
 /// The manifest of an app's Secret.
-fn render(client: &Client, credential_id: Option<&str>, data: &Data) -> String {
-    let mut annotations = Map::new();
-    annotations.insert(ANNOTATION_OWNER.to_owned(), client.uid().into());
+fn render(client: &Client, credential_id: Option<&str>, rendered: Rendered) -> String {
+    let Rendered {
+        data,
+        labels,
+        mut annotations,
+    } = rendered;
+    annotations.insert(ANNOTATION_OWNER.to_owned(), client.uid().to_owned());
     if let Some(id) = credential_id {
-        annotations.insert(ANNOTATION_CREDENTIAL_ID.to_owned(), id.into());
+        annotations.insert(ANNOTATION_CREDENTIAL_ID.to_owned(), id.to_owned());
     }
     let texts: Map<String, Value> = data
         .iter()
         .map(|(key, bytes)| (key.clone(), String::from_utf8_lossy(bytes).into()))
         .collect();
-    let metadata: ObjectMeta = ObjectMeta {
+    let metadata = ObjectMeta {
         name: Some(client.secret_name().to_owned()),
         namespace: Some(client.namespace().to_owned()),
+        labels: (!labels.is_empty()).then_some(labels),
+        annotations: Some(annotations),
         ..ObjectMeta::default()
     };
-    let mut metadata = json!(metadata);
-    metadata["annotations"] = Value::Object(annotations);
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": texts,
     });

@@ -1,0 +1,104 @@
+//! Stories of how apps' Secrets are shaped.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use oidc_crds::resources::OidcClient;
+use serde_json::json;
+
+use crate::harness::{SOON, World, condition, data_of, wait};
+
+#[tokio::test]
+async fn a_renamed_key_holds_the_same_secret_also_after_a_restart() {
+    let world = World::new(&[]).await;
+    let mut operator = world.operator("op-0");
+    world.apply_client("demo", "");
+    let before = world.client_is("demo", "Ready", "True").await;
+    let value = world.secret_data("demo-oidc").await["CLIENT_SECRET"].clone();
+    operator.signal("TERM");
+    assert!(operator.end().await.success(), "{}", operator.log());
+
+    // The edit comes while nobody is there.
+    world.apply_client("demo", "secret: {keys: {CLIENT_SECRET: client-secret}}");
+    let operator = world.operator("op-1");
+    wait("the key has its new name", SOON, async || {
+        let data = world.secret_data("demo-oidc").await;
+        (data.get("client-secret") == Some(&value)).then_some(())
+    })
+    .await;
+    assert!(!world.secret_data("demo-oidc").await.contains_key("CLIENT_SECRET"));
+
+    world.apply_client("demo", "secret: {preset: spring-boot}");
+    wait("the Secret has the preset's keys", SOON, async || {
+        let data = world.secret_data("demo-oidc").await;
+        let key = "SPRING_SECURITY_OAUTH2_CLIENT_REGISTRATION_OIDC_CLIENTSECRET";
+        (data.get(key) == Some(&value) && !data.contains_key("client-secret")).then_some(())
+    })
+    .await;
+    let after = wait("the status follows", SOON, async || {
+        let demo = world.clients().get("demo").await.expect("there");
+        let seen = demo.status.as_ref()?.observed_generation;
+        (seen == demo.metadata.generation).then_some(demo)
+    })
+    .await;
+    let credentials = |client: &OidcClient| client.status.clone().expect("a status").credentials;
+    assert_eq!(credentials(&after), credentials(&before), "nothing was minted");
+    drop(operator);
+}
+
+#[tokio::test]
+async fn marks_follow_the_spec_and_those_of_others_stay() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply_client(
+        "demo",
+        "secret: {labels: {team: blue}, annotations: {reloader.stakater.com/match: \"true\"}, \
+         template: {dsn: \"oidc://${CLIENT_ID}\"}}",
+    );
+    world.client_is("demo", "Ready", "True").await;
+    let secret = world.secrets().get("demo-oidc").await.expect("there");
+    assert_eq!(secret.labels()["team"], "blue");
+    assert_eq!(secret.annotations()["reloader.stakater.com/match"], "true");
+    let id = format!("oidc://{}.demo", world.namespace);
+    assert_eq!(data_of(&secret)["dsn"], id.into_bytes());
+
+    let theirs = json!({"metadata": {"labels": {"theirs": "x"}, "annotations": {"theirs": "x"}}});
+    world.patch::<Secret>("demo-oidc", theirs).await;
+    world
+        .patch::<OidcClient>("demo", json!({"spec": {"secret": null}}))
+        .await;
+    let secret = wait("the marks are gone", SOON, async || {
+        let secret = world.secrets().get("demo-oidc").await.expect("there");
+        let gone = !secret.labels().contains_key("team")
+            && !secret.annotations().contains_key("reloader.stakater.com/match");
+        gone.then_some(secret)
+    })
+    .await;
+    assert_eq!(secret.labels()["theirs"], "x");
+    assert_eq!(secret.annotations()["theirs"], "x");
+    assert!(!data_of(&secret).contains_key("dsn"));
+}
+
+#[tokio::test]
+async fn a_mark_that_controllers_act_on_is_refused_until_it_is_granted() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    let attack = "secret: {labels: {argocd.argoproj.io/secret-type: cluster}, \
+                  template: {server: \"https://evil.example\"}}";
+    world.apply_client("demo", attack);
+    let demo = world.client_is("demo", "Accepted", "False").await;
+    let status = demo.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "Accepted");
+    assert_eq!(reason, "NotGranted");
+    assert!(message.contains("spec.secret.labels") && message.contains("argocd.argoproj.io/secret-type"));
+    let written = world.secrets().get_opt("demo-oidc").await.expect("readable");
+    assert!(written.is_none(), "nothing is written");
+
+    world.install(&[
+        "grants[0].namespaces={*}",
+        "grants[0].secretLabels={argocd.argoproj.io/*}",
+    ]);
+    world.client_is("demo", "Ready", "True").await;
+    let secret = world.secrets().get("demo-oidc").await.expect("there");
+    assert_eq!(secret.type_.as_deref(), Some("Opaque"));
+    assert_eq!(secret.labels()["argocd.argoproj.io/secret-type"], "cluster");
+}
