@@ -9,6 +9,7 @@ use kube::CustomResourceExt;
 use kube::core::cel;
 use oidc_crds::names::{GROUP, VERSION};
 use oidc_crds::resources::{OidcClient, OidcUser, SigningKey};
+use oidc_crds::secrets::app::Preset;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::validate::{Violation, validate, validate_signing_key, validate_user};
 use serde::Serialize;
@@ -71,6 +72,35 @@ fn the_standalone_examples_are_good() {
             "SigningKey main",
         ]
     );
+}
+
+#[test]
+fn every_preset_has_a_good_example_that_names_the_clients_secret() {
+    let installation = Installation::parse(CLUSTER).unwrap();
+    for preset in Preset::all().filter(|preset| *preset != Preset::default()) {
+        let name = serde_json::to_value(preset).unwrap();
+        let at = format!("examples/integrations/{}", name.as_str().unwrap());
+        let seen = folder(&at, &installation);
+        assert_eq!(seen.len(), 1, "{at}: {seen:?}");
+        let (mut secret, mut rest) = (String::new(), String::new());
+        for file in files(&at, "yaml") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            if !file.ends_with("client.yaml") {
+                rest += &text;
+                continue;
+            }
+            let client: OidcClient = parse(&at, &serde_yaml::from_str(&text).unwrap());
+            let output = client.spec.secret.unwrap();
+            assert_eq!(output.preset, Some(preset), "{at}");
+            secret = output
+                .name
+                .unwrap_or_else(|| format!("{}-oidc", client.metadata.name.unwrap()));
+        }
+        assert!(
+            rest.contains(&secret) && !secret.is_empty(),
+            "{at} does not name {secret}"
+        );
+    }
 }
 
 /// What is in the files of a folder, sorted.
