@@ -23,6 +23,8 @@ pub enum Authentication {
     Secret(Option<SecretMethod>),
     /// With JWTs that one of these keys signed (RFC 7523 §2.2).
     PrivateKey(PublicKeys),
+    /// The same, with keys that are published at this https address.
+    KeysAt(Box<str>),
     /// With a token of one of these ServiceAccounts of the cluster.
     ServiceAccounts(Arc<[ServiceAccount]>),
     /// A public client; PKCE is required.

@@ -146,6 +146,13 @@ fn ca_04_private_keys_are_refused_at_once() {
         let key = by_key(json!({name: "canary"}), "none");
         refuses::<OidcClient>(client(json!({"authentication": key})), "this is a private key");
     }
+    for both in [
+        json!({}),
+        json!({"jwks": {"keys": []}, "jwksUri": "https://keys.example.com/jwks"}),
+    ] {
+        let authentication = json!({"authentication": {"privateKeyJwt": both}});
+        refuses::<OidcClient>(client(authentication), "exactly one of jwks and jwksUri");
+    }
     for missing in ["x", "y", "crv"] {
         let key = by_key(json!({}), missing);
         refuses::<OidcClient>(client(json!({"authentication": key})), "an EC key crv, x and y");

@@ -24,6 +24,7 @@ className: oidc
 defaultClass: true
 namespaces: {watch: [team-a]}
 jwksMaxAge: 300s
+outbound: {hosts: [keys.example.com]}
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]

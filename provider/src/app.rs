@@ -14,11 +14,13 @@ use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::Violation;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::client_keys::ClientKeys;
 use crate::clients::ClientIndex;
 use crate::cluster::Cluster;
 use crate::keys::KeyHolder;
 use crate::look::Looks;
 use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::rate::{Buckets, Pods};
 use crate::store::Store;
 use crate::users::UserIndex;
@@ -72,6 +74,10 @@ pub struct App {
     pub hashing: Hashing,
     /// By what ServiceAccount tokens are checked.
     pub cluster: Cluster,
+    /// The way out.
+    pub outbound: Outbound,
+    /// Keys that clients publish.
+    pub client_keys: ClientKeys,
     /// Token requests, by client.
     pub client_requests: Buckets,
     /// Requests, by the network of the address.
@@ -104,6 +110,8 @@ impl App {
             registrar: None,
             hashing: Hashing::new(hashes, hashes * 64),
             cluster: Cluster::default(),
+            outbound: Outbound::default(),
+            client_keys: ClientKeys::default(),
             client_requests: Buckets::default(),
             address_requests: Buckets::default(),
             pods: Pods::default(),

@@ -26,9 +26,15 @@ struct Attempt {
     succeeded: bool,
 }
 
+/// With the time of the fetch.
+struct Known<T> {
+    at: Timestamp,
+    value: Arc<T>,
+}
+
 /// What was fetched last.
 pub struct Fetched<T> {
-    known: ArcSwapOption<T>,
+    known: ArcSwapOption<Known<T>>,
     last: Arc<Mutex<Option<Attempt>>>,
 }
 
@@ -45,7 +51,31 @@ impl<T: Send + Sync + 'static> Fetched<T> {
     /// What is known; what could not be fetched again stays.
     #[must_use]
     pub fn load(&self) -> Option<Arc<T>> {
-        self.known.load_full()
+        self.load_since(Timestamp::MIN)
+    }
+
+    /// What is known, if it was fetched since then.
+    #[must_use]
+    pub fn load_since(&self, since: Timestamp) -> Option<Arc<T>> {
+        let known = self.known.load();
+        known
+            .as_ref()
+            .filter(|known| known.at >= since)
+            .map(|known| known.value.clone())
+    }
+
+    /// The same as [`refresh`](Self::refresh), and nobody waits.
+    pub fn refresh_later(
+        self: &Arc<Self>,
+        now: Timestamp,
+        pace: Pace,
+        fetch: impl Future<Output = Result<T, String>> + Send + 'static,
+    ) {
+        // one is on its way otherwise
+        if self.last.try_lock().is_ok() {
+            let this = self.clone();
+            tokio::spawn(async move { this.refresh(now, pace, fetch).await });
+        }
     }
 
     /// Fetches, unless that was done a short while ago; whoever asks meanwhile waits for the same fetch. `fetch`
@@ -77,7 +107,10 @@ impl<T: Send + Sync + 'static> Fetched<T> {
                 succeeded: fetched.is_ok(),
             });
             match fetched {
-                Ok(fetched) => this.known.store(Some(Arc::new(fetched))),
+                Ok(fetched) => {
+                    let value = Arc::new(fetched);
+                    this.known.store(Some(Arc::new(Known { at: now, value })));
+                }
                 Err(why) => warn!(what = pace.what, why, "could not be fetched"),
             }
         });

@@ -6,7 +6,8 @@
 //! | [`router`] | one table: path → handler → layers |
 //! | [`http`] | one file an endpoint: extract, call, respond |
 //! | [`clients`], [`users`], [`keys`] | lock-free snapshots that requests read |
-//! | [`cluster`], [`fetched`] | what others publish: the keys of the cluster's ServiceAccount tokens |
+//! | [`cluster`], [`client_keys`], [`fetched`] | keys that others publish: the cluster, clients |
+//! | [`outbound`] | the guarded way out |
 //! | [`resources`] | where the snapshots come from: the cluster, or a folder |
 //! | [`store`] | what must be shared or used once: one method = one atomic step |
 //! | [`sessions`] | the logins of a user, listed and ended from elsewhere |
@@ -24,6 +25,7 @@
 //! a line in the discovery document, its tests in `tests/http/<endpoint>.rs`.
 
 pub mod app;
+pub mod client_keys;
 pub mod clients;
 pub mod cluster;
 pub mod config;
@@ -34,6 +36,7 @@ pub mod keys;
 pub mod look;
 pub mod metrics;
 pub mod openapi;
+pub mod outbound;
 pub mod rate;
 pub mod resources;
 pub mod router;

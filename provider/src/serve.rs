@@ -130,6 +130,7 @@ fn nobody(release: &str) -> Installation {
         lifetimes: Default::default(),
         limits: Default::default(),
         client_address: None,
+        outbound: Default::default(),
         pages: Default::default(),
         allowed: Default::default(),
         grants: Vec::new(),

@@ -45,12 +45,18 @@ pub struct ClientSecretAuthentication {
     pub method: Option<SecretMethod>,
 }
 
-/// Authentication with signed JWTs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Authentication with signed JWTs: either `jwks` or `jwksUri`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.jwks) != has(self.jwksUri)").message("exactly one of jwks and jwksUri"))]
 pub struct PrivateKeyJwt {
     /// The public halves of its keys.
-    pub jwks: Jwks,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Jwks>,
+    /// The https address of a JWK Set with them, on a host that the installation lists (`outbound.hosts`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
+    pub jwks_uri: Option<String>,
 }
 
 /// A ServiceAccount of the cluster.

@@ -15,6 +15,7 @@ mod classes;
 mod grants;
 mod lifetimes;
 mod limits;
+mod outbound;
 mod pages;
 mod read;
 mod selector;
@@ -24,6 +25,7 @@ pub use classes::Other;
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
+pub use outbound::Outbound;
 pub use pages::{Link, Pages, rgb};
 pub use read::{Lenient, lenient, strict};
 
@@ -52,6 +54,9 @@ pub struct Installation {
     /// Where the address of whoever asks is read; limits per address are off without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_address: Option<ClientAddress>,
+    /// Where documents may be fetched from that clients name.
+    #[serde(default, skip_serializing_if = "Outbound::is_empty")]
+    pub outbound: Outbound,
     /// How the pages look that people see.
     #[serde(default)]
     pub pages: Pages,
@@ -159,6 +164,7 @@ impl Installation {
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             client_address: None,
+            outbound: Outbound::default(),
             pages: Pages::default(),
             allowed: Allowed::default(),
             grants: Vec::new(),
@@ -374,6 +380,17 @@ envelope:
     #[test]
     fn bad_values_are_named() {
         for (from, to, name) in [
+            (
+                "pages:\n",
+                "outbound: {hosts: ['*a.test']}\npages:\n",
+                "outbound.hosts",
+            ),
+            (
+                "pages:\n",
+                "outbound: {addresses: [10.0.0.0/33]}\npages:\n",
+                "10.0.0.0/33",
+            ),
+            ("pages:\n", "outbound: {host: [a.test]}\npages:\n", "host"),
             ("https://oidc.identity", "http://oidc.identity", "issuer"),
             ("cluster.local\n", "cluster.local/\n", "issuer"),
             ("release: oidc", "release: Oidc", "release"),

@@ -383,6 +383,7 @@ mod tests {
             namespaces: {watch: [team-a, team-b]}
             jwksMaxAge: 300s
             lifetimes: {accessToken: 5m}
+            outbound: {hosts: [keys.example.com]}
             grants:
               - namespaces: [team-a]
                 scopes: [orders.read]

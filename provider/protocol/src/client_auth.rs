@@ -199,9 +199,10 @@ pub fn authenticate(
                     fixed.is_none() || *fixed == method,
                     matching(client, secret, pepper, now),
                 ),
-                Authentication::PrivateKey(_) | Authentication::ServiceAccounts(_) | Authentication::None => {
-                    (false, against_decoy(secret, pepper, now))
-                }
+                Authentication::PrivateKey(_)
+                | Authentication::KeysAt(_)
+                | Authentication::ServiceAccounts(_)
+                | Authentication::None => (false, against_decoy(secret, pepper, now)),
             };
             id.filter(|_| allowed)
                 .map(|credential_id| AuthenticatedClient {

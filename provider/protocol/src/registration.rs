@@ -111,7 +111,9 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
             client::Authentication::None => "none",
             client::Authentication::Secret(Some(SecretMethod::ClientSecretPost)) => "client_secret_post",
             client::Authentication::Secret(_) => "client_secret_basic",
-            client::Authentication::PrivateKey(_) | client::Authentication::ServiceAccounts(_) => {
+            client::Authentication::PrivateKey(_)
+            | client::Authentication::KeysAt(_)
+            | client::Authentication::ServiceAccounts(_) => {
                 "private_key_jwt"
             }
         },
@@ -245,7 +247,8 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
         Some("private_key_jwt") => {
             return Ok(Some(Authentication {
                 private_key_jwt: Some(PrivateKeyJwt {
-                    jwks: jwks(metadata)?,
+                    jwks: Some(jwks(metadata)?),
+                    jwks_uri: None,
                 }),
                 ..Authentication::default()
             }));

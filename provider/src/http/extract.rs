@@ -210,7 +210,12 @@ async fn by_assertion(
         issuer: moment.issuer(),
         endpoint,
     };
-    let once = private_key::authenticate(known, assertion, audiences, moment.now)?;
+    let fetched = match known {
+        Some(client) => app.client_keys.get(app, client, assertion, moment.now).await,
+        None => None,
+    };
+    let fetched = fetched.as_deref();
+    let once = private_key::authenticate(known, assertion, fetched, audiences, moment.now)?;
     let mut attempt = [0; 16];
     SystemRng.fill_bytes(&mut attempt);
     let first = app

@@ -20,6 +20,7 @@ mod envelope;
 mod hardening;
 mod health;
 mod introspect;
+mod jwks_uri;
 mod keys;
 mod limits;
 mod login;

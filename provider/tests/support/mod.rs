@@ -31,6 +31,7 @@ use oidc_crds::validate::{Violation, validate, validate_user};
 use oidc_protocol::jwt::Signer;
 use oidc_provider::app::{App, Clock, Hashing, Readiness, Registrar};
 use oidc_provider::keys::{Offers, Prepared};
+use oidc_provider::outbound::Outbound;
 use oidc_provider::router::{self, Router};
 use oidc_provider::store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -84,6 +85,7 @@ pub struct Setup {
     pub registration: bool,
     /// Whether everything was read once.
     pub synced: bool,
+    pub outbound: Outbound,
 }
 
 impl Default for Setup {
@@ -92,6 +94,7 @@ impl Default for Setup {
             issuer: ISSUER,
             registration: false,
             synced: true,
+            outbound: Outbound::default(),
         }
     }
 }
@@ -130,6 +133,8 @@ impl TestApp {
                 .then(|| Arc::new(TestRegistrar(app.clone())) as Arc<dyn Registrar>),
             hashing: Hashing::new(2, 16),
             cluster: Default::default(),
+            outbound: setup.outbound,
+            client_keys: Default::default(),
             client_requests: Default::default(),
             address_requests: Default::default(),
             pods: Default::default(),
@@ -298,6 +303,8 @@ impl TestApp {
             registrar: None,
             hashing: Hashing::new(2, 16),
             cluster: Default::default(),
+            outbound: Default::default(),
+            client_keys: Default::default(),
             client_requests: Default::default(),
             address_requests: Default::default(),
             pods: Default::default(),
@@ -385,12 +392,21 @@ impl TestApp {
 
     /// What the client `keyed` proves itself with; `change` spoils it.
     pub fn assertion(&self, change: impl FnOnce(&mut Value)) -> Vec<(&'static str, String)> {
+        self.assertion_by(Algorithm::ES256, change)
+    }
+
+    /// The same, signed by its key of an algorithm.
+    pub fn assertion_by(
+        &self,
+        algorithm: Algorithm,
+        change: impl FnOnce(&mut Value),
+    ) -> Vec<(&'static str, String)> {
         static COUNT: AtomicI64 = AtomicI64::new(0);
         let now = self.clock.now().as_second();
         let mut claims = json!({"iss": "default.keyed", "sub": "default.keyed", "aud": ISSUER, "iat": now,
             "exp": now + 60, "jti": format!("jti-{}", COUNT.fetch_add(1, Ordering::Relaxed))});
         change(&mut claims);
-        let key = Self::client_key(Algorithm::ES256);
+        let key = Self::client_key(algorithm);
         let signer = Signer::new(&key.thumbprint().unwrap(), &key).unwrap();
         vec![
             ("client_assertion_type", JWT_BEARER.to_owned()),

@@ -43,7 +43,7 @@ impl HostPattern {
         &self.0
     }
 
-    fn matches(&self, host: &str) -> bool {
+    pub(super) fn matches(&self, host: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some("") => true,
             Some(domain) => host.len() > domain.len() && host.ends_with(domain),

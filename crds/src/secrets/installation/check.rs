@@ -31,6 +31,7 @@ impl Installation {
         }
         self.lifetimes.check(wrong);
         self.limits.check(wrong);
+        self.outbound.check(wrong);
         self.pages.check(wrong);
         if let Some(ClientAddress::Forwarded(forwarded)) = &self.client_address
             && forwarded.trusted_proxies.is_empty()

@@ -11,10 +11,10 @@ use crate::client::{Authentication, ServiceAccount};
 use crate::jwk::KeyError;
 use crate::jwk::public::{PublicKey, PublicKeys};
 use crate::names::Pkce;
-use crate::resources::limits;
-use crate::resources::oidc_client::{Jwks, OidcClientSpec, PublicJwk, ServiceAccountRef};
+use crate::resources::oidc_client::{Jwks, OidcClientSpec, PrivateKeyJwt, PublicJwk, ServiceAccountRef};
+use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
-use crate::validate::text;
+use crate::validate::{text, uri};
 
 const FIELD: &str = "spec.authentication";
 
@@ -36,7 +36,7 @@ pub(super) fn of(
     );
     let authentication = match ways {
         (Some(secret), None, None, None) => Authentication::Secret(secret.method),
-        (None, Some(key), None, None) => Authentication::PrivateKey(keys(&key.jwks, v)),
+        (None, Some(key), None, None) => private_key(key, installation, v),
         (None, None, Some(listed), None) => {
             Authentication::ServiceAccounts(accounts(listed, namespace, installation, v))
         }
@@ -59,6 +59,32 @@ pub(super) fn of(
         );
     }
     authentication
+}
+
+fn private_key(given: &PrivateKeyJwt, installation: &Installation, v: &mut Violations) -> Authentication {
+    let field = format!("{FIELD}.privateKeyJwt");
+    match (&given.jwks, &given.jwks_uri) {
+        (Some(jwks), None) => Authentication::PrivateKey(keys(jwks, v)),
+        (None, Some(uri)) => {
+            let field = format!("{field}.jwksUri");
+            let good = v.check(&*field, uri, uri::web(uri, false));
+            let host = good.and_then(|()| uri::host_of(uri));
+            if let Some(host) = host
+                && !installation.may_fetch_from(host)
+            {
+                let message = format!(
+                    "{} may not be asked for keys: have it added to outbound.hosts of the installation, or list the keys in jwks",
+                    text::quoted(host)
+                );
+                v.add(Reason::NotGranted, field, message);
+            }
+            Authentication::KeysAt(uri.as_str().into())
+        }
+        _ => {
+            v.invalid(field, "needs exactly one of jwks and jwksUri");
+            Authentication::PrivateKey(PublicKeys::new(Vec::new()))
+        }
+    }
 }
 
 /// Keys that somebody wrote down must all be good: one that is passed over would be missed only when it is
@@ -272,6 +298,30 @@ mod tests {
         of(&spec, "default", &installation, &mut violations);
         let told = violations.or(()).unwrap_err();
         assert!(told[0].message.contains("need a cluster"), "{told:?}");
+    }
+
+    #[test]
+    fn ca_04_keys_are_fetched_only_from_hosts_that_the_installation_lists() {
+        let by = |uri: &str| with(json!({"authentication": {"privateKeyJwt": {"jwksUri": uri}}}));
+        let client = judge(by("https://keys.example.com/jwks")).unwrap();
+        assert_eq!(
+            *client.authentication(),
+            Authentication::KeysAt("https://keys.example.com/jwks".into())
+        );
+        for (uri, reason) in [
+            ("https://evil.example.com/jwks", "outbound.hosts"),
+            ("https://169.254.169.254/latest", "outbound.hosts"),
+            ("http://keys.example.com/jwks", "not https"),
+            ("https://x@keys.example.com/jwks", "user name"),
+        ] {
+            let told = told(by(uri));
+            assert_eq!(told.len(), 1, "{uri}: {told:?}");
+            assert_eq!(told[0].0, "spec.authentication.privateKeyJwt.jwksUri");
+            assert!(told[0].1.contains(reason), "{told:?}");
+        }
+        let mut both = by_keys(json!([public(Algorithm::ES256)]));
+        both["authentication"]["privateKeyJwt"]["jwksUri"] = "https://keys.example.com/jwks".into();
+        assert!(told(both)[0].1.contains("exactly one of jwks and jwksUri"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use oidc_crds::client::{Authentication, Client};
-use oidc_crds::jwk::public::{PublicKey, PublicKeys};
+use oidc_crds::jwk::public::{NoKey, PublicKey, PublicKeys};
 use serde_json::json;
 
 use super::assertion::{Assertion, SKEW, Unsigned};
@@ -58,7 +58,7 @@ impl Once {
     }
 }
 
-/// Holds an assertion against the keys of the client that it names. `keys` are those of `jwks_uri`; inline ones
+/// Holds an assertion against the keys of the client that it names. `fetched` are those of `jwks_uri`; inline ones
 /// are the client's own. Unknown clients take about as long as wrong signatures.
 ///
 /// # Errors
@@ -67,12 +67,19 @@ impl Once {
 pub fn authenticate(
     client: Option<&Arc<Client>>,
     assertion: &Assertion,
+    fetched: Option<&PublicKeys>,
     audiences: Audiences<'_>,
     now: Timestamp,
 ) -> Result<Once, OAuthError> {
-    let (client, keys) = match client.map(|client| (client, client.authentication())) {
-        Some((client, Authentication::PrivateKey(keys))) => (client, keys),
-        Some((client, _)) => {
+    let (client, keys) = match client.map(|client| (client, client.authentication(), fetched)) {
+        Some((client, Authentication::PrivateKey(keys), _)) => (client, keys),
+        Some((client, Authentication::KeysAt(_), Some(keys))) => (client, keys),
+        Some((client, Authentication::KeysAt(uri), None)) => {
+            against_decoy(assertion);
+            let cause = format!("the keys of {} at {uri} are not known", client.client_id());
+            return Err(failed(false).because(cause));
+        }
+        Some((client, ..)) => {
             against_decoy(assertion);
             let cause = format!("{} does not authenticate by an assertion", client.client_id());
             return Err(failed(false).because(cause));
@@ -108,6 +115,12 @@ pub fn authenticate(
         until: Timestamp::from_second(claims.exp.0 + SKEW).unwrap_or(Timestamp::MAX),
         client: Arc::clone(client),
     })
+}
+
+/// Whether newer keys may be needed: none of these has the kid of the assertion.
+#[must_use]
+pub fn is_key_unknown(assertion: &Assertion, keys: &PublicKeys) -> bool {
+    assertion.signed_by(keys) == Err(Unsigned::NoKey(NoKey::Unknown))
 }
 
 fn signed(client: &Client, assertion: &Assertion, keys: &PublicKeys) -> Result<(), OAuthError> {

@@ -65,7 +65,7 @@ fn judge(client: Option<&Arc<Client>>, token: &str) -> Result<Once, OAuthError> 
         issuer: ISSUER,
         endpoint: ENDPOINT,
     };
-    authenticate(client, presented.assertion().unwrap(), audiences, NOW)
+    authenticate(client, presented.assertion().unwrap(), None, audiences, NOW)
 }
 
 fn refused(client: Option<&Arc<Client>>, token: &str) -> OAuthError {
