@@ -25,9 +25,11 @@ const STALE: SignedDuration = SignedDuration::from_mins(10);
 /// At this age they are not used any more: a key that its owner withdrew must not live on because the host is away.
 const SPOILT: SignedDuration = SignedDuration::from_hours(1);
 
+type Kept = Arc<Fetched<PublicKeys>>;
+
 /// By UID and address: a client that changes its address starts anew. As many as there are clients at most.
 #[derive(Default)]
-pub struct ClientKeys(Mutex<HashMap<(String, String), Arc<Fetched<PublicKeys>>>>);
+pub struct ClientKeys(Mutex<HashMap<(String, String), Kept>>);
 
 impl ClientKeys {
     /// The keys of a client for an assertion; `None`: they cannot be had, or the client publishes none.
@@ -67,7 +69,7 @@ impl ClientKeys {
         }
     }
 
-    fn entry(&self, app: &App, uid: &str, uri: &str) -> Arc<Fetched<PublicKeys>> {
+    fn entry(&self, app: &App, uid: &str, uri: &str) -> Kept {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (uid.to_owned(), uri.to_owned());
         if let Some(kept) = all.get(&key) {

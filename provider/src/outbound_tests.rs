@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::response::{IntoResponse, Redirect};
+use axum::response::Redirect;
 use axum::routing::get;
 use axum_server::tls_rustls::RustlsConfig;
 use rcgen::{CertificateParams, KeyPair};
@@ -46,10 +46,7 @@ impl World {
             .route("/missing", get(async || http::StatusCode::NOT_FOUND))
             .route("/large", get(async || vec![b' '; MOST + 1]))
             .route("/just", get(async || vec![b' '; MOST]))
-            .route(
-                "/slow",
-                get(async || std::future::pending::<()>().await.into_response()),
-            )
+            .route("/slow", get(std::future::pending::<&'static str>))
             .route(
                 "/drip",
                 get(async || {
