@@ -8,7 +8,8 @@ use kube::ResourceExt;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::{ApplicationType, SecretMethod};
 use oidc_crds::resources::OidcClient;
-use oidc_crds::secrets::app::CLIENT_SECRET;
+use oidc_crds::secrets::Data;
+use oidc_crds::secrets::app::held_secret;
 
 use crate::access::{Access, Cluster, Sight, look, told};
 use crate::installation::{Which, find};
@@ -109,9 +110,7 @@ impl Named {
                 "the OidcClient {namespace}/{name} authenticates without a secret, by what the plugin does not have: use \
                  a client with a secret, or a public one"
             );
-            bail!(
-                "the client's Secret has no {CLIENT_SECRET}: `kubectl oidc debug {name} -n {namespace}` says why"
-            );
+            bail!("the client's Secret holds no secret: `kubectl oidc debug {name} -n {namespace}` says why");
         }
         Ok(party)
     }
@@ -126,29 +125,34 @@ impl Party {
         app: Option<&Secret>,
         ca: Option<String>,
     ) -> Result<Self> {
-        let text = |key: &str| {
-            let bytes = app
-                .and_then(|app| app.data.as_ref())
-                .and_then(|data| data.get(key));
-            bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+        let data = app.and_then(|app| app.data.clone()).unwrap_or_default();
+        let data: Data = data.into_iter().map(|(key, value)| (key, value.0)).collect();
+        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).ok();
+        // under whatever key the Secret's shape has it
+        let certificates = || {
+            let mut texts = data.values().filter_map(text);
+            texts.find(|text| text.starts_with("-----BEGIN CERTIFICATE-----"))
         };
         let spec = &client.spec;
         let authentication = spec.authentication.clone().unwrap_or_default();
-        let secret = text(CLIENT_SECRET)
-            .filter(|_| has_secret(client))
-            .map(ClientSecret::new);
+        let secret = app
+            .and_then(|app| held_secret(&data, app.annotations()))
+            .filter(|_| has_secret(client));
         let method = authentication.client_secret.and_then(|one| one.method);
         let scopes = spec.scopes.clone();
         Ok(Self {
-            issuer: issuer.map(str::to_owned).or_else(|| text("ISSUER_URL")).context(
-                "the issuer is not known: neither the installation nor the client's Secret may be read",
-            )?,
+            issuer: issuer
+                .map(str::to_owned)
+                .or_else(|| data.get("ISSUER_URL").and_then(text))
+                .context(
+                    "the issuer is not known: neither the installation nor the client's Secret may be read",
+                )?,
             client_id: spec.client_id.clone().unwrap_or_else(|| {
                 format!("{}.{}", client.namespace().unwrap_or_default(), client.name_any())
             }),
             secret,
             in_body: method == Some(SecretMethod::ClientSecretPost),
-            ca: ca.or_else(|| text("ca.crt")).or_else(|| text("CA_CRT")),
+            ca: ca.or_else(certificates),
             redirect_uris: Some(Self::redirects(client)),
             scopes: Some(scopes.unwrap_or_else(|| ["openid", "profile", "email"].map(str::to_owned).into())),
         })

@@ -6,7 +6,9 @@ use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::{ANNOTATION_CREDENTIAL_ID, LABEL_WATCH};
 use oidc_crds::resources::OidcClient;
-use oidc_crds::secrets::app::{self, CLIENT_SECRET};
+use oidc_crds::rng::SystemRng;
+use oidc_crds::secrets::Data;
+use oidc_crds::secrets::app::{self, CLIENT_SECRET, Content};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::is_opaque;
 
@@ -47,10 +49,23 @@ pub(super) fn written(
             ),
         };
     }
-    let data = secret.data.clone().unwrap_or_default();
-    // the value stands for the one that is not known here; the names of the keys are what counts
-    let placeholder = ClientSecret::new("-".to_owned());
-    let expected = app::data(client, Some(&placeholder), installation, None);
+    let data: Data = secret
+        .data
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.0))
+        .collect();
+    let held = app::held_secret(&data, secret.annotations());
+    let value = held.clone().unwrap_or_else(|| ClientSecret::new("-".to_owned()));
+    let [expected, with_a_ca] = [None, Some("-")].map(|ca| {
+        let content = Content {
+            secret: Some(&value).filter(|_| client.has_secret()),
+            installation,
+            ca,
+        };
+        app::render(client, content, Some(&data), &mut SystemRng).data
+    });
     let missing: Vec<&str> = expected
         .keys()
         .filter(|key| !data.contains_key(*key))
@@ -62,9 +77,9 @@ pub(super) fn written(
             "the operator writes it again at once: is it running?",
         );
     }
-    let differs = |key: &&String| {
-        key.as_str() != CLIENT_SECRET && data.get(*key).map(|value| &value.0) != expected.get(*key)
-    };
+    // the CA is not known here
+    let differs =
+        |key: &&String| expected.get(*key) == with_a_ca.get(*key) && data.get(*key) != expected.get(*key);
     if let Some(key) = expected.keys().find(differs) {
         return failed(
             format!("{key} in the Secret {name} is not what it should be"),
@@ -184,7 +199,13 @@ mod tests {
     fn judged(change: impl FnOnce(&mut Secret)) -> Line {
         let client = validate(&object(), &installation(), None).unwrap();
         let value = ClientSecret::new("canary".to_owned());
-        let data = app::data(&client, Some(&value), &installation(), Some("PEM"));
+        let installation = installation();
+        let content = Content {
+            secret: Some(&value),
+            installation: &installation,
+            ca: Some("PEM"),
+        };
+        let data = app::render(&client, content, None, &mut SystemRng).data;
         let mut secret: Secret = serde_json::from_value(json!({"metadata": {
             "name": "app-oidc", "uid": "s1", "resourceVersion": "7",
             "annotations": {ANNOTATION_CREDENTIAL_ID: "new"},
@@ -199,7 +220,7 @@ mod tests {
                 .collect(),
         );
         change(&mut secret);
-        let line = written(&client, &object(), Some(&secret), &installation());
+        let line = written(&client, &object(), Some(&secret), &installation);
         assert!(!format!("{line:?}").contains("canary"), "i9");
         line
     }
