@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -95,6 +95,24 @@ impl Context {
             .replace_status(&object.name_any(), &self.parameters(), object)
             .await;
         self.wrote(kind, "update_status", object, answer)
+    }
+
+    /// Removes an object as it was read; one that changed since is a conflict, one that is gone is fine.
+    pub(crate) async fn remove<K>(&self, api: &Api<K>, kind: &'static str, object: &K) -> Result<(), Error>
+    where
+        K: Resource + Clone + DeserializeOwned + Serialize + Debug,
+    {
+        self.must_have_version(kind, object)?;
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        });
+        match api.delete(&object.name_any(), &parameters).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            answer => self
+                .wrote(kind, "delete", object, answer.map(|_| object.clone()))
+                .map(drop),
+        }
     }
 
     fn must_have_version<K: Resource>(&self, kind: &'static str, object: &K) -> Result<(), Error> {

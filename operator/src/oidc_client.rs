@@ -266,17 +266,33 @@ impl Shared {
         answer
     }
 
+    /// Writes the Secret, then removes the one under the former name.
     async fn write_secret(&self, client: &OidcClient, plan: &plan::Plan) -> Result<plan::Applied, Error> {
-        let Some(write) = &plan.secret else {
-            return Ok(plan::Applied::nothing());
-        };
         let api: Api<Secret> = Api::namespaced(
             self.context.client.clone(),
             &client.namespace().unwrap_or_default(),
         );
+        let applied = match &plan.secret {
+            None => plan::Applied::nothing(),
+            Some(write) => self.put_secret(client, &api, write).await?,
+        };
+        if let Some(former) = &plan.remove {
+            self.context.remove(&api, "Secret", former).await?;
+            let object = ObjectRef::from_obj(client);
+            tracing::info!(kind = KIND, %object, secret = former.name_any(), "Secret of the former name removed");
+        }
+        Ok(applied)
+    }
+
+    async fn put_secret(
+        &self,
+        client: &OidcClient,
+        api: &Api<Secret>,
+        write: &plan::SecretWrite,
+    ) -> Result<plan::Applied, Error> {
         let secret = match write {
-            plan::SecretWrite::Create(secret) => self.context.create(&api, "Secret", secret).await?,
-            plan::SecretWrite::Replace(secret) => self.context.replace(&api, "Secret", secret).await?,
+            plan::SecretWrite::Create(secret) => self.context.create(api, "Secret", secret).await?,
+            plan::SecretWrite::Replace(secret) => self.context.replace(api, "Secret", secret).await?,
         };
         let reason = match write {
             plan::SecretWrite::Create(_) => Reason::SecretCreated,

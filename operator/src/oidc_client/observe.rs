@@ -11,13 +11,15 @@ use oidc_crds::resources::OidcClient;
 use oidc_crds::secrets::app::CLIENT_SECRET;
 use oidc_crds::secrets::{Data, is_opaque};
 
-use crate::context::Context;
+use crate::context::{Context, Names};
 use crate::execute::Error;
 
 /// What was found. Nothing is looked for if the client was refused.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) target: Target,
+    /// Our Secret under the name that `spec.secret.name` had before.
+    pub(crate) former: Option<Box<Secret>>,
     pub(crate) given: Option<Given>,
 }
 
@@ -54,6 +56,7 @@ pub(crate) async fn observe(
     let Some(client) = client else {
         return Ok(Observed {
             target: Target::Absent,
+            former: None,
             given: None,
         });
     };
@@ -70,7 +73,34 @@ pub(crate) async fn observe(
             Some(found.map_or(Given::Missing, |secret| present(&secret, key)))
         }
     };
-    Ok(Observed { target, given })
+    let former = match former_name(object, client) {
+        None => None,
+        Some(name) => read(&api, name)
+            .await?
+            .and_then(|secret| removable(secret, object, &context.names.release)),
+    };
+    Ok(Observed {
+        target,
+        former,
+        given,
+    })
+}
+
+/// The name that the Secret was written under before, if it is another one now.
+fn former_name<'a>(object: &'a OidcClient, client: &Client) -> Option<&'a str> {
+    let known = object.status.as_ref()?.secret.as_ref()?.name.as_str();
+    let given = object.spec.secret_ref.as_ref();
+    // it may be what the client now refers to
+    (known != client.secret_name() && given.is_none_or(|given| given.name != known)).then_some(known)
+}
+
+/// Only what is ours and says so may be removed.
+fn removable(secret: Secret, client: &OidcClient, release: &str) -> Option<Box<Secret>> {
+    let labelled = secret.labels().get(Names::MANAGED_BY).map(String::as_str) == Some(release);
+    match classify(secret, client) {
+        Target::Ours(secret) if labelled && secret.metadata.deletion_timestamp.is_none() => Some(secret),
+        _ => None,
+    }
 }
 
 async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Error> {
@@ -188,6 +218,30 @@ mod tests {
             Target::Foreign
         );
         assert_eq!(classify(Secret::default(), &client()), Target::Foreign);
+    }
+
+    #[test]
+    fn i6_only_a_labelled_secret_of_ours_may_be_removed() {
+        let Target::Ours(secret) = owned(|_| {}) else {
+            panic!("it is ours");
+        };
+        let of = |change: fn(&mut Secret)| {
+            let mut secret = (*secret).clone();
+            secret
+                .labels_mut()
+                .insert(Names::MANAGED_BY.into(), "oidc".into());
+            change(&mut secret);
+            removable(secret, &client(), "oidc").is_some()
+        };
+        assert!(of(|_| {}));
+        assert!(!of(|secret| secret.labels_mut().clear()));
+        assert!(!of(|secret| {
+            secret
+                .labels_mut()
+                .insert(Names::MANAGED_BY.into(), "Helm".into());
+        }));
+        assert!(!of(|secret| secret.metadata.owner_references = None));
+        assert!(!of(|secret| secret.owner_references_mut()[0].uid = "u0".into()));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     /// Credentials that status must list before the Secret is written.
     pub(crate) first_status: Option<Vec<Credential>>,
     pub(crate) secret: Option<SecretWrite>,
+    /// The Secret under its former name, to be removed once the one under the new name is there.
+    pub(crate) remove: Option<Box<Secret>>,
     client_id: Option<String>,
     credentials: Vec<Credential>,
     known_secret: Option<WrittenSecret>,
@@ -110,7 +112,10 @@ pub(crate) fn plan(
         Target::Absent => None,
         Target::Ours(secret) => Some(&**secret),
     };
-    let found = found(ours, observed.given.as_ref());
+    // Under another name it is the same Secret, with the same credential.
+    let former = observed.former.as_deref();
+    let held = ours.or(former);
+    let found = found(held, observed.given.as_ref());
     let decision = rotation::decide(
         client,
         &status.credentials,
@@ -131,10 +136,12 @@ pub(crate) fn plan(
         installation: terms.installation,
         ca: terms.ca,
     };
-    let before = ours.map(data_of);
+    let before = held.map(data_of);
+    let delivered = decision.deliver.as_ref().map(|d| d.credential_id.as_str());
+    let moved = held.and_then(|secret| secret.annotations().get(ANNOTATION_CREDENTIAL_ID));
     let desired = Desired::of(
         app::render(client, content, before.as_ref(), rng),
-        decision.deliver.as_ref().map(|d| d.credential_id.as_str()),
+        delivered.or(moved.map(String::as_str)),
         terms.release,
     );
     let reason = reason_to_write(ours, &desired);
@@ -147,7 +154,7 @@ pub(crate) fn plan(
             Note::normal(*reason, told)
         })
         .collect();
-    notes.extend(reason.map(|reason| written_note(reason, client, &decision, status.secret.as_ref())));
+    notes.extend(reason.map(|reason| written_note(reason, client, &decision, former)));
     let secret = reason.map(|_| match ours {
         None => SecretWrite::Create(Box::new(build(object, client, &desired, Secret::default()))),
         Some(secret) => SecretWrite::Replace(Box::new(build(object, client, &desired, secret.clone()))),
@@ -161,6 +168,7 @@ pub(crate) fn plan(
         first_status: (status_first && secret.is_some() && decision.credentials != status.credentials)
             .then(|| decision.credentials.clone()),
         secret,
+        remove: observed.former.clone(),
         client_id: Some(client.client_id().to_owned()),
         credentials: decision.credentials,
         known_secret: known_secret(status.secret, ours),
@@ -175,6 +183,7 @@ fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duratio
     Plan {
         first_status: None,
         secret: None,
+        remove: None,
         client_id: status.client_id,
         credentials: status.credentials,
         known_secret: status.secret,
@@ -308,15 +317,14 @@ fn tell(reason: Reason, before: &[Credential], after: &[Credential]) -> String {
 }
 
 /// The Event for a Secret that is written.
-fn written_note(reason: Reason, client: &Client, decision: &Decision, known: Option<&WrittenSecret>) -> Note {
+fn written_note(reason: Reason, client: &Client, decision: &Decision, former: Option<&Secret>) -> Note {
     let name = client.secret_name();
     let with = match &decision.deliver {
         Some(delivery) => format!(" with a new client secret, {}", delivery.credential_id),
         None => String::new(),
     };
-    let moved = known
-        .filter(|known| known.name != name)
-        .map(|known| format!("; the Secret {} stays until you delete it", known.name))
+    let moved = former
+        .map(|former| format!("; the Secret {} is removed", former.name_any()))
         .unwrap_or_default();
     Note::normal(reason, format!("Secret {name}{with}{moved}"))
 }
@@ -368,6 +376,11 @@ impl Plan {
                 (claims, old.credentials.clone(), Vec::new())
             }
         };
+        // A Secret that is still to be removed must not be forgotten.
+        let secret = match (&applied.failure, &self.remove) {
+            (Some(_), Some(_)) => old.secret.clone(),
+            _ => applied.secret.clone().or(self.known_secret),
+        };
         notes.extend(news(&old.conditions, &claims));
         let reason = claims
             .iter()
@@ -379,7 +392,7 @@ impl Plan {
                 observed_generation: Some(generation),
                 conditions: conditions(&old.conditions, &claims, generation, now),
                 credentials,
-                secret: applied.secret.clone().or(self.known_secret),
+                secret,
             },
             notes,
             reason,

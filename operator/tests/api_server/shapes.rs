@@ -102,3 +102,52 @@ async fn a_mark_that_controllers_act_on_is_refused_until_it_is_granted() {
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
     assert_eq!(secret.labels()["argocd.argoproj.io/secret-type"], "cluster");
 }
+
+#[tokio::test]
+async fn another_name_moves_the_secret_without_a_gap() {
+    let world = World::new(&[]).await;
+    let mut operator = world.operator("op-0");
+    world.apply_client("demo", "");
+    let before = world.client_is("demo", "Ready", "True").await;
+    let old = world.secrets().get("demo-oidc").await.expect("there");
+    let since = world.now().await;
+    world.apply_client("demo", "secret: {name: login}");
+    let named = async |name: &str| {
+        wait(&format!("the status names {name}"), SOON, async || {
+            let demo = world.clients().get("demo").await.expect("there");
+            let status = demo.status.as_ref()?;
+            (status.secret.as_ref()?.name == name).then(|| demo.clone())
+        })
+        .await
+    };
+    let after = named("login").await;
+    let new = world.secrets().get("login").await.expect("there");
+    assert_eq!(new.data, old.data, "the same secret");
+    let credentials = |client: &OidcClient| client.status.clone().expect("a status").credentials;
+    assert_eq!(credentials(&after), credentials(&before));
+    let gone = world.secrets().get_opt("demo-oidc").await.expect("readable");
+    assert!(gone.is_none());
+    let writes = world.writes_since(&since).await;
+    let at = |write: &str| writes.iter().position(|one| one == write).expect(write);
+    assert!(
+        at("added Secret login") < at("deleted Secret demo-oidc"),
+        "{writes:?}"
+    );
+
+    // Also while nobody was there; and what is not ours any more is left alone.
+    operator.signal("TERM");
+    assert!(operator.end().await.success(), "{}", operator.log());
+    let orphan = json!({"metadata": {"ownerReferences": null}});
+    world.patch::<Secret>("login", orphan).await;
+    world.apply_client("demo", "secret: {name: third}");
+    let _operator = world.operator("op-1");
+    named("third").await;
+    assert!(
+        world
+            .secrets()
+            .get_opt("login")
+            .await
+            .expect("readable")
+            .is_some()
+    );
+}

@@ -52,7 +52,11 @@ impl World {
 
     fn plan(&self, object: &OidcClient, target: Target, given: Option<Given>, now: i64) -> Plan {
         let verdict = validate(object, &self.installation, None);
-        let observed = Observed { target, given };
+        let observed = Observed {
+            target,
+            former: None,
+            given,
+        };
         plan(
             object,
             &observed,
@@ -503,22 +507,84 @@ fn what_is_drawn_for_a_program_outlives_a_rotation_and_goes_with_its_key() {
     assert!(data_of(&healed).contains_key("client-secret"));
 }
 
+/// A client whose Secret is to have another name, the Secret under the former one, and what is planned.
+fn moved(world: &World, target: Target) -> (OidcClient, Secret, Plan) {
+    let preset = object(json!({
+        "redirectUris": ["https://app.example.com/cb"], "secret": {"preset": "oauth2-proxy"},
+    }));
+    let (mut client, former) = world.settle(&preset, Target::Absent, NOW);
+    client.spec.secret.as_mut().expect("a shape").name = Some("other".into());
+    let verdict = validate(&client, &world.installation, None);
+    let observed = Observed {
+        target,
+        former: Some(Box::new(former.clone())),
+        given: None,
+    };
+    let verdict = verdict.as_ref().map_err(Vec::as_slice);
+    let plan = plan(
+        &client,
+        &observed,
+        verdict,
+        &world.terms(NOW + 10),
+        &mut SystemRng,
+    );
+    (client, former, plan)
+}
+
 #[test]
-fn a_new_name_for_the_secret_leaves_the_old_one() {
+fn a_new_name_moves_the_secret_with_its_credential() {
     let world = world();
-    let (mut client, _) = world.settle(&demo(), Target::Absent, NOW);
-    client.spec.secret = Some(oidc_crds::resources::oidc_client::SecretOutput {
-        name: Some("other".into()),
-        ..Default::default()
-    });
-    let plan = world.plan(&client, Target::Absent, None, NOW + 10);
+    let (client, former, plan) = moved(&world, Target::Absent);
     let Some(SecretWrite::Create(secret)) = &plan.secret else {
         panic!("a new one is made");
     };
     assert_eq!(secret.name_any(), "other");
-    assert!(
-        plan.notes
-            .iter()
-            .any(|note| note.message.contains("app-oidc stays"))
-    );
+    assert_eq!(secret.data, former.data, "nothing is minted or drawn");
+    assert_eq!(secret.annotations(), former.annotations());
+    assert!(plan.first_status.is_none());
+    let removed = plan.remove.as_ref().expect("then the former one goes");
+    assert_eq!(removed.name_any(), "app-oidc");
+    let told = |note: &Note| note.message.contains("app-oidc is removed");
+    assert!(plan.notes.iter().any(told));
+    let secret = secret.clone();
+    let before = client.status.clone().expect("written");
+    let status = plan
+        .finish(&client, &Applied::secret(&secret), at(NOW + 10))
+        .status;
+    assert_eq!(status.credentials, before.credentials);
+    assert_eq!(status.secret.expect("told").name, "other");
+}
+
+#[test]
+fn a_secret_that_could_not_be_removed_is_not_forgotten() {
+    let world = world();
+    let (client, _, plan) = moved(&world, Target::Absent);
+    let error = Error::Api {
+        what: "delete Secret app-oidc".into(),
+        source: Box::new(kube::Error::Api(
+            kube::core::Status::failure("no", "Forbidden").boxed(),
+        )),
+    };
+    let status = plan
+        .finish(&client, &Applied::failed(&error), at(NOW + 10))
+        .status;
+    assert_eq!(condition(&status, "Ready").1, "WriteFailed");
+    assert_eq!(status.secret.expect("known").name, "app-oidc");
+
+    // The next time the new one is there, and only the removal is left to do.
+    let (_, _, first) = moved(&world, Target::Absent);
+    let Some(SecretWrite::Create(secret)) = first.secret else {
+        panic!("a new one is made");
+    };
+    let (_, _, plan) = moved(&world, Target::Ours(secret));
+    assert!(plan.remove.is_some());
+}
+
+#[test]
+fn i6_a_foreign_secret_under_the_new_name_keeps_the_old_one() {
+    let world = world();
+    let (client, _, plan) = moved(&world, Target::Foreign);
+    assert!(plan.secret.is_none() && plan.remove.is_none());
+    let status = plan.finish(&client, &Applied::nothing(), at(NOW + 10)).status;
+    assert_eq!(status.secret.expect("known").name, "app-oidc");
 }
