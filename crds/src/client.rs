@@ -12,7 +12,7 @@ use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
     IdTokenClaims, Seconds, SecretMethod,
 };
-use crate::resources::oidc_client::Credential;
+use crate::resources::oidc_client::{Credential, Workload};
 use crate::secrets::app::Shape;
 use crate::secrets::installation::Lifetimes;
 
@@ -91,8 +91,21 @@ pub struct Client {
     pub(crate) allowed_groups: Box<[String]>,
     pub(crate) secret_name: Box<str>,
     pub(crate) shape: Option<Box<Shape>>,
+    pub(crate) rotation: Option<Box<Rotation>>,
+    pub(crate) rollout_restart: Box<[Workload]>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) credentials: Box<[Credential]>,
+}
+
+/// When a client's generated secret is replaced, of the few clients that say so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// How old it gets; longer than the overlap.
+    pub interval: Option<Seconds>,
+    /// How long a replaced one is still accepted; `None`: the installation's.
+    pub overlap: Option<Seconds>,
+    /// Each new word replaces it once.
+    pub now: Option<Box<str>>,
 }
 
 /// Addresses that the consent page shows, of the few clients that have any.
@@ -268,6 +281,16 @@ impl Client {
     #[must_use]
     pub fn shape(&self) -> Option<&Shape> {
         self.shape.as_deref()
+    }
+    /// When its secret is replaced.
+    #[must_use]
+    pub fn rotation(&self) -> Option<&Rotation> {
+        self.rotation.as_deref()
+    }
+    /// What is rolled out anew after a new secret is there; of its namespace.
+    #[must_use]
+    pub fn rollout_restart(&self) -> &[Workload] {
+        &self.rollout_restart
     }
     /// Lifetimes of what is issued to it.
     #[must_use]

@@ -17,6 +17,9 @@ pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
 /// Annotation of an app's Secret: what of its labels, annotations and keys follows the spec
 /// ([`Marks`](crate::secrets::app::Marks)).
 pub const ANNOTATION_SHAPE: &str = "oidc-operator.dev/shape";
+/// Begin of the annotation of a workload that was restarted for a client; the client's UID follows, and the
+/// value is the id of the credential that it was restarted for.
+pub const ANNOTATION_RESTARTED_FOR: &str = "restarted-for.oidc-operator.dev/";
 /// Annotation of a pod's Lease: the key set that the pod holds, `<revision>-<digest>`.
 pub const ANNOTATION_KEY_SET: &str = "oidc-operator.dev/key-set";
 
@@ -211,6 +214,30 @@ pub enum Pkce {
     Required,
     /// A request may come without one (confidential clients only).
     Optional,
+}
+
+/// What runs pods and can be rolled out anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = undescribed)]
+pub enum WorkloadKind {
+    /// `apps/v1` Deployment.
+    Deployment,
+    /// `apps/v1` StatefulSet.
+    StatefulSet,
+    /// `apps/v1` DaemonSet.
+    DaemonSet,
+}
+
+impl WorkloadKind {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+        }
+    }
 }
 
 /// When a person is asked to consent.

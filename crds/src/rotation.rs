@@ -8,16 +8,15 @@
 //! - A Secret that is gone or was edited is made anew. A status that is empty, or digests under a pepper
 //!   that is gone, are computed again from the Secret, and nothing is minted.
 //! - A `secretRef` that is late changes nothing.
+//! - A generated secret is replaced when it is due ([`Due`]). The one that it replaces does not retire before
+//!   the new one is in the Secret, so whatever fails between: what the Secret holds is accepted.
 
-use std::collections::BTreeSet;
-
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use rand_core::CryptoRng;
 
 use crate::client::Client;
 use crate::credentials::{self, ClientSecret};
-use crate::encoding::{from_base64url, hex};
+use crate::encoding::from_base64url;
 use crate::names::Seconds;
 use crate::resources::Reason;
 use crate::resources::oidc_client::Credential;
@@ -25,17 +24,15 @@ use crate::secrets::installation::Installation;
 use crate::secrets::pepper::Pepper;
 use crate::time::{later, stored};
 
+mod due;
+mod given;
+
+pub use due::Due;
+use given::{GIVEN, given_id, judge};
+pub use given::{MIN_LENGTH, MIN_VARIETY};
+
 /// How many credentials of a client are kept; those that retire first go first.
 pub const KEPT: usize = 4;
-
-/// What a `secretRef`'s secret needs at least, where weak ones are not accepted: characters.
-pub const MIN_LENGTH: usize = 32;
-
-/// What a `secretRef`'s secret needs at least, where weak ones are not accepted: different characters.
-pub const MIN_VARIETY: usize = 8;
-
-/// Ids of credentials from a `secretRef`; the operator never delivers these.
-const GIVEN: &str = "ref-";
 
 /// What is found where the client's secret should be.
 #[derive(Debug, Clone)]
@@ -83,19 +80,36 @@ impl Terms {
     }
 }
 
+/// What status says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The credentials, oldest first.
+    pub credentials: &'a [Credential],
+    /// The last [`Rotation::now`](crate::client::Rotation::now) that was seen to.
+    pub now: Option<&'a str>,
+}
+
 /// What to do about the credentials.
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// The credentials as status must list them in the end, oldest first; equal to the known ones if
     /// nothing changes. Times are whole seconds, as the API server keeps them.
     pub credentials: Vec<Credential>,
+    /// As status must list them until the delivery is done, where status goes first; else the same.
+    pub before: Vec<Credential>,
+    /// The last [`Rotation::now`](crate::client::Rotation::now) that was seen to, with these credentials.
+    pub now: Option<String>,
     /// A secret that must be written into the app's Secret, with the id for the annotation. `None`: the
     /// secret that is there stays, or the client has none of ours.
     pub deliver: Option<Delivery>,
     /// Why, for Events; none if nothing changes.
     pub reasons: Vec<Reason>,
+    /// Why the secret was replaced, if it was due.
+    pub due: Option<Due>,
     /// When a credential retires next.
     pub next: Option<Timestamp>,
+    /// When the secret is due to be replaced next.
+    pub next_rotation: Option<Timestamp>,
     /// A problem that waits for somebody; the client has no other credentials than those listed.
     pub problem: Option<(Reason, String)>,
 }
@@ -111,10 +125,10 @@ pub struct Delivery {
     pub status_first: bool,
 }
 
-/// Decides what to do. `known` are the credentials in status.
+/// Decides what to do.
 pub fn decide(
     client: &Client,
-    known: &[Credential],
+    known: Known<'_>,
     found: &Found,
     pepper: &Pepper,
     terms: &Terms,
@@ -122,14 +136,17 @@ pub fn decide(
     rng: &mut impl CryptoRng,
 ) -> Decision {
     let mut life = Life {
-        uid: client.uid(),
+        client,
         pepper,
         terms,
         now,
-        first: known.is_empty(),
-        credentials: known.to_vec(),
+        first: known.credentials.is_empty(),
+        handled: known.now,
+        credentials: known.credentials.to_vec(),
         reasons: Vec::new(),
         deliver: None,
+        held: None,
+        due: None,
         problem: None,
     };
     match found {
@@ -159,16 +176,21 @@ pub fn decide(
 
 /// A decision in the making.
 struct Life<'a> {
-    uid: &'a str,
+    client: &'a Client,
     pepper: &'a Pepper,
     terms: &'a Terms,
     now: Timestamp,
     /// Whether status knows no credential.
     first: bool,
+    /// The last `rotation.now` that was seen to.
+    handled: Option<&'a str>,
     /// Oldest first.
     credentials: Vec<Credential>,
     reasons: Vec<Reason>,
     deliver: Option<Delivery>,
+    /// The id of the good credential that our Secret holds, when another is to be delivered.
+    held: Option<String>,
+    due: Option<Due>,
     problem: Option<(Reason, String)>,
 }
 
@@ -191,7 +213,14 @@ impl Life<'_> {
                 self.restore(at, secret);
                 let undelivered = self.drop_undelivered(at);
                 self.settle(at);
-                if undelivered {
+                self.due = due::of(
+                    self.client.rotation(),
+                    &self.credentials[at],
+                    self.handled,
+                    self.now,
+                );
+                if undelivered || self.due.is_some() {
+                    self.held = Some(self.credentials[at].id.clone());
                     self.mint(Reason::SecretUpdated, rng);
                 }
             }
@@ -227,7 +256,8 @@ impl Life<'_> {
             }
         };
         let id = given_id(version, 0);
-        let same_value = |known: &Credential| credentials::matches(self.pepper, self.uid, known, secret);
+        let same_value =
+            |known: &Credential| credentials::matches(self.pepper, self.client.uid(), known, secret);
         // Its digest is under a pepper that is gone, so the version has to do.
         let same_version = |known: &Credential| known.id == id && !self.has_pepper(known);
         let known = &self.credentials;
@@ -266,7 +296,7 @@ impl Life<'_> {
     fn add(&mut self, id: &str, secret: &ClientSecret) {
         self.credentials.push(Credential {
             id: id.to_owned(),
-            digest: credentials::digest(self.pepper, self.uid, id, secret),
+            digest: credentials::digest(self.pepper, self.client.uid(), id, secret),
             created_at: stored(self.now),
             retires_at: None,
         });
@@ -274,7 +304,8 @@ impl Life<'_> {
 
     /// Makes one credential the current one: all others retire, if that is not planned already.
     fn settle(&mut self, current: usize) {
-        let retires_at = stored(later(self.now, self.terms.overlap));
+        let own = self.client.rotation().and_then(|rotation| rotation.overlap);
+        let retires_at = stored(later(self.now, own.unwrap_or(self.terms.overlap)));
         let mut rotated = false;
         for (at, known) in self.credentials.iter_mut().enumerate() {
             if at == current {
@@ -282,6 +313,12 @@ impl Life<'_> {
             } else if known.retires_at.is_none() {
                 known.retires_at = Some(retires_at.clone());
                 rotated = true;
+            }
+        }
+        if rotated {
+            // A shorter overlap is for those too that were replaced earlier: one of them may be why.
+            for known in &mut self.credentials {
+                known.retires_at = known.retires_at.take().map(|at| at.min(retires_at.clone()));
             }
         }
         if rotated {
@@ -293,7 +330,7 @@ impl Life<'_> {
     /// told, and the Secret is believed.
     fn holds(&self, at: usize, secret: &ClientSecret) -> bool {
         let known = &self.credentials[at];
-        !self.has_pepper(known) || credentials::matches(self.pepper, self.uid, known, secret)
+        !self.has_pepper(known) || credentials::matches(self.pepper, self.client.uid(), known, secret)
     }
 
     fn has_pepper(&self, known: &Credential) -> bool {
@@ -304,7 +341,7 @@ impl Life<'_> {
     fn restore(&mut self, at: usize, secret: &ClientSecret) {
         let known = &mut self.credentials[at];
         if credentials::pepper_id(&known.digest) != self.pepper.current() {
-            known.digest = credentials::digest(self.pepper, self.uid, &known.id, secret);
+            known.digest = credentials::digest(self.pepper, self.client.uid(), &known.id, secret);
             self.reason(Reason::DigestsRestored);
         }
     }
@@ -326,29 +363,58 @@ impl Life<'_> {
         }
     }
 
-    fn finish(mut self) -> Decision {
-        let (before, now) = (self.credentials.len(), self.now);
+    /// What is not accepted any more goes, and what is too many.
+    fn trim(&self, credentials: &mut Vec<Credential>) {
         let retirement = |known: &Credential| known.retires_at.as_ref().map_or(Timestamp::MAX, |at| at.0);
-        self.credentials.retain(|known| retirement(known) > now);
-        while self.credentials.len() > KEPT {
-            let first = self
-                .credentials
+        credentials.retain(|known| retirement(known) > self.now);
+        while credentials.len() > KEPT {
+            let first = credentials
                 .iter()
                 .enumerate()
                 .min_by_key(|(_, known)| retirement(known));
             let Some((at, _)) = first else { break };
-            self.credentials.remove(at);
+            credentials.remove(at);
         }
-        if self.credentials.len() < before {
+    }
+
+    /// The credentials until the delivery is done: what the Secret holds does not retire before.
+    fn before(&self) -> Vec<Credential> {
+        let mut credentials = self.credentials.clone();
+        let held = credentials
+            .iter_mut()
+            .find(|known| self.held.as_ref() == Some(&known.id));
+        if let Some(held) = held {
+            held.retires_at = None;
+        }
+        self.trim(&mut credentials);
+        credentials
+    }
+
+    fn finish(mut self) -> Decision {
+        let before = self.before();
+        let mut credentials = std::mem::take(&mut self.credentials);
+        let count = credentials.len();
+        self.trim(&mut credentials);
+        if credentials.len() < count {
             self.reason(Reason::CredentialRetired);
         }
-        let next = self
-            .credentials
+        let rotation = self.client.rotation();
+        // Whatever made this secret, it is newer than the word; and beside an empty status nobody knows
+        // which words were seen to, so that only those to come count.
+        let renewed = self.deliver.is_some() || self.first && !credentials.is_empty();
+        let asked = rotation.and_then(|rotation| rotation.now.as_deref());
+        let handled = asked.filter(|_| renewed).or(self.handled);
+        let retirements = credentials.iter().filter_map(|known| known.retires_at.as_ref());
+        let current = credentials
             .iter()
-            .filter_map(|known| known.retires_at.as_ref());
+            .find(|known| known.retires_at.is_none() && !known.id.starts_with(GIVEN));
         Decision {
-            next: next.map(|at| at.0).min(),
-            credentials: self.credentials,
+            next: retirements.map(|at| at.0).min(),
+            next_rotation: current.and_then(|current| due::next(rotation?, current)),
+            now: handled.map(str::to_owned),
+            due: self.due,
+            before,
+            credentials,
             deliver: self.deliver,
             reasons: self.reasons,
             problem: self.problem,
@@ -364,39 +430,6 @@ fn is_id(id: &str) -> bool {
 /// Whether a secret can be one that we generated.
 fn is_generated(secret: &ClientSecret) -> bool {
     from_base64url(secret.expose()).is_some_and(|bytes| bytes.len() == 32)
-}
-
-/// The id of a `secretRef`'s credential.
-fn given_id(version: &str, attempt: u32) -> String {
-    let text = match attempt {
-        0 => version.to_owned(),
-        _ => format!("{version}#{attempt}"),
-    };
-    format!("{GIVEN}{}", hex(&digest(&SHA256, text.as_bytes()).as_ref()[..8]))
-}
-
-/// Whether a given secret can be used; the message never holds it.
-fn judge(secret: Option<&ClientSecret>, weak: bool) -> Result<&ClientSecret, String> {
-    let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) else {
-        return Err("the Secret that `secretRef` names has no value under its key; add it".to_owned());
-    };
-    let text = secret.expose();
-    // RFC 6749 §A.2: client-secret = *VSCHAR.
-    if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        return Err(
-            "the secret that `secretRef` names may only have printable ASCII characters (RFC 6749 \
-                    §A.2); often a line break at its end is what is wrong"
-                .to_owned(),
-        );
-    }
-    let variety: BTreeSet<u8> = text.bytes().collect();
-    if !weak && (text.len() < MIN_LENGTH || variety.len() < MIN_VARIETY) {
-        return Err(format!(
-            "the secret that `secretRef` names is weak: it needs {MIN_LENGTH} characters, {MIN_VARIETY} of \
-             them different; for example the output of `openssl rand -hex 32`"
-        ));
-    }
-    Ok(secret)
 }
 
 #[cfg(test)]

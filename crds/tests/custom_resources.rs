@@ -173,6 +173,7 @@ fn good_clients_pass() {
         client(json!({"authentication": {"privateKeyJwt": {"jwks": {"keys": [
             {"kty": "RSA", "n": "AQ", "e": "AQAB"}, {"kty": "OKP", "crv": "Ed25519", "x": "AQ"},
         ]}}}})),
+        client(json!({"rotation": {"interval": "90d", "overlap": "0s", "now": "2026-11-25"}})),
         client(json!({"tokens": {"accessTokenFormat": "jwt", "accessTokenType": "JWT"}})),
         client(json!({"tokens": {"accessTokenFormat": "opaque", "idTokenSignedResponseAlg": "ES256"}})),
         client(json!({"claims": [
@@ -232,6 +233,14 @@ fn mixes_that_mean_nothing_are_refused_at_once() {
         (
             json!({"authentication": public, "pkce": "optional"}),
             "PKCE must be required",
+        ),
+        (
+            json!({"authentication": public, "rotation": {"now": "1"}}),
+            "authenticates otherwise has no secret to rotate",
+        ),
+        (
+            json!({"secretRef": {"name": "mine"}, "rotation": {"now": "1"}}),
+            "yours to rotate",
         ),
         (
             json!({"authentication": public, "secretRef": {"name": "mine"}}),

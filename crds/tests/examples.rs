@@ -61,6 +61,15 @@ fn the_example_of_a_service_account_is_good() {
 }
 
 #[test]
+fn the_examples_of_rotation_are_good() {
+    let installation = Installation::parse(CLUSTER).unwrap();
+    assert_eq!(
+        folder("examples/rotation", &installation),
+        ["OidcClient demo", "OidcClient shop"]
+    );
+}
+
+#[test]
 fn the_standalone_examples_are_good() {
     let installation = Installation::standalone("http://localhost:5000", true);
     assert_eq!(

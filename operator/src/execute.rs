@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,6 +112,35 @@ impl Context {
             answer => self
                 .wrote(kind, "delete", object, answer.map(|_| object.clone()))
                 .map(drop),
+        }
+    }
+
+    /// Changes a part of somebody else's object, as the patch's resourceVersion had it; one that changed
+    /// since is a conflict.
+    pub(crate) async fn patch<K>(
+        &self,
+        api: &Api<K>,
+        kind: &'static str,
+        name: &str,
+        patch: &Patch<serde_json::Value>,
+    ) -> Result<(), Error>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+    {
+        self.leadership.check()?;
+        let parameters = PatchParams {
+            field_manager: Some(self.names.operator()),
+            ..PatchParams::default()
+        };
+        match api.patch_metadata(name, &parameters, patch).await {
+            Ok(_) => {
+                self.metrics.wrote(kind, "patch");
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                Err(Error::Conflict(format!("{kind} {name}")))
+            }
+            Err(error) => Err(Error::api(format!("patch {kind} {name}"))(error)),
         }
     }
 

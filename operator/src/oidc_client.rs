@@ -5,8 +5,10 @@
 //! provider drops the client when its watch tells.
 
 mod checks;
+mod notes;
 mod observe;
 mod plan;
+mod restart;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -229,12 +231,15 @@ impl Shared {
         let plan = plan::plan(client, &observed, verdict, &terms, &mut SystemRng);
         let about = client.object_ref(&());
         let mut client = client.clone();
-        if let Some(credentials) = &plan.first_status {
-            let mut status = client.status.clone().unwrap_or_default();
-            status.credentials.clone_from(credentials);
+        if let Some(status) = plan.first_status(&client) {
             client = self.write_status(&client, status).await?;
         }
         let (applied, failure) = match self.write_secret(&client, &plan).await {
+            Ok(applied) if plan.restarts.is_due() => {
+                let mut applied = applied.restarted(plan.restarts.run(context, terms.now).await);
+                let failure = applied.open_restart();
+                (applied, failure)
+            }
             Ok(applied) => (applied, None),
             // Nobody may believe that the Secret is there: the status says so before the next try.
             Err(error @ Error::Api { .. }) => (plan::Applied::failed(&error), Some(error)),

@@ -94,6 +94,12 @@ pub enum Reason {
     CredentialRotated,
     /// A credential retired.
     CredentialRetired,
+    /// A workload was rolled out anew, for it to read a new secret.
+    WorkloadRestarted,
+    /// A workload that is to be restarted is not there.
+    WorkloadNotFound,
+    /// The operator may not restart workloads in this namespace.
+    RestartForbidden,
     /// Digests were computed again from the Secret.
     DigestsRestored,
     /// A key was minted.
@@ -174,6 +180,9 @@ impl Reason {
             Self::SecretUpdated => "SecretUpdated",
             Self::CredentialRotated => "CredentialRotated",
             Self::CredentialRetired => "CredentialRetired",
+            Self::WorkloadRestarted => "WorkloadRestarted",
+            Self::WorkloadNotFound => "WorkloadNotFound",
+            Self::RestartForbidden => "RestartForbidden",
             Self::DigestsRestored => "DigestsRestored",
             Self::KeyMinted => "KeyMinted",
             Self::KeyPublished => "KeyPublished",

@@ -65,6 +65,10 @@ pub const TEMPLATE: usize = 8192;
 pub const NAME: usize = 253;
 /// A UID or resourceVersion, and both with a slash between.
 pub const VERSION: usize = 256;
+/// Workloads that a client restarts.
+pub const WORKLOADS: usize = 16;
+/// A word that asks for a rotation.
+pub const ROTATE_NOW: usize = 64;
 /// A kid: a SHA-256 thumbprint in base64url has 43.
 pub const KID: usize = 64;
 /// A digest, a seal.

@@ -12,7 +12,7 @@ pub use super::authentication::*;
 use super::limits;
 use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
-    IdTokenClaims, Pkce, ResponseType, Seconds, patterns,
+    IdTokenClaims, Pkce, ResponseType, Seconds, WorkloadKind, patterns,
 };
 use crate::secrets::app::Preset;
 
@@ -32,6 +32,8 @@ use crate::secrets::app::Preset;
     printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name": "Secret", "type": "string", "jsonPath": ".status.secret.name"}"#,
+    printcolumn = r#"{"name": "Secret Age", "type": "date", "jsonPath": ".status.lastRotation"}"#,
+    printcolumn = r#"{"name": "Next Rotation", "type": "string", "jsonPath": ".status.nextRotation", "priority": 1}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +54,15 @@ use crate::secrets::app::Preset;
 #[x_kube(validation = Rule::new(
     "!has(self.authentication) || has(self.authentication.clientSecret) || !has(self.secretRef)"
 ).message("a client that authenticates otherwise has no secret").field_path(".secretRef"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.rotation) || !has(self.secretRef)"
+).message("the secret of secretRef is yours to rotate: remove rotation, or secretRef").field_path(".rotation"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.authentication) || has(self.authentication.clientSecret) || !has(self.rotation)"
+).message("a client that authenticates otherwise has no secret to rotate").field_path(".rotation"))]
+#[x_kube(validation = Rule::new(
+    "!has(self.authentication) || has(self.authentication.clientSecret) || !has(self.rolloutRestart)"
+).message("a client that authenticates otherwise has no secret to restart for").field_path(".rolloutRestart"))]
 #[x_kube(validation = Rule::new(
     "!has(self.applicationType) || self.applicationType != 'service' \
      || has(self.grantTypes) && self.grantTypes.all(g, g == 'client_credentials')"
@@ -193,6 +204,44 @@ pub struct OidcClientSpec {
     /// It is never written; label it `oidc-operator.dev/watch: "true"` and its edits are noticed at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
+    /// When the generated secret is replaced. The old one is still accepted for the overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<ClientRotation>,
+    /// Workloads of the same namespace that are rolled out anew once a new secret is in the Secret, like
+    /// `kubectl rollout restart` does; where the installation has the right (`rolloutRestart.enabled`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::WORKLOADS))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    pub rollout_restart: Vec<Workload>,
+}
+
+/// A workload in the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// Its kind, of the group `apps`: `Deployment`, `StatefulSet` or `DaemonSet`.
+    pub kind: WorkloadKind,
+    /// Its name.
+    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
+    pub name: String,
+}
+
+/// When a generated secret is replaced by a new one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientRotation {
+    /// How old a secret gets before it is replaced, like `90d`: at least `1h`, and longer than the overlap.
+    /// None: it is not replaced by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Seconds>,
+    /// How long a replaced secret is still accepted, at most `30d`; default: the installation's. `0s`: no
+    /// longer than until the new one is in the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Seconds>,
+    /// A word of your choice, like a date: each new one replaces the secret once, now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::ROTATE_NOW))]
+    pub now: Option<String>,
 }
 
 /// A claim of a client's own: the same for everybody, or one that the person has.
@@ -351,6 +400,29 @@ pub struct OidcClientStatus {
     /// The Secret that was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<WrittenSecret>,
+    /// When the secret that is accepted without end was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rotation: Option<Time>,
+    /// When it is replaced by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_rotation: Option<Time>,
+    /// What was done of `spec.rotation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
+}
+
+/// What was done of `spec.rotation`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// The last `spec.rotation.now` that was seen to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::ROTATE_NOW))]
+    pub now: Option<String>,
+    /// The credential that the workloads of `spec.rolloutRestart` were last restarted for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::VERSION))]
+    pub restarted_for: Option<String>,
 }
 
 /// The digest of a secret that is accepted.

@@ -2,10 +2,12 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::Authentication;
+use crate::client::{Authentication, Rotation};
 use crate::names::{AccessTokenType, ApplicationType, Consent};
 use crate::secrets::installation::Lifetimes;
 use crate::testing::SeededRng;
+
+mod rotations;
 
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 123_456_789);
 const OVERLAP: Seconds = Seconds(3600);
@@ -43,6 +45,8 @@ fn client(authentication: Authentication) -> Client {
         allowed_groups: Box::default(),
         shape: None,
         secret_name: "demo-oidc".into(),
+        rotation: None,
+        rollout_restart: Box::default(),
         lifetimes: Lifetimes::default(),
         credentials: Box::default(),
     }
@@ -64,6 +68,9 @@ fn secret(text: &str) -> ClientSecret {
     ClientSecret::new(text.to_owned())
 }
 
+/// The most writes of a decision.
+const ALL: usize = 3;
+
 /// The app's Secret.
 #[derive(Clone)]
 struct Written {
@@ -74,6 +81,8 @@ struct Written {
 /// A small world: status, the app's Secret, the pepper.
 struct World {
     known: Vec<Credential>,
+    handled: Option<String>,
+    rotation: Rotation,
     written: Option<Written>,
     pepper: Pepper,
     rng: SeededRng,
@@ -84,6 +93,8 @@ impl World {
     fn new() -> Self {
         Self {
             known: vec![],
+            handled: None,
+            rotation: Rotation::default(),
             written: None,
             pepper: pepper(1),
             rng: SeededRng::new(7),
@@ -109,9 +120,14 @@ impl World {
     }
 
     fn decide(&mut self, found: &Found) -> Decision {
+        let mut client = confidential();
+        client.rotation = Some(Box::new(self.rotation.clone()));
         decide(
-            &confidential(),
-            &self.known,
+            &client,
+            Known {
+                credentials: &self.known,
+                now: self.handled.as_deref(),
+            },
             found,
             &self.pepper,
             &TERMS,
@@ -120,27 +136,37 @@ impl World {
         )
     }
 
-    /// Does what a decision says, but for its last writes: `0` writes are done, `1`, or all.
+    /// Does what a decision says: so many of its writes, at most [`ALL`].
     fn apply(&mut self, decision: &Decision, writes: usize) {
-        let status_first = decision
-            .deliver
-            .as_ref()
-            .is_none_or(|delivery| delivery.status_first);
-        for write in 0..writes.min(2) {
-            if (write == 0) == status_first {
-                self.known = through_the_api_server(&decision.credentials);
-            } else if let Some(delivery) = &decision.deliver {
-                self.written = Some(Written {
-                    id: delivery.credential_id.clone(),
-                    value: delivery.secret.clone(),
-                });
+        enum Write<'a> {
+            Status(&'a [Credential]),
+            Secret(&'a Delivery),
+        }
+        let status = Write::Status(&decision.credentials);
+        let all = match &decision.deliver {
+            None => vec![status],
+            Some(first) if !first.status_first => vec![Write::Secret(first), status],
+            Some(delivery) => vec![Write::Status(&decision.before), Write::Secret(delivery), status],
+        };
+        for write in all.into_iter().take(writes) {
+            match write {
+                Write::Status(credentials) => {
+                    self.known = through_the_api_server(credentials);
+                    self.handled.clone_from(&decision.now);
+                }
+                Write::Secret(delivery) => {
+                    self.written = Some(Written {
+                        id: delivery.credential_id.clone(),
+                        value: delivery.secret.clone(),
+                    });
+                }
             }
         }
     }
 
     fn reconcile(&mut self) -> Decision {
         let decision = self.decide(&self.found());
-        self.apply(&decision, 2);
+        self.apply(&decision, ALL);
         decision
     }
 
@@ -172,6 +198,8 @@ fn assert_calm_with(world: &mut World, found: &Found) {
     let known = world.known.clone();
     let decision = world.decide(found);
     assert_eq!(decision.credentials, known);
+    assert_eq!(decision.before, known);
+    assert_eq!(decision.now, world.handled);
     assert!(decision.deliver.is_none(), "{decision:?}");
     assert_eq!(decision.reasons, []);
 }
@@ -267,7 +295,7 @@ fn a_secret_without_value_or_annotation_is_made_anew() {
             secret,
         });
         assert!(decision.deliver.as_ref().unwrap().status_first);
-        world.apply(&decision, 2);
+        world.apply(&decision, ALL);
         assert!(world.accepts(&value) && world.accepts(&world.value()));
         assert_calm(&mut world);
     }
@@ -336,7 +364,7 @@ fn an_empty_status_beside_our_secret_without_annotation_keeps_the_value() {
     });
     let delivery = decision.deliver.as_ref().unwrap();
     assert!(delivery.status_first && delivery.secret.expose() == value.expose());
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     assert!(world.accepts(&value));
     assert_calm(&mut world);
 }
@@ -387,7 +415,11 @@ fn a_public_client_has_no_credentials() {
         (world.known.clone(), vec![Reason::CredentialRetired]),
     ] {
         for found in [Found::Nothing, world.found(), Found::GivenMissing] {
-            let decision = decide(&public, &known, &found, &world.pepper, &TERMS, T0, &mut world.rng);
+            let known = Known {
+                credentials: &known,
+                now: None,
+            };
+            let decision = decide(&public, known, &found, &world.pepper, &TERMS, T0, &mut world.rng);
             assert!(decision.credentials.is_empty() && decision.deliver.is_none());
             assert!(decision.problem.is_none() && decision.next.is_none());
             assert_eq!(decision.reasons, reasons);
@@ -410,7 +442,7 @@ fn a_given_secret_is_digested_under_an_id_of_its_version() {
     let found = given("u/1", STRONG);
     let decision = world.decide(&found);
     assert!(decision.deliver.is_none() && decision.problem.is_none());
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     assert!(world.accepts(&secret(STRONG)));
     assert_eq!(world.known[0].id, given_id("u/1", 0));
     assert_calm_with(&mut world, &found);
@@ -420,7 +452,7 @@ fn a_given_secret_is_digested_under_an_id_of_its_version() {
 fn a_changed_given_secret_overlaps() {
     let mut world = World::new();
     let decision = world.decide(&given("u/1", STRONG));
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     let new = "fedcba9876543210fedcba9876543210";
     // Another version; or the same, when `secretRef.key` changed.
     for version in ["u/2", "u/1"] {
@@ -432,7 +464,7 @@ fn a_changed_given_secret_overlaps() {
             known: world.known.clone(),
             ..World::new()
         };
-        world.apply(&decision, 2);
+        world.apply(&decision, ALL);
         assert!(world.accepts(&secret(STRONG)) && world.accepts(&secret(new)));
         assert_calm_with(&mut world, &found);
         world.pass(3600);
@@ -446,7 +478,7 @@ fn a_changed_given_secret_overlaps() {
 fn a_new_version_with_the_same_value_changes_nothing() {
     let mut world = World::new();
     let decision = world.decide(&given("u/1", STRONG));
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     assert_calm_with(&mut world, &given("u/2", STRONG));
 }
 
@@ -455,11 +487,11 @@ fn a_lost_pepper_is_mended_from_a_given_secret() {
     let mut world = World::new();
     let found = given("u/1", STRONG);
     let decision = world.decide(&found);
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     world.pepper = pepper(2);
     let decision = world.decide(&found);
     assert_eq!(decision.reasons, [Reason::DigestsRestored]);
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     assert_eq!(world.known.len(), 1);
     assert!(world.accepts(&secret(STRONG)));
 }
@@ -471,7 +503,7 @@ fn i6_a_late_secret_ref_mints_nothing_and_keeps_what_works() {
     assert!(decision.credentials.is_empty() && decision.deliver.is_none());
     assert_eq!(decision.problem.unwrap().0, Reason::SecretNotFound);
     let decision = world.decide(&given("u/1", STRONG));
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     for found in [
         Found::GivenMissing,
         Found::Given {
@@ -510,7 +542,7 @@ fn weak_given_secrets_are_a_problem_unless_accepted() {
         assert!(decision.credentials.is_empty() && decision.reasons.is_empty());
         let decision = decide(
             &confidential(),
-            &[],
+            Known::default(),
             &given("u/1", text),
             &world.pepper,
             &accepting,
@@ -526,7 +558,7 @@ fn turning_to_a_secret_ref_and_back_overlaps_both_times() {
     let mut world = World::settled();
     let generated = world.value();
     let decision = world.decide(&given("u/1", STRONG));
-    world.apply(&decision, 2);
+    world.apply(&decision, ALL);
     assert!(world.accepts(&generated) && world.accepts(&secret(STRONG)));
     world.pass(60);
     // Our Secret still holds the generated one: it is current again, and nothing is minted.
@@ -574,7 +606,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Reconcile),
-        2 => (0_usize..2).prop_map(Step::Crash),
+        2 => (0..ALL).prop_map(Step::Crash),
         1 => Just(Step::Delete),
         1 => (100_u64..200).prop_map(Step::EditValue),
         1 => (200_u64..300).prop_map(Step::EditId),

@@ -15,6 +15,7 @@ mod authentication;
 mod granted;
 mod lifetimes;
 mod redirects;
+mod rotation;
 mod shape;
 
 /// Judges a client; reports every violation at once. `namespace_labels` are those of the object's
@@ -70,6 +71,8 @@ pub fn validate(
     let secret_name = secrets(spec, &identity.name, installation, v);
     let has_secret = matches!(authentication, Authentication::Secret(_));
     let shape = shape::shape(spec, &identity.namespace, has_secret, installation, v);
+    let rotation = rotation::of(spec, &authentication, installation, v);
+    rotation::restarts(spec, &authentication, v);
 
     let tokens = spec.tokens.clone().unwrap_or_default();
     let claims = claims::of_client(&spec.claims, v);
@@ -113,6 +116,8 @@ pub fn validate(
         allowed_groups: spec.allowed_groups[..].into(),
         secret_name: secret_name.into(),
         shape,
+        rotation: rotation.map(Box::new),
+        rollout_restart: spec.rollout_restart[..].into(),
         lifetimes,
         credentials: credentials.into(),
     };

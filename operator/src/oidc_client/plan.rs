@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
-use oidc_crds::resources::oidc_client::{Credential, WrittenSecret};
+use oidc_crds::resources::oidc_client::{Credential, RotationStatus, WrittenSecret};
 use oidc_crds::resources::{Claim, ConditionType, OidcClient, OidcClientStatus, Reason};
-use oidc_crds::rotation::{self, Decision, Found};
+use oidc_crds::rotation::{self, Decision, Found, Known};
 use oidc_crds::secrets::app;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
@@ -18,7 +19,9 @@ use oidc_crds::validate::Violation;
 use rand_core::CryptoRng;
 
 use super::checks::{Desired, reason_to_write};
+use super::notes::{tell, written_note};
 use super::observe::{Given, Observed, Target, data_of, to_data};
+use super::restart::{Restarted, Restarts};
 use crate::execute::Error;
 use crate::plan::{Note, conditions, fails, holds, news, refused};
 use crate::watches::until;
@@ -27,6 +30,8 @@ use crate::watches::until;
 const BLOCKED: Duration = Duration::from_secs(30);
 /// A Secret that `secretRef` names is read again after this time, if no label tells of its changes.
 const REREAD: Duration = Duration::from_secs(300);
+/// A timer is set for no longer than this.
+const LONGEST: Duration = Duration::from_secs(30 * 86400);
 
 /// What a plan is made with.
 pub(crate) struct Terms<'a> {
@@ -42,12 +47,17 @@ pub(crate) struct Terms<'a> {
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// Credentials that status must list before the Secret is written.
-    pub(crate) first_status: Option<Vec<Credential>>,
+    first_status: Option<Vec<Credential>>,
     pub(crate) secret: Option<SecretWrite>,
     /// The Secret under its former name, to be removed once the one under the new name is there.
     pub(crate) remove: Option<Box<Secret>>,
     client_id: Option<String>,
     credentials: Vec<Credential>,
+    /// The `rotation.now` that was seen to.
+    asked: Option<String>,
+    /// What is restarted once the Secret is written.
+    pub(crate) restarts: Restarts,
+    next_rotation: Option<Time>,
     known_secret: Option<WrittenSecret>,
     claims: Vec<Claim>,
     notes: Vec<Note>,
@@ -68,6 +78,7 @@ pub(crate) enum SecretWrite {
 pub(crate) struct Applied {
     secret: Option<WrittenSecret>,
     failure: Option<String>,
+    restarted: Restarted,
 }
 
 /// The end of a reconcile.
@@ -118,7 +129,10 @@ pub(crate) fn plan(
     let found = found(held, observed.given.as_ref());
     let decision = rotation::decide(
         client,
-        &status.credentials,
+        Known {
+            credentials: &status.credentials,
+            now: status.rotation.as_ref().and_then(|known| known.now.as_deref()),
+        },
         &found,
         terms.pepper,
         &rotation::Terms::of(terms.installation),
@@ -150,7 +164,7 @@ pub(crate) fn plan(
         .iter()
         .filter(|reason| !matches!(reason, Reason::SecretCreated | Reason::SecretUpdated))
         .map(|reason| {
-            let told = tell(*reason, &status.credentials, &decision.credentials);
+            let told = tell(*reason, &status.credentials, &decision);
             Note::normal(*reason, told)
         })
         .collect();
@@ -165,17 +179,30 @@ pub(crate) fn plan(
         None => !status.credentials.is_empty(),
     };
     Plan {
-        first_status: (status_first && secret.is_some() && decision.credentials != status.credentials)
-            .then(|| decision.credentials.clone()),
+        first_status: (status_first && secret.is_some() && decision.before != status.credentials)
+            .then_some(decision.before),
         secret,
         remove: observed.former.clone(),
         client_id: Some(client.client_id().to_owned()),
+        restarts: Restarts::of(
+            client,
+            &status.credentials,
+            status.rotation.as_ref(),
+            &decision.credentials,
+        ),
         credentials: decision.credentials,
+        asked: decision.now,
+        next_rotation: decision.next_rotation.map(Time),
         known_secret: known_secret(status.secret, ours),
         claims: ready(client),
         notes,
         again,
     }
+}
+
+fn noted(now: Option<String>, restarted_for: Option<String>) -> Option<RotationStatus> {
+    let noted = RotationStatus { now, restarted_for };
+    (noted != RotationStatus::default()).then_some(noted)
 }
 
 /// Only conditions change.
@@ -186,6 +213,9 @@ fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duratio
         remove: None,
         client_id: status.client_id,
         credentials: status.credentials,
+        restarts: Restarts::unchanged(status.rotation.as_ref()),
+        asked: status.rotation.and_then(|noted| noted.now),
+        next_rotation: status.next_rotation,
         known_secret: status.secret,
         claims,
         notes: Vec::new(),
@@ -247,14 +277,13 @@ fn content<'a>(client: &Client, decision: &'a Decision, found: &'a Found) -> Opt
         .or(there)
 }
 
-/// When to look again: at the next retirement, or to read a `secretRef` whose changes no label tells.
+/// When to look again: at the next retirement or rotation, or to read a `secretRef` whose changes no label
+/// tells.
 fn again(decision: &Decision, object: &OidcClient, now: Timestamp) -> Option<Duration> {
-    let retirement = decision.next.map(|at| until(at, now));
+    let planned = [decision.next, decision.next_rotation];
+    let planned = planned.into_iter().flatten().map(|at| until(at, now));
     let reread = object.spec.secret_ref.as_ref().map(|_| REREAD);
-    match (retirement, reread) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+    planned.chain(reread).min().map(|again| again.min(LONGEST))
 }
 
 /// The status's record of the Secret: kept while it names the Secret that is there.
@@ -290,76 +319,70 @@ fn build(object: &OidcClient, client: &Client, desired: &Desired, mut secret: Se
     secret
 }
 
-/// An Event's text for what happened to the credentials: their ids, never a value.
-fn tell(reason: Reason, before: &[Credential], after: &[Credential]) -> String {
-    let list = |texts: Vec<String>| texts.join(", ");
-    match reason {
-        Reason::CredentialRotated => {
-            let planned = |known: &Credential| {
-                let former = before.iter().find(|former| former.id == known.id);
-                former.is_some_and(|former| former.retires_at.is_some())
-            };
-            let until = |known: &Credential| {
-                let at = known.retires_at.as_ref().filter(|_| !planned(known))?;
-                Some(format!("{} until {}", known.id, at.0))
-            };
-            let replaced = after.iter().filter_map(until).collect();
-            format!("a replaced client secret is still accepted: {}", list(replaced))
-        }
-        Reason::CredentialRetired => {
-            let gone = |known: &&Credential| after.iter().all(|other| other.id != known.id);
-            let gone = before.iter().filter(gone).map(|known| known.id.clone()).collect();
-            format!("a replaced client secret is no longer accepted: {}", list(gone))
-        }
-        Reason::DigestsRestored => "digests were computed again from the Secret".to_owned(),
-        _ => "the credentials changed".to_owned(),
-    }
-}
-
-/// The Event for a Secret that is written.
-fn written_note(reason: Reason, client: &Client, decision: &Decision, former: Option<&Secret>) -> Note {
-    let name = client.secret_name();
-    let with = match &decision.deliver {
-        Some(delivery) => format!(" with a new client secret, {}", delivery.credential_id),
-        None => String::new(),
-    };
-    let moved = former
-        .map(|former| format!("; the Secret {} is removed", former.name_any()))
-        .unwrap_or_default();
-    Note::normal(reason, format!("Secret {name}{with}{moved}"))
-}
-
 impl Applied {
     pub(crate) fn nothing() -> Self {
         Self {
             secret: None,
             failure: None,
+            restarted: Restarted::default(),
         }
+    }
+
+    pub(crate) fn restarted(mut self, restarted: Restarted) -> Self {
+        self.restarted = restarted;
+        self
+    }
+
+    /// A workload that must be tried again.
+    pub(crate) fn open_restart(&mut self) -> Option<Error> {
+        self.restarted.failure.take()
     }
 
     pub(crate) fn secret(secret: &Secret) -> Self {
         Self {
             secret: Some(written(secret)),
-            failure: None,
+            ..Self::nothing()
         }
     }
 
     pub(crate) fn failed(error: &Error) -> Self {
         Self {
-            secret: None,
             failure: Some(error.to_string()),
+            ..Self::nothing()
         }
     }
 }
 
 impl Plan {
+    /// The status that must be written before the Secret, if any: the new digest, and that the word which
+    /// asked for it was seen to.
+    pub(crate) fn first_status(&self, client: &OidcClient) -> Option<OidcClientStatus> {
+        let credentials = self.first_status.clone()?;
+        Some(OidcClientStatus {
+            credentials,
+            rotation: noted(self.asked.clone(), self.restarts.from.clone()),
+            ..client.status.clone().unwrap_or_default()
+        })
+    }
+
     /// The status, and what to tell. After a failed write nothing is said to be ready, and a credential
     /// that was not delivered is not listed unless it was before.
     pub(crate) fn finish(self, client: &OidcClient, applied: &Applied, now: Timestamp) -> Outcome {
         let old = client.status.clone().unwrap_or_default();
         let generation = client.metadata.generation.unwrap_or_default();
-        let (claims, credentials, mut notes) = match &applied.failure {
-            None => (self.claims, self.credentials, self.notes),
+        let current = |credentials: &[Credential]| {
+            let current = credentials.iter().find(|known| known.retires_at.is_none());
+            current.map(|known| known.created_at.clone())
+        };
+        let done = OidcClientStatus {
+            last_rotation: current(&self.credentials),
+            credentials: self.credentials,
+            rotation: noted(self.asked, self.restarts.noted(&applied.restarted)),
+            next_rotation: self.next_rotation,
+            ..OidcClientStatus::default()
+        };
+        let (claims, done, mut notes) = match &applied.failure {
+            None => (self.claims, done, self.notes),
             Some(why) => {
                 let accepted = self
                     .claims
@@ -373,7 +396,7 @@ impl Plan {
                         failed(ConditionType::Ready),
                     ])
                     .collect();
-                (claims, old.credentials.clone(), Vec::new())
+                (claims, old.clone(), Vec::new())
             }
         };
         // A Secret that is still to be removed must not be forgotten.
@@ -381,6 +404,7 @@ impl Plan {
             (Some(_), Some(_)) => old.secret.clone(),
             _ => applied.secret.clone().or(self.known_secret),
         };
+        notes.extend(applied.restarted.notes.iter().cloned());
         notes.extend(news(&old.conditions, &claims));
         let reason = claims
             .iter()
@@ -391,8 +415,8 @@ impl Plan {
                 client_id: self.client_id,
                 observed_generation: Some(generation),
                 conditions: conditions(&old.conditions, &claims, generation, now),
-                credentials,
                 secret,
+                ..done
             },
             notes,
             reason,

@@ -12,21 +12,21 @@ use serde_json::json;
 use crate::harness::{SOON, World, condition, data_of, secret, wait};
 
 /// Whether the provider would accept this secret for the client as it is.
-async fn accepts(world: &World, client: &OidcClient, secret: &ClientSecret) -> bool {
+pub async fn accepts(world: &World, client: &OidcClient, secret: &ClientSecret) -> bool {
     let uid = client.uid().expect("a UID");
     let credentials = &client.status.as_ref().expect("a status").credentials;
     let now = client.creation_timestamp().expect("created").0;
     verify(&world.pepper().await, &uid, credentials, secret, now).is_some()
 }
 
-fn credentials(client: &OidcClient) -> usize {
+pub fn credentials(client: &OidcClient) -> usize {
     client
         .status
         .as_ref()
         .map_or(0, |status| status.credentials.len())
 }
 
-async fn held(world: &World, name: &str) -> ClientSecret {
+pub async fn held(world: &World, name: &str) -> ClientSecret {
     client_secret(&world.secret_data(name).await).expect("a client secret")
 }
 

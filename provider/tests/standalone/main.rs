@@ -367,6 +367,36 @@ async fn a_dropped_in_client_is_served_and_its_credentials_are_told_once() {
 }
 
 #[tokio::test]
+async fn a_new_word_rotates_a_secret_once_and_a_restart_remembers_it() {
+    let world = World::of_examples();
+    let provider = world.start();
+    world.write("machine.yaml", CLIENT);
+    let path = world.state("secrets/default.machine-oidc.yaml");
+    let (id, old) = credentials(&content(&path).await);
+    world.write("machine.yaml", &format!("{CLIENT}  rotation: {{now: a}}\n"));
+    let new = eventually("a new secret", async || {
+        let (_, secret) = credentials(&content(&path).await);
+        (secret != old).then_some(secret)
+    })
+    .await;
+    eventually("both are accepted", async || {
+        let both = [
+            provider.token(&id, &old).await.0,
+            provider.token(&id, &new).await.0,
+        ];
+        (both == [200, 200]).then_some(())
+    })
+    .await;
+    provider.stdout.wait_for(&new);
+    assert!(provider.stop().success());
+
+    let provider = world.start();
+    assert_eq!(provider.token(&id, &old).await.0, 200);
+    assert_eq!(provider.token(&id, &new).await.0, 200);
+    assert_eq!(credentials(&content(&path).await).1, new);
+}
+
+#[tokio::test]
 async fn a_broken_manifest_names_its_line_and_the_last_good_version_is_served() {
     let world = World::of_examples();
     let provider = world.start();

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::*;
 
+mod rotation;
+
 const NOW: i64 = 1_800_000_000;
 
 struct World {

@@ -13,7 +13,7 @@ use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
 use oidc_crds::resources::oidc_client::SecretKeyRef;
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rng::SystemRng;
-use oidc_crds::rotation::{Found, Terms, decide};
+use oidc_crds::rotation::{Found, Known, Terms, decide};
 use oidc_crds::secrets::app::Rendered;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
@@ -55,7 +55,7 @@ pub struct Done {
     pub changed: Vec<Kept<OidcClient>>,
     /// What is wrong.
     pub problems: Vec<String>,
-    /// When a credential retires next.
+    /// When a credential retires or is due to be replaced next.
     pub next: Option<Timestamp>,
 }
 
@@ -106,7 +106,10 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         };
         let decision = decide(
             client,
-            &record.credentials,
+            Known {
+                credentials: &record.credentials,
+                now: record.rotated.as_deref(),
+            },
             &found,
             work.pepper,
             &terms,
@@ -116,9 +119,11 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         if let Some((_, problem)) = &decision.problem {
             done.problems.push(format!("{name}: {problem}"));
         }
-        done.next = [done.next, decision.next].into_iter().flatten().min();
+        let times = [done.next, decision.next, decision.next_rotation];
+        done.next = times.into_iter().flatten().min();
 
         let changed = *record.credentials != *decision.credentials;
+        let noted = record.rotated != decision.now;
         let minted = decision
             .reasons
             .iter()
@@ -148,6 +153,11 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             .is_some_and(|delivery| delivery.status_first);
         if changed {
             let credentials = decision.credentials.clone();
+            if status_first && let Some(record) = work.state.records.get_mut(&name) {
+                record.credentials = decision.before.into();
+                record.rotated.clone_from(&decision.now);
+                work.state.save_records()?;
+            }
             if let Some(record) = work.state.records.get_mut(&name) {
                 record.credentials = credentials.clone().into();
             }
@@ -160,9 +170,9 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
                 *object = Kept::of(changed);
                 done.changed.push(object.clone());
             }
-            if status_first {
-                work.state.save_records()?;
-            }
+        }
+        if noted && let Some(record) = work.state.records.get_mut(&name) {
+            record.rotated = decision.now;
         }
         if written.as_ref().map(|written| &written.text) != Some(&output) {
             work.state

@@ -132,6 +132,7 @@ pub fn fresh(now: Timestamp) -> Record {
         version: 0,
         stamp: String::new(),
         credentials: Box::default(),
+        rotated: None,
         password: None,
     }
 }

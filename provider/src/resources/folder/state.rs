@@ -37,6 +37,9 @@ pub struct Record {
     /// Of a client: the digests of its secrets.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub credentials: Box<[Credential]>,
+    /// Of a client: the last `rotation.now` that was seen to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<String>,
     /// Of a user: the sealed password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SealedPassword>,
@@ -305,6 +308,7 @@ mod tests {
             version: 3,
             stamp: "s".to_owned(),
             credentials: Box::default(),
+            rotated: Some("a".to_owned()),
             password: None,
         };
         state.records.insert("Secret/default/a".to_owned(), record);
