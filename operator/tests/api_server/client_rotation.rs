@@ -156,7 +156,8 @@ async fn an_operator_that_dies_between_the_writes_leaves_nobody_outside() {
     world.client_is("demo", "Ready", "True").await;
     let (old, id) = (held(&world, "demo-oidc").await, credential_id(&world).await);
     // The status can be written, the Secret cannot.
-    for role in ["oidc-operator", "oidc-operator-clients"] {
+    let of_clients = format!("{}-oidc-operator-clients", world.namespace);
+    for role in ["oidc-operator", &of_clients] {
         let verbs = r#"[{"op": "test", "path": "/rules/2/resources", "value": ["secrets"]},
             {"op": "replace", "path": "/rules/2/verbs", "value": ["get", "list", "watch", "create"]}]"#;
         world.kubectl(&[
