@@ -1,6 +1,7 @@
 //! The valid client. Only [`validate`](crate::validate::validate) makes one, so whoever holds a
 //! [`Client`] need not check it again; illegal mixes cannot be said.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
     IdTokenClaims, Seconds, SecretMethod,
 };
-use crate::resources::oidc_client::{Credential, Workload};
+use crate::resources::oidc_client::{Credential, Registration, Workload};
 use crate::secrets::app::Shape;
 use crate::secrets::installation::Lifetimes;
 
@@ -95,6 +96,7 @@ pub struct Client {
     pub(crate) rollout_restart: Box<[Workload]>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) credentials: Box<[Credential]>,
+    pub(crate) registration: Option<Box<Registration>>,
 }
 
 /// When a client's generated secret is replaced, of the few clients that say so.
@@ -305,9 +307,29 @@ impl Client {
             AccessTokenFormat::Opaque => self.lifetimes.id_token,
         }
     }
-    /// Digests of its secrets, from status.
+    /// Digests of its secrets: from status, or from the spec if it registered itself.
     #[must_use]
     pub fn credentials(&self) -> &[Credential] {
         &self.credentials
     }
+    /// What those digests are bound to.
+    #[must_use]
+    pub fn digest_scope(&self) -> Cow<'_, str> {
+        match &self.registration {
+            None => Cow::Borrowed(&self.uid),
+            Some(_) => Cow::Owned(registration_scope(&self.namespace, &self.name)),
+        }
+    }
+    /// How it registered itself, if it did: then there is no Secret.
+    #[must_use]
+    pub fn registration(&self) -> Option<&Registration> {
+        self.registration.as_deref()
+    }
+}
+
+/// What the digests of a client that registers itself are bound to: its UID is not known before it is made. No UID
+/// has a slash.
+#[must_use]
+pub fn registration_scope(namespace: &str, name: &str) -> String {
+    format!("registration/{namespace}/{name}")
 }

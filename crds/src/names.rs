@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const GROUP: &str = "oidc-operator.dev";
 /// The version of the custom resources.
 pub const VERSION: &str = "v1alpha1";
+/// Label of an `OidcClient` that the provider made: `registration`.
+pub const LABEL_REGISTERED: &str = "oidc-operator.dev/registered-by";
 /// Label of a Secret that another object refers to: its edits are noticed at once.
 pub const LABEL_WATCH: &str = "oidc-operator.dev/watch";
 /// Annotation of an app's Secret: the id of the credential that it holds.

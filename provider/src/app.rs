@@ -67,7 +67,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Numbers.
     pub metrics: Metrics,
-    /// Registration, where it is open.
+    /// Registration, where it can be.
     pub registrar: Option<Arc<dyn Registrar>>,
     /// How many passwords are hashed at once (as many as there are cores, at most `MOST_HASHES`: each takes
     /// 19 MiB), and how many wait for it.
@@ -118,6 +118,13 @@ impl App {
             readiness: Readiness::default(),
             loopback: false,
         }
+    }
+
+    /// Who makes clients from registrations, if the installation lets programs register.
+    #[must_use]
+    pub fn registration(&self) -> Option<&Arc<dyn Registrar>> {
+        let open = |registrar: &&Arc<dyn Registrar>| registrar.is_open(&self.installation.load());
+        self.registrar.as_ref().filter(open)
     }
 }
 
@@ -187,11 +194,29 @@ impl Readiness {
     }
 }
 
-/// The client that a registration made, with its secret unless it is public; or all that is wrong.
-pub type Registered = Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>;
+/// The client that a registration made, with its secret unless it has none.
+pub type Registered = Result<(Arc<Client>, Option<ClientSecret>), NotRegistered>;
 
-/// Makes clients from registrations (RFC 7591); standalone does so in memory.
+/// Why a registration made no client.
+#[derive(Debug)]
+pub enum NotRegistered {
+    /// What the validator refused.
+    Refused(Vec<Violation>),
+    /// It cannot be done now; for the log.
+    Unavailable(String),
+}
+
+impl From<Vec<Violation>> for NotRegistered {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::Refused(violations)
+    }
+}
+
+/// Makes clients from registrations (RFC 7591): standalone in memory, in the cluster as objects.
 pub trait Registrar: Send + Sync {
-    /// Makes a client; the secret is told once. `Err` lists what the validator refused.
-    fn register(&self, spec: OidcClientSpec) -> BoxFuture<'_, Registered>;
+    /// Whether an installation lets programs register.
+    fn is_open(&self, installation: &Installation) -> bool;
+
+    /// Makes a client, which is served when this returns; the secret is told once.
+    fn register<'a>(&'a self, app: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, Registered>;
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use oidc_crds::client::Client;
+use tokio::sync::Notify;
 
 /// Clients by id and by UID.
 #[derive(Default)]
 pub struct ClientIndex {
     snapshot: ArcSwap<Snapshot>,
+    published: Notify,
 }
 
 #[derive(Default)]
@@ -76,6 +78,18 @@ impl ClientIndex {
         snapshot.by_uid.get(uid).map(|ByUid(client)| client.clone())
     }
 
+    /// Waits until the client whose object has this UID is served.
+    pub async fn served(&self, uid: &str) -> Arc<Client> {
+        loop {
+            // from here on no publication is missed
+            let published = self.published.notified();
+            if let Some(client) = self.by_uid(uid) {
+                return client;
+            }
+            published.await;
+        }
+    }
+
     /// All of them, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Client>> {
@@ -109,5 +123,6 @@ impl ClientIndex {
             snapshot.by_id.replace(ById(client));
         }
         self.snapshot.store(Arc::new(snapshot));
+        self.published.notify_waiters();
     }
 }

@@ -41,6 +41,12 @@ impl Cluster {
         let _ = self.client.set(client);
     }
 
+    /// By what its API server is asked.
+    #[must_use]
+    pub fn client(&self) -> Option<&Client> {
+        self.client.get()
+    }
+
     /// What is known.
     #[must_use]
     pub fn issuer(&self) -> Option<Arc<ClusterIssuer>> {

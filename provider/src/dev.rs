@@ -247,7 +247,7 @@ fn greet(app: &App, places: &Places, redis: bool) {
          {}: short, for trying out.\n",
         installation.jwks_max_age
     );
-    if app.registrar.is_none() {
+    if app.registration().is_none() {
         println!(
             "POST /register is closed, since others can reach this listener: --open-registration opens it."
         );

@@ -17,6 +17,7 @@ use crate::cluster;
 use crate::config::Serve;
 use crate::resources::kubernetes::acknowledge::Pod;
 use crate::resources::kubernetes::contact::ContactLayer;
+use crate::resources::kubernetes::registrar::ClusterRegistrar;
 use crate::resources::kubernetes::{self, Home};
 use crate::store::redis::RedisStore;
 use crate::{rate, router, server};
@@ -31,7 +32,10 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let store =
         RedisStore::connect(settings.redis.expose()).map_err(|error| anyhow!("REDIS_URL: {}", error.0))?;
-    let app = Arc::new(App::new(nobody(&settings.release), Arc::new(store)));
+    let app = Arc::new(App {
+        registrar: Some(Arc::new(ClusterRegistrar)),
+        ..App::new(nobody(&settings.release), Arc::new(store))
+    });
     let internal =
         server::bind(settings.internal_listen).map_err(|error| anyhow!("OIDC_INTERNAL_LISTEN: {error}"))?;
     let client = api_server(&app).await?;
@@ -136,6 +140,7 @@ fn nobody(release: &str) -> Installation {
         grants: Vec::new(),
         tls: None,
         envelope: None,
+        registration: None,
         others: Vec::new(),
         grants_all: false,
         weak_secrets: false,

@@ -76,6 +76,9 @@ use crate::secrets::app::Preset;
      || !has(self.postLogoutRedirectUris) || size(self.postLogoutRedirectUris) == 0"
 ).message("a service signs nobody out").field_path(".postLogoutRedirectUris"))]
 #[x_kube(validation = Rule::new(
+    "!has(self.registration) || !has(self.secretRef)"
+).message("a client that registered itself has the secret that it was told").field_path(".secretRef"))]
+#[x_kube(validation = Rule::new(
     "!has(self.secretRef) || !has(self.secret) || !has(self.secret.name) || self.secret.name != self.secretRef.name"
 ).message("the operator never writes the Secret of secretRef: name another one").field_path(".secret"))]
 pub struct OidcClientSpec {
@@ -213,6 +216,10 @@ pub struct OidcClientSpec {
     #[schemars(length(max = limits::WORKLOADS))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
     pub rollout_restart: Vec<Workload>,
+    /// Written by the provider, of a client that registered itself (RFC 7591). It gets no Secret. The digests are
+    /// bound to the namespace and name of this object: copied elsewhere, nothing matches them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Box<Registration>>,
 }
 
 /// A workload in the same namespace.
@@ -242,6 +249,19 @@ pub struct ClientRotation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::ROTATE_NOW))]
     pub now: Option<String>,
+}
+
+/// What a client that registered itself authenticates with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// Random name of the registration.
+    #[schemars(length(min = 1, max = limits::VERSION))]
+    pub id: String,
+    /// Digest of the client's secret, if it has one; useless without the pepper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::DIGEST))]
+    pub secret_digest: Option<String>,
 }
 
 /// A claim of a client's own: the same for everybody, or one that the person has.

@@ -49,6 +49,7 @@ fn client(authentication: Authentication) -> Client {
         rollout_restart: Box::default(),
         lifetimes: Lifetimes::default(),
         credentials: Box::default(),
+        registration: None,
     }
 }
 

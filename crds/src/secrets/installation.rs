@@ -18,6 +18,7 @@ mod limits;
 mod outbound;
 mod pages;
 mod read;
+mod registration;
 mod selector;
 
 pub use allowed::{Allowed, HostPattern};
@@ -28,6 +29,7 @@ pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
 pub use outbound::Outbound;
 pub use pages::{Link, Pages, rgb};
 pub use read::{Lenient, lenient, strict};
+pub use registration::{Registration, RegistrationMode};
 
 /// What an installation is and what it grants to which namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +74,9 @@ pub struct Installation {
     /// What private keys are encrypted under in the key-set Secret; absent: they stand there in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Envelope>,
+    /// Whether clients may be registered by HTTP; absent: not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
     /// The other installations of the cluster; never read from a file, the programs watch them.
     #[serde(skip)]
     pub others: Vec<Other>,
@@ -170,6 +175,7 @@ impl Installation {
             grants: Vec::new(),
             tls: None,
             envelope: None,
+            registration: None,
             others: Vec::new(),
             grants_all: true,
             weak_secrets: loopback,
@@ -259,6 +265,9 @@ tls:
   secretName: my-tls
 envelope:
   secretName: my-envelope
+registration:
+  mode: open
+  namespace: team-a
 "#;
 
     fn replace(from: &str, to: &str) -> Result<Installation, DataError> {
@@ -492,6 +501,15 @@ envelope:
             ("my-envelope", "My", "envelope.secretName"),
             ("my-envelope", "oidc-key-set", "envelope.secretName"),
             ("my-envelope", "my-tls", "envelope.secretName"),
+            ("mode: open", "mode: ajar", "ajar"),
+            ("namespace: team-a", "namespace: Team", "registration.namespace"),
+            ("namespace: team-a", "namespace: team-c", "registration.namespace"),
+            (
+                "clientAddress:\n  forwarded:\n    trustedProxies: [\"10.0.0.0/8\"]\n",
+                "",
+                "registration.mode",
+            ),
+            ("loginPerAccount: 5", "requestsPerAddress: 0", "registration.mode"),
         ] {
             let told = replace(from, to).unwrap_err().to_string();
             assert!(told.contains(name) && !told.contains('\n'), "{to}: {told}");

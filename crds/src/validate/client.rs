@@ -15,6 +15,7 @@ mod authentication;
 mod granted;
 mod lifetimes;
 mod redirects;
+mod registration;
 mod rotation;
 mod shape;
 
@@ -84,10 +85,7 @@ pub fn validate(
         policy: spec.policy_uri.clone(),
         tos: spec.tos_uri.clone(),
     };
-    let credentials = client
-        .status
-        .as_ref()
-        .map_or_else(Vec::new, |status| status.credentials.clone());
+    let credentials = registration::credentials(client, &authentication, identity.created_at, v);
     let good = Client {
         uid: identity.uid.into(),
         namespace: identity.namespace.into(),
@@ -120,6 +118,7 @@ pub fn validate(
         rollout_restart: spec.rollout_restart[..].into(),
         lifetimes,
         credentials: credentials.into(),
+        registration: spec.registration.clone(),
     };
     violations.or(good)
 }

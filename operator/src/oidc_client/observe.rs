@@ -14,7 +14,7 @@ use oidc_crds::secrets::{Data, is_opaque};
 use crate::context::{Context, Names};
 use crate::execute::Error;
 
-/// What was found. Nothing is looked for if the client was refused.
+/// What was found. Nothing is looked for if the client was refused, or has no Secret.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) target: Target,
@@ -53,7 +53,7 @@ pub(crate) async fn observe(
     object: &OidcClient,
     client: Option<&Client>,
 ) -> Result<Observed, Error> {
-    let Some(client) = client else {
+    let Some(client) = client.filter(|client| client.registration().is_none()) else {
         return Ok(Observed {
             target: Target::Absent,
             former: None,

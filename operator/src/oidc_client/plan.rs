@@ -104,6 +104,12 @@ pub(crate) fn plan(
         Ok(client) => client,
         Err(violations) => return unchanged(status, refused(violations), None),
     };
+    if client.registration().is_some() {
+        let mut plan = unchanged(status, registered(), None);
+        plan.client_id = Some(client.client_id().to_owned());
+        plan.credentials = Vec::new();
+        return plan;
+    }
     let name = client.secret_name();
     let ours = match &observed.target {
         Target::Foreign => {
@@ -232,6 +238,16 @@ fn not_ready(reason: Reason, why: String) -> Vec<Claim> {
         accepted(),
         fails(ConditionType::CredentialsReady, reason, why.clone()),
         fails(ConditionType::Ready, reason, why),
+    ]
+}
+
+/// Whoever registered it was told its secret, and nobody else can be.
+fn registered() -> Vec<Claim> {
+    let told = "told to whoever registered it; no Secret is written";
+    vec![
+        accepted(),
+        holds(ConditionType::CredentialsReady, Reason::Ready, told),
+        holds(ConditionType::Ready, Reason::Ready, "served"),
     ]
 }
 

@@ -104,6 +104,11 @@ impl World {
         self.install_parts(&[template], settings);
     }
 
+    /// What the provider may do where programs register.
+    pub fn install_registration(&self, settings: &[&str]) {
+        self.install_parts(&["registration"], settings);
+    }
+
     fn install_parts(&self, templates: &[&str], settings: &[&str]) {
         let mut helm = Command::new("helm");
         helm.args(["template", "oidc"])
@@ -192,6 +197,19 @@ impl World {
         let mut config: Value = serde_json::from_str(&admins).expect("JSON");
         config["users"][0]["user"] = serde_json::json!({"token": token});
         config
+    }
+
+    /// A file in the world's directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// A kubeconfig with the rights of the provider's ServiceAccount.
+    pub fn provider_kubeconfig(&self) -> PathBuf {
+        let token = self.kubectl(&["create", "token", "oidc-provider", "-n", &self.namespace]);
+        let path = self.file("provider.kubeconfig");
+        fs::write(&path, self.kubeconfig(token.trim()).to_string()).expect("written");
+        path
     }
 
     /// A client with the provider's rights, whose token is bound to a pod, as a pod's own token is.

@@ -14,6 +14,7 @@ mod leader;
 mod policy;
 mod recovery;
 mod refusals;
+mod registration;
 mod rotation;
 mod secrecy;
 mod shapes;

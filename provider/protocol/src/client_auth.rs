@@ -226,7 +226,7 @@ fn matching(client: &Client, secret: &ClientSecret, pepper: &Pepper, now: Timest
     if client.credentials().is_empty() {
         return against_decoy(secret, pepper, now);
     }
-    credentials::verify(pepper, client.uid(), client.credentials(), secret, now)
+    credentials::verify(pepper, &client.digest_scope(), client.credentials(), secret, now)
         .map(|credential| credential.id.clone())
 }
 

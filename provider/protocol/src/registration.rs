@@ -1,4 +1,4 @@
-//! Dynamic registration (RFC 7591): metadata ↔ `OidcClient`. Standalone only for now.
+//! Dynamic registration (RFC 7591): metadata ↔ `OidcClient`.
 
 use oidc_crds::client::{self, Client};
 use oidc_crds::names::{ApplicationType, GrantType, ResponseType, SecretMethod};

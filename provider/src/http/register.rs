@@ -6,12 +6,13 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use oidc_crds::names::STANDARD_SCOPES;
+use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::registration::{parse, refused, response};
 
 use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract;
-use crate::app::App;
+use crate::app::{App, NotRegistered};
 
 /// Makes a client.
 ///
@@ -22,28 +23,38 @@ pub async fn post(
     Calling(call): Calling,
     request: Request,
 ) -> Result<Response, Failure> {
-    let registrar = app.registrar.as_ref().ok_or_else(Failure::not_found)?;
+    let registrar = app.registration().ok_or_else(Failure::not_found)?;
     let (parts, content) = request.into_parts();
     if !extract::is_of_type(&parts.headers, "application/json") {
         return Err(extract::refused("The body must be of the type application/json."));
     }
     let body = extract::body(&parts.headers, content).await?;
     let installation = app.installation.load_full();
-    let everywhere = |grant: &&oidc_crds::secrets::installation::NamespaceGrant| {
-        grant.namespaces.iter().any(|namespace| namespace == "*")
-    };
-    let granted = installation.grants.iter().filter(everywhere);
+    let namespace = installation.registration.as_ref().map(|of| of.namespace.as_str());
+    let granted = installation.grants.iter().filter(|grant| {
+        let mut namespaces = grant.namespaces.iter();
+        namespaces.any(|name| name == "*" || Some(name.as_str()) == namespace)
+    });
     let offered: Vec<&str> = STANDARD_SCOPES
         .into_iter()
         .chain(granted.flat_map(|grant| grant.scopes.iter().map(String::as_str)))
         .collect();
     let spec = parse(&body, &offered)?;
-    let (client, secret) = registrar
-        .register(spec)
-        .await
-        .map_err(|violations| refused(&violations))?;
+    let (client, secret) = registrar.register(&app, spec).await.map_err(failed)?;
     call.note_client(&client);
     let secret = secret.as_ref().map(|secret| secret.expose());
     let answer = response(&client, secret, client.created_at().as_second());
     Ok(json_answer(StatusCode::CREATED, answer.to_string()))
+}
+
+fn failed(why: NotRegistered) -> Failure {
+    match why {
+        NotRegistered::Refused(violations) => refused(&violations).into(),
+        NotRegistered::Unavailable(cause) => OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
+            "No client can be registered now: try again later.",
+        )
+        .because(cause)
+        .into(),
+    }
 }

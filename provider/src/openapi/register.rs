@@ -61,7 +61,7 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
                 ],
             ),
         )
-        .shared("Json", &[414, 431, 500])
+        .shared("Json", &[414, 431, 500, 503])
         .shared("Json", WITH_BODY)
         .shared("Json", &[429])
         .add(paths, "/register", "post");

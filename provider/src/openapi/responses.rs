@@ -164,7 +164,7 @@ pub(super) fn shared() -> Value {
         (500, "Something broke here.", &[], ServerError, ""),
         (
             503,
-            "The store is away, or not everything is read yet.",
+            "The store or the API server is away, or not everything is read yet.",
             retry,
             TemporarilyUnavailable,
             "",

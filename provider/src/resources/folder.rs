@@ -23,7 +23,7 @@ use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
 use tracing::{error, warn};
 
-use crate::app::App;
+use crate::app::{App, NotRegistered};
 use crate::resources::directory::{Delta, Directory};
 use crate::resources::kept::Kept;
 use crate::resources::publish;
@@ -171,7 +171,7 @@ impl Standalone {
                     }
                 });
                 // whoever asked may have gone
-                let _ = registration.answer.send(made);
+                let _ = registration.answer.send(made.map_err(NotRegistered::from));
                 false
             }
         }
@@ -228,7 +228,7 @@ impl Standalone {
             clients: &settled.clients,
             state: &mut self.state,
             installation: &self.installation,
-            registration: self.app.registrar.is_some(),
+            registration: self.app.registration().is_some(),
             complete: self.files.all_read(),
             now,
         })?;

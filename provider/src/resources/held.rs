@@ -226,7 +226,7 @@ impl Held {
             keys,
             &installation,
             Offers {
-                registration: self.app.registrar.is_some(),
+                registration: self.app.registration().is_some(),
                 metrics: false,
             },
         );

@@ -27,6 +27,7 @@ pub mod acknowledge;
 mod classes;
 pub mod contact;
 mod pods;
+pub mod registrar;
 mod watches;
 
 /// Where the installation lives.

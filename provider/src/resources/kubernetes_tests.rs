@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -32,6 +33,9 @@ mod acknowledge;
 #[path = "kubernetes_envelope_tests.rs"]
 mod envelope;
 
+#[path = "kubernetes_registrar_tests.rs"]
+mod registering;
+
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 /// Lists and watches, as far as a pod needs them.
@@ -42,6 +46,8 @@ struct Api {
     watches: Mutex<Vec<(String, UnboundedSender<Bytes>)>>,
     /// Paths that are refused for now.
     refused: Mutex<BTreeSet<String>>,
+    /// No watch tells of what is created.
+    slow: AtomicBool,
 }
 
 impl Api {
@@ -50,10 +56,11 @@ impl Api {
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let api = api.clone();
             async move {
-                let answer = if request.method() == http::Method::PATCH {
-                    api.apply(request).await
-                } else {
-                    api.answer(request.uri())
+                let answer = match *request.method() {
+                    http::Method::PATCH => api.apply(request).await,
+                    http::Method::POST => api.create(request).await,
+                    http::Method::DELETE => api.remove(request.uri().path()),
+                    _ => api.answer(request.uri()),
                 };
                 Ok::<_, std::convert::Infallible>(answer)
             }
@@ -111,6 +118,33 @@ impl Api {
         let object: Value = serde_json::from_slice(&body).unwrap();
         self.put(place, object.clone());
         Response::new(Body::from(object.to_string()))
+    }
+
+    async fn create(&self, request: Request<kube::client::Body>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        if self.refused.lock().unwrap().contains(&path) {
+            return forbidden();
+        }
+        let body = request.into_body().collect_bytes().await.unwrap();
+        let mut object: Value = serde_json::from_slice(&body).unwrap();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        object["metadata"]["uid"] = format!("uid-{name}").into();
+        object["metadata"]["resourceVersion"] = "2".into();
+        object["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+        if self.slow.load(Ordering::Relaxed) {
+            self.put_silently(&path, object.clone());
+        } else {
+            self.put(&path, object.clone());
+        }
+        Response::new(Body::from(object.to_string()))
+    }
+
+    fn remove(&self, path: &str) -> Response<Body> {
+        let (place, name) = path.rsplit_once('/').unwrap();
+        self.delete(place, name);
+        Response::new(Body::from(
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}).to_string(),
+        ))
     }
 
     /// The Lease of the pod.
@@ -297,7 +331,11 @@ fn start_with(installation: &Value, keys: &Data) -> (Arc<Api>, Arc<App>) {
     api.put(&clients("a"), good("a", "one"));
     api.put(&clients("b"), good("b", "two"));
     let installation = Installation::standalone("http://localhost", false);
-    let app = Arc::new(App::new(installation, Arc::new(MemoryStore::default())));
+    let app = Arc::new(App {
+        registrar: Some(Arc::new(registrar::ClusterRegistrar)),
+        ..App::new(installation, Arc::new(MemoryStore::default()))
+    });
+    app.cluster.connect(api.client());
     let home = Home {
         namespace: "idp".to_owned(),
         release: "oidc".to_owned(),

@@ -27,9 +27,9 @@ use oidc_crds::secrets::installation::{Installation, Lifetimes};
 use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
-use oidc_crds::validate::{Violation, validate, validate_user};
+use oidc_crds::validate::{validate, validate_user};
 use oidc_protocol::jwt::Signer;
-use oidc_provider::app::{App, Clock, Hashing, Readiness, Registrar};
+use oidc_provider::app::{App, Clock, Hashing, NotRegistered, Readiness, Registered, Registrar};
 use oidc_provider::keys::{Offers, Prepared};
 use oidc_provider::outbound::Outbound;
 use oidc_provider::router::{self, Router};
@@ -117,7 +117,7 @@ impl TestApp {
         let now = clock.now();
         let ring = Arc::new(KeyRing::new(KeyRingData::generate(now, &mut SystemRng)));
         let pepper = Arc::new(Pepper::generate(now, &mut SystemRng));
-        let app = Arc::new_cyclic(|app| App {
+        let app = Arc::new(App {
             installation: Arc::new(installation).into(),
             looks: Default::default(),
             clients: Default::default(),
@@ -130,7 +130,7 @@ impl TestApp {
             metrics: Default::default(),
             registrar: setup
                 .registration
-                .then(|| Arc::new(TestRegistrar(app.clone())) as Arc<dyn Registrar>),
+                .then(|| Arc::new(TestRegistrar) as Arc<dyn Registrar>),
             hashing: Hashing::new(2, 16),
             cluster: Default::default(),
             outbound: setup.outbound,
@@ -751,19 +751,21 @@ fn key_set(now: Timestamp) -> KeySet {
 }
 
 /// Makes clients in memory by the real validator, as a standalone provider does.
-struct TestRegistrar(std::sync::Weak<App>);
+struct TestRegistrar;
 
 impl Registrar for TestRegistrar {
-    fn register(
-        &self,
-        spec: OidcClientSpec,
-    ) -> BoxFuture<'_, Result<(Arc<Client>, Option<ClientSecret>), Vec<Violation>>> {
+    fn is_open(&self, _: &Installation) -> bool {
+        true
+    }
+
+    fn register<'a>(&'a self, app: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, Registered> {
         async move {
-            let app = self.0.upgrade().unwrap();
             let how = spec.authentication.as_ref();
             let has_secret = how.is_none_or(|how| how.client_secret.is_some());
             let secret = has_secret.then(|| ClientSecret::generate(&mut SystemRng));
-            let pepper = app.pepper.load_full().unwrap();
+            let Some(pepper) = app.pepper.load_full() else {
+                return Err(NotRegistered::Unavailable("no pepper".to_owned()));
+            };
             let credentials = secret.iter().map(|secret| {
                 json!({"id": "1", "digest": digest(&pepper, "uid-registered", "1", secret),
                     "createdAt": "2026-01-01T00:00:00Z"})

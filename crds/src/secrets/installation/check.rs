@@ -42,6 +42,9 @@ impl Installation {
         for (index, grant) in self.grants.iter().enumerate() {
             grant.check(index, wrong);
         }
+        if let Some(registration) = &self.registration {
+            registration.check(self, wrong);
+        }
         if let Some(tls) = &self.tls
             && !text::is_dns_name(&tls.secret_name)
         {

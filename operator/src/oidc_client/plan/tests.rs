@@ -590,3 +590,18 @@ fn i6_a_foreign_secret_under_the_new_name_keeps_the_old_one() {
     let status = plan.finish(&client, &Applied::nothing(), at(NOW + 10)).status;
     assert_eq!(status.secret.expect("known").name, "app-oidc");
 }
+
+#[test]
+fn reg_01_a_client_that_registered_itself_gets_no_secret() {
+    let world = world();
+    let client = object(json!({
+        "redirectUris": ["https://app.example.com/cb"],
+        "registration": {"id": "r1", "secretDigest": "p:d"},
+    }));
+    let plan = world.plan(&client, Target::Absent, None, NOW);
+    assert!(plan.secret.is_none() && plan.first_status.is_none());
+    let outcome = plan.finish(&client, &Applied::nothing(), at(NOW));
+    assert_eq!(outcome.reason, Reason::Ready);
+    assert_eq!(outcome.status.client_id.as_deref(), Some("team-a.app"));
+    assert!(outcome.status.credentials.is_empty() && outcome.again.is_none());
+}

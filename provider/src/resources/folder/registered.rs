@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::Wake;
 use super::objects::uid;
-use crate::app::{self, Registrar};
+use crate::app::{self, App, NotRegistered, Registrar};
 use crate::resources::directory::Key;
 use crate::resources::kept::Kept;
 
@@ -49,7 +49,12 @@ impl FolderRegistrar {
 }
 
 impl Registrar for FolderRegistrar {
-    fn register(&self, spec: OidcClientSpec) -> BoxFuture<'_, app::Registered> {
+    /// It is there only where it is open.
+    fn is_open(&self, _: &Installation) -> bool {
+        true
+    }
+
+    fn register<'a>(&'a self, _: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, app::Registered> {
         let (answer, made) = oneshot::channel();
         let sent = self.wake.send(Wake::Register(Registration {
             spec: Box::new(spec),
@@ -147,6 +152,6 @@ pub fn taken() -> Vec<Violation> {
     violation(Reason::ClientIdTaken, "is taken; try again")
 }
 
-fn ending() -> Vec<Violation> {
-    violation(Reason::NotGranted, "the provider is about to end")
+fn ending() -> NotRegistered {
+    NotRegistered::Unavailable("the provider is about to end".to_owned())
 }

@@ -1,0 +1,206 @@
+//! A program registers itself with a provider that runs as a process, with the rights of its own ServiceAccount.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt;
+use kube::api::{Api, PostParams};
+use oidc_crds::resources::OidcClient;
+use serde_json::{Value, json};
+
+use crate::harness::{SOON, World, wait};
+
+/// A provider that runs; ended when it is dropped.
+struct Provider {
+    child: Child,
+    http: reqwest::Client,
+    issuer: String,
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl Provider {
+    /// Starts one, and waits until it is ready.
+    async fn start(world: &World) -> Self {
+        let pod = json!({"metadata": {"name": "oidc-provider-0"}, "spec": {
+            "serviceAccountName": "oidc-provider", "containers": [{"name": "provider", "image": "none"}]}});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        let made = world.api::<Pod>().create(&PostParams::default(), &pod).await;
+        let uid = made.expect("created").uid().expect("a uid");
+        let (port, internal) = (free_port(), free_port());
+        let log = world.file("provider.log");
+        let output = fs::File::create(&log).expect("a log");
+        let program =
+            std::env::var("OIDC_PROVIDER_BIN").expect("OIDC_PROVIDER_BIN: run `tests/run operator`");
+        let child = Command::new(program)
+            .env_clear()
+            .env("KUBECONFIG", world.provider_kubeconfig())
+            .env("REDIS_URL", std::env::var("REDIS_URL").expect("REDIS_URL"))
+            .env("OIDC_RELEASE", "oidc")
+            .env("POD_NAMESPACE", &world.namespace)
+            .env("POD_NAME", "oidc-provider-0")
+            .env("POD_UID", uid)
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["--internal-listen", &format!("127.0.0.1:{internal}")])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("one more handle"))
+            .stderr(output)
+            .spawn()
+            .expect("the provider starts");
+        let host = format!("oidc.{}.svc.cluster.local", world.namespace);
+        let ca = &world.secret_data("oidc-ca").await["tls.crt"];
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .tls_certs_only([reqwest::Certificate::from_pem(ca).expect("a CA")])
+            .resolve(&host, ([127, 0, 0, 1], port).into())
+            .build()
+            .expect("a client");
+        let ready = format!("http://127.0.0.1:{internal}/health/ready");
+        wait("the provider is ready", SOON, async || {
+            let answer = http.get(&ready).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        Self {
+            child,
+            http,
+            issuer: format!("https://{host}:{port}"),
+        }
+    }
+
+    async fn discovery(&self) -> Value {
+        let url = format!("{}/.well-known/openid-configuration", self.issuer);
+        let answer = self.http.get(url).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    async fn register(&self, metadata: Value) -> (u16, Value) {
+        let request = self
+            .http
+            .post(format!("{}/register", self.issuer))
+            .json(&metadata);
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// A token for the client itself; the status.
+    async fn token(&self, id: &str, secret: &str) -> u16 {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", id),
+            ("client_secret", secret),
+        ];
+        let request = self.http.post(format!("{}/token", self.issuer)).form(&form);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+}
+
+fn text<'a>(told: &'a Value, member: &str) -> &'a str {
+    told[member].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn reg_01_a_program_registers_and_is_a_client_at_once() {
+    let mut world = World::new(&[]).await;
+    let programs = world.other_namespace();
+    let watched = format!("watchNamespaces={{{programs}}}");
+    let namespace = format!("registration.namespace={programs}");
+    let closed = [watched.as_str(), namespace.as_str()];
+    let open = [
+        &closed[..],
+        &[
+            "registration.mode=open",
+            "clientAddress.from=socket",
+            "registration.maxClients=2",
+        ],
+    ]
+    .concat();
+    world.install(&closed);
+    let operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let provider = Provider::start(&world).await;
+    let machine = json!({"grant_types": ["client_credentials"], "client_name": "A machine"});
+    assert_eq!(
+        provider.register(machine.clone()).await.0,
+        404,
+        "closed by default"
+    );
+
+    world.install(&open);
+    world.install_registration(&open);
+    wait("registration is open", SOON, async || {
+        provider
+            .discovery()
+            .await
+            .get("registration_endpoint")
+            .is_some()
+            .then_some(())
+    })
+    .await;
+    let (status, told) = provider.register(machine.clone()).await;
+    assert_eq!(status, 201, "{told}");
+    let (id, secret) = (text(&told, "client_id"), text(&told, "client_secret"));
+    assert_eq!(provider.token(id, secret).await, 200, "at once");
+    assert_eq!(provider.token(id, "another").await, 401);
+
+    // To kubectl it is a client like any other, but for the Secret that it does not need.
+    let name = id
+        .strip_prefix(&format!("{programs}."))
+        .expect("of the namespace");
+    let clients: Api<OidcClient> = Api::namespaced(world.client.clone(), &programs);
+    let client = wait("it is ready", SOON, async || {
+        let client = clients.get(name).await.ok()?;
+        let conditions = &client.status.as_ref()?.conditions;
+        let ready = |of: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| of.type_ == "Ready";
+        (conditions.iter().find(ready)?.status == "True").then_some(client)
+    })
+    .await;
+    assert_eq!(client.labels()["oidc-operator.dev/registered-by"], "registration");
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &programs);
+    let listed = secrets.list(&Default::default()).await.expect("listed");
+    assert!(listed.items.is_empty(), "{listed:?}");
+    let shown = world.kubectl(&["get", "oidcclients", "-n", &programs, "-o", "yaml"]);
+    assert!(!shown.contains(secret) && !operator.log().contains(secret));
+    let log = fs::read_to_string(world.file("provider.log")).expect("a log");
+    assert!(!log.contains(secret), "a secret is in the log");
+
+    // What is written for one client is worth nothing in another.
+    let mut copy = OidcClient::new("copy", client.spec.clone());
+    copy.metadata.namespace = Some(programs.clone());
+    clients
+        .create(&PostParams::default(), &copy)
+        .await
+        .expect("nobody minds");
+    // The quota is full; the copy counts.
+    wait("the quota is full", SOON, async || {
+        let (status, told) = provider.register(machine.clone()).await;
+        // one that was let through by a count that came late is removed again
+        if let Some(id) = told["client_id"].as_str() {
+            let name = id.rsplit_once('.').expect("two parts").1;
+            clients.delete(name, &Default::default()).await.expect("deleted");
+        }
+        (status == 503).then_some(())
+    })
+    .await;
+    assert_eq!(provider.token(&format!("{programs}.copy"), secret).await, 401);
+
+    // Deleted like any other; the answer to its secret is the same as to a wrong one.
+    clients.delete(name, &Default::default()).await.expect("deleted");
+    wait("it is gone", SOON, async || {
+        (provider.token(id, secret).await == 401).then_some(())
+    })
+    .await;
+}

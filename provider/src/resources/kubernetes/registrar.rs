@@ -1,0 +1,134 @@
+//! Registration in the cluster: an `OidcClient` object in the installation's namespace for them. Its secret is
+//! told once, in the answer; its digest is in the spec, so that no Secret is needed and every pod learns it by its
+//! watch.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::{Error, ResourceExt};
+use oidc_crds::client::registration_scope;
+use oidc_crds::credentials::{ClientSecret, credential_id, digest};
+use oidc_crds::names::LABEL_REGISTERED;
+use oidc_crds::resources::oidc_client::Registration;
+use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
+use oidc_crds::rng::SystemRng;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::validate::{Violation, validate};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::app::{App, NotRegistered, Registered, Registrar};
+
+/// How long the API server may take to make an object.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long this pod's own watch may take to tell of it.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Makes objects by the app's own [`Cluster`](crate::cluster::Cluster).
+pub struct ClusterRegistrar;
+
+impl Registrar for ClusterRegistrar {
+    fn is_open(&self, installation: &Installation) -> bool {
+        installation.registration.is_some()
+    }
+
+    fn register<'a>(&'a self, app: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, Registered> {
+        register(app, spec, WATCH).boxed()
+    }
+}
+
+/// Waits `patience` for the watch.
+pub(super) async fn register(app: &App, spec: OidcClientSpec, patience: Duration) -> Registered {
+    let installation = app.installation.load_full();
+    let (Some(rules), Some(client), Some(pepper)) = (
+        &installation.registration,
+        app.cluster.client(),
+        app.pepper.load_full(),
+    ) else {
+        return Err(unavailable("not everything was read yet"));
+    };
+    let namespace = &rules.namespace;
+    let name = format!("client-{}", credential_id(&mut SystemRng));
+    let mut object = OidcClient::new(
+        &name,
+        OidcClientSpec {
+            class_name: Some(installation.class_name.clone()),
+            ..spec
+        },
+    );
+    object.metadata.namespace = Some(namespace.clone());
+    let has_secret = judge(&object, &installation, app)?;
+    let secret = has_secret.then(|| ClientSecret::generate(&mut SystemRng));
+    let id = credential_id(&mut SystemRng);
+    let scope = registration_scope(namespace, &name);
+    let secret_digest = secret.as_ref().map(|secret| digest(&pepper, &scope, &id, secret));
+    object.spec.registration = Some(Box::new(Registration { id, secret_digest }));
+    object
+        .labels_mut()
+        .insert(LABEL_REGISTERED.to_owned(), "registration".to_owned());
+
+    let api: Api<OidcClient> = Api::namespaced(client.clone(), namespace);
+    let created = timeout(PATIENCE, api.create(&PostParams::default(), &object)).await;
+    let created = match created {
+        Ok(created) => created.map_err(told)?,
+        Err(_) => return Err(unavailable("the API server takes too long to make the object")),
+    };
+    let uid = created.uid().unwrap_or_default();
+    match timeout(patience, app.clients.served(&uid)).await {
+        Ok(client) => Ok((client, secret)),
+        Err(_) => {
+            forget(&api, &name, uid).await;
+            Err(unavailable("the watch did not tell of the new object in time"))
+        }
+    }
+}
+
+/// Whether the client will have a secret. Its audiences and its id are no other's, so that it is good by itself is
+/// all that there is to know; whether its namespace is served, the watch tells.
+fn judge(object: &OidcClient, installation: &Installation, app: &App) -> Result<bool, NotRegistered> {
+    let mut object = object.clone();
+    object.metadata.uid = Some("not-yet".to_owned());
+    object.metadata.creation_timestamp = Some(Time(app.clock.now()));
+    match validate(&object, installation, None) {
+        Ok(client) => Ok(client.has_secret()),
+        Err(mut violations) => {
+            violations.retain(|violation| violation.reason != Reason::NamespaceNotServed);
+            if violations.is_empty() {
+                let how = object.spec.authentication.as_ref();
+                return Ok(how.is_none_or(|how| how.client_secret.is_some()));
+            }
+            Err(violations.into())
+        }
+    }
+}
+
+/// Nobody was told its secret.
+async fn forget(api: &Api<OidcClient>, name: &str, uid: String) {
+    let this = DeleteParams::default().preconditions(Preconditions {
+        uid: Some(uid),
+        resource_version: None,
+    });
+    if !matches!(timeout(PATIENCE, api.delete(name, &this)).await, Ok(Ok(_))) {
+        warn!(name, "an object that nobody was told of could not be deleted");
+    }
+}
+
+/// What the API server would not make: a rule of the definition or of an admission policy is the client's affair,
+/// the quota and everything else that of whoever runs this.
+fn told(error: Error) -> NotRegistered {
+    match error {
+        Error::Api(status) if status.code == 422 => NotRegistered::Refused(vec![Violation {
+            field: "spec".to_owned(),
+            reason: Reason::Invalid,
+            message: status.message.clone(),
+        }]),
+        error => unavailable(format!("the object could not be made: {error}")),
+    }
+}
+
+fn unavailable(why: impl Into<String>) -> NotRegistered {
+    NotRegistered::Unavailable(why.into())
+}
