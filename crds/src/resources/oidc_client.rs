@@ -76,8 +76,9 @@ use crate::secrets::app::Preset;
      || !has(self.postLogoutRedirectUris) || size(self.postLogoutRedirectUris) == 0"
 ).message("a service signs nobody out").field_path(".postLogoutRedirectUris"))]
 #[x_kube(validation = Rule::new(
-    "!has(self.registration) || !has(self.secretRef)"
-).message("a client that registered itself has the secret that it was told").field_path(".secretRef"))]
+    "!has(self.registration) || !has(self.secretRef) && !has(self.rotation) && !has(self.rolloutRestart)"
+).message("a client that registered itself has the secret that it was told: no secretRef, rotation, rolloutRestart")
+.field_path(".registration"))]
 #[x_kube(validation = Rule::new(
     "!has(self.secretRef) || !has(self.secret) || !has(self.secret.name) || self.secret.name != self.secretRef.name"
 ).message("the operator never writes the Secret of secretRef: name another one").field_path(".secret"))]

@@ -23,11 +23,18 @@ pub(super) fn credentials(
             .as_ref()
             .map_or_else(Vec::new, |status| status.credentials.clone());
     };
-    if object.spec.secret_ref.is_some() {
-        v.invalid(
-            "spec.secretRef",
-            "is not for a client that registered itself: it has the secret that it was told",
-        );
+    let spec = &object.spec;
+    for (field, is_there) in [
+        ("spec.secretRef", spec.secret_ref.is_some()),
+        ("spec.rotation", spec.rotation.is_some()),
+        ("spec.rolloutRestart", !spec.rollout_restart.is_empty()),
+    ] {
+        if is_there {
+            v.invalid(
+                field,
+                "is not for a client that registered itself: it has the secret that it was told",
+            );
+        }
     }
     if !matches!(authentication, Authentication::Secret(_)) {
         return Vec::new();
@@ -106,6 +113,7 @@ mod tests {
                 registered(json!({"secretRef": {"name": "mine"}})),
                 "spec.secretRef",
             ),
+            (registered(json!({"rotation": {"now": "today"}})), "spec.rotation"),
         ] {
             let violations = judge(spec).unwrap_err();
             assert_eq!(violations.len(), 1, "{violations:?}");

@@ -64,10 +64,10 @@ impl Known {
 impl From<Object> for Known {
     fn from(object: Object) -> Self {
         match object {
-            Object::Client(client) => Self::Client(Kept::of(client)),
-            Object::User(user) => Self::User(Kept::of(user)),
-            Object::Key(key) => Self::Key(Box::new(key)),
-            Object::Secret(secret) => Self::Secret(Box::new(secret)),
+            Object::Client(client) => Self::Client(Kept::of(*client)),
+            Object::User(user) => Self::User(Kept::of(*user)),
+            Object::Key(key) => Self::Key(key),
+            Object::Secret(secret) => Self::Secret(secret),
         }
     }
 }

@@ -25,13 +25,13 @@ pub const NAMESPACE: &str = "default";
 #[derive(Debug, Clone)]
 pub enum Object {
     /// A client.
-    Client(OidcClient),
+    Client(Box<OidcClient>),
     /// A user.
-    User(OidcUser),
+    User(Box<OidcUser>),
     /// A signing key.
-    Key(SigningKey),
+    Key(Box<SigningKey>),
     /// A Secret.
-    Secret(Secret),
+    Secret(Box<Secret>),
 }
 
 /// A Secret of a manifest; `Debug` shows its name only.
@@ -142,10 +142,10 @@ fn object(document: &Node, manifest: &mut Manifest, faults: &mut Vec<Fault>) {
         return;
     }
     let read = match kind {
-        "OidcClient" => typed(document).map(Object::Client),
-        "OidcUser" => typed(document).map(Object::User),
-        "SigningKey" => typed(document).map(Object::Key),
-        _ => secret(document).map(Object::Secret),
+        "OidcClient" => typed(document).map(|client| Object::Client(Box::new(client))),
+        "OidcUser" => typed(document).map(|user| Object::User(Box::new(user))),
+        "SigningKey" => typed(document).map(|key| Object::Key(Box::new(key))),
+        _ => secret(document).map(|secret| Object::Secret(Box::new(secret))),
     };
     match read {
         Ok(object) => manifest.objects.push(object),
