@@ -21,6 +21,12 @@ pub(super) fn written(
     secret: Option<&Secret>,
     installation: &Installation,
 ) -> Line {
+    if client.registration().is_some() {
+        return Line::ok(
+            "secret",
+            "told to whoever registered the client; there is no Secret",
+        );
+    }
     let name = client.secret_name();
     let failed = |message: String, advice: &str| Line::failed("secret", message, advice);
     let Some(secret) = secret else {
@@ -169,6 +175,7 @@ pub(super) fn given(object: &OidcClient, secret: Option<&Secret>) -> Option<Line
 #[cfg(test)]
 mod tests {
     use k8s_openapi::ByteString;
+    use oidc_crds::resources::oidc_client::Registration;
     use oidc_crds::validate::validate;
     use serde_json::{Value, json};
 
@@ -229,6 +236,18 @@ mod tests {
         secret
             .annotations_mut()
             .insert(ANNOTATION_CREDENTIAL_ID.to_owned(), id.to_owned());
+    }
+
+    #[test]
+    fn a_client_that_registered_itself_has_no_secret() {
+        let mut object = object();
+        object.spec.registration = Some(Box::new(Registration {
+            id: "r1".to_owned(),
+            secret_digest: Some("p:d".to_owned()),
+        }));
+        let client = validate(&object, &installation(), None).unwrap();
+        let line = written(&client, &object, None, &installation());
+        assert_eq!(line.outcome, Outcome::Ok, "{line:?}");
     }
 
     #[test]
