@@ -83,7 +83,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     } = cli;
     match command {
         Command::Status(arguments) => status::run(&access.connect().await?, &which, arguments).await?,
-        Command::Rotate(arguments) => rotate::run(&access.connect().await?, &which, arguments).await?,
+        Command::Rotate(arguments) => {
+            rotate::run(&access.connect().await?, &which, arguments, shell::now()).await?
+        }
         Command::LoginUrl(arguments) => login_url::run(&access, &which, arguments).await?,
         Command::GetToken(arguments) => get_token::run(&access, &which, *arguments).await?,
         Command::Debug(arguments) => return debug::run(&access.connect().await?, &which, arguments).await,

@@ -173,7 +173,7 @@ impl Party {
 }
 
 /// Whether a client authenticates with a secret: the default, too.
-fn has_secret(client: &OidcClient) -> bool {
+pub(crate) fn has_secret(client: &OidcClient) -> bool {
     let authentication = client.spec.authentication.as_ref();
     authentication.is_none_or(|one| one.client_secret.is_some())
 }

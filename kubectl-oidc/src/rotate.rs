@@ -1,10 +1,11 @@
-//! `kubectl oidc rotate`: asks for the next signing key, and tells how it goes.
+//! `kubectl oidc rotate`: asks for the next signing key, or a client's next secret, and tells how it goes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::watcher::watch_object;
 use oidc_crds::guard::Guarded;
@@ -12,6 +13,8 @@ use oidc_crds::resources::SigningKey;
 use oidc_crds::resources::signing_key::Phase;
 use serde::Serialize;
 use serde_json::json;
+
+mod client;
 
 use crate::access::{Cluster, Sight, told};
 use crate::installation::{Which, find};
@@ -36,6 +39,10 @@ enum What {
     /// Nobody notices: the next key is published first, signs once every verifier can know it, and the old
     /// one is published until everything that it signed has expired.
     Key(Rotation),
+    /// Replaces the generated secret of an OidcClient: `spec.rotation.now` gets a new word.
+    ///
+    /// The new secret is accepted before it is in the client's Secret, the old one for the overlap after it.
+    Client(client::Rotation),
 }
 
 /// What is rotated and whether to wait.
@@ -75,9 +82,15 @@ struct Answer {
 }
 
 /// Runs the command.
-pub(crate) async fn run(cluster: &Cluster, which: &Which, arguments: Arguments) -> Result<()> {
+pub(crate) async fn run(
+    cluster: &Cluster,
+    which: &Which,
+    arguments: Arguments,
+    now: Timestamp,
+) -> Result<()> {
     match arguments.what {
         What::Key(rotation) => key(cluster, which, rotation).await,
+        What::Client(rotation) => client::client(cluster, rotation, now).await,
     }
 }
 

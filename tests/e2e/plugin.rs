@@ -109,7 +109,7 @@ fn complaint(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn the_plugin_shows_what_there_is_and_rotates_a_key() -> Result<()> {
+async fn the_plugin_shows_what_there_is_and_rotates() -> Result<()> {
     let (cluster, plugin) = (Cluster::connect()?, Plugin::new("status")?);
     cluster.settled(2).await?;
     cluster::client("plugin-status", &format!("{{redirectUris: ['{CALLBACK}']}}"))?;
@@ -179,6 +179,27 @@ async fn the_plugin_shows_what_there_is_and_rotates_a_key() -> Result<()> {
         refused.status.code() == Some(1) && complaint(&refused).contains("no right"),
         "{}",
         complaint(&refused)
+    );
+
+    // the next secret of a client, waited for
+    let secret = || cluster::json(&["get", "secret", "plugin-status-oidc"]);
+    let before = secret()?["data"]["CLIENT_SECRET"].clone();
+    let rotated = plugin.run(&[
+        "rotate",
+        "client",
+        "plugin-status",
+        "--wait",
+        "--timeout",
+        "120",
+        "-o",
+        "json",
+    ])?;
+    ensure!(rotated.status.success(), "{}", complaint(&rotated));
+    let answer: Value = serde_json::from_slice(&rotated.stdout)?;
+    let after = secret()?["data"]["CLIENT_SECRET"].clone();
+    ensure!(
+        answer["secret"] == "plugin-status-oidc" && before.is_string() && before != after,
+        "{answer}"
     );
 
     // the next key, waited for
