@@ -70,6 +70,8 @@ pub struct Client {
     pub(crate) name: Box<str>,
     pub(crate) created_at: Timestamp,
     pub(crate) client_id: Box<str>,
+    /// UID and id, of a client that has an id of its own.
+    pub(crate) own_grantee: Option<Box<str>>,
     pub(crate) display_name: Option<Box<str>>,
     pub(crate) links: Option<Box<Links>>,
     pub(crate) redirect_uris: Box<[String]>,
@@ -144,6 +146,13 @@ impl Client {
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+    /// What everything is bound to that is issued to this client or agreed to for it: the object's UID, and
+    /// with it the client id, where that is one of its own. Neither a re-created namesake nor the object
+    /// under another id inherits anything.
+    #[must_use]
+    pub fn grantee(&self) -> &str {
+        self.own_grantee.as_deref().unwrap_or(&self.uid)
     }
     /// The name that people see: `displayName` or the client id.
     #[must_use]

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use oidc_crds::client::Client;
 use tokio::sync::Notify;
 
-/// Clients by id and by UID.
+/// Clients by id and by what is bound to them.
 #[derive(Default)]
 pub struct ClientIndex {
     snapshot: ArcSwap<Snapshot>,
@@ -20,7 +20,7 @@ pub struct ClientIndex {
 #[derive(Default)]
 struct Snapshot {
     by_id: HashSet<ById>,
-    by_uid: HashSet<ByUid>,
+    by_grantee: HashSet<ByGrantee>,
 }
 
 /// A client that is found by its id, which is not copied for that.
@@ -32,12 +32,12 @@ impl Borrow<str> for ById {
     }
 }
 
-/// A client that is found by the UID of its object.
-struct ByUid(Arc<Client>);
+/// A client that is found by what its tokens are bound to.
+struct ByGrantee(Arc<Client>);
 
-impl Borrow<str> for ByUid {
+impl Borrow<str> for ByGrantee {
     fn borrow(&self) -> &str {
-        self.0.uid()
+        self.0.grantee()
     }
 }
 
@@ -61,7 +61,7 @@ macro_rules! like_its_text {
 }
 
 like_its_text!(ById);
-like_its_text!(ByUid);
+like_its_text!(ByGrantee);
 
 impl ClientIndex {
     /// The client with this id.
@@ -71,11 +71,14 @@ impl ClientIndex {
         snapshot.by_id.get(client_id).map(|ById(client)| client.clone())
     }
 
-    /// The client whose object has this UID.
+    /// The client to which this was issued ([`Client::grantee`]).
     #[must_use]
-    pub fn by_uid(&self, uid: &str) -> Option<Arc<Client>> {
+    pub fn by_grantee(&self, grantee: &str) -> Option<Arc<Client>> {
         let snapshot = self.snapshot.load();
-        snapshot.by_uid.get(uid).map(|ByUid(client)| client.clone())
+        snapshot
+            .by_grantee
+            .get(grantee)
+            .map(|ByGrantee(client)| client.clone())
     }
 
     /// Waits until the client whose object has this UID is served.
@@ -94,8 +97,8 @@ impl ClientIndex {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Client>> {
         let snapshot = self.snapshot.load();
-        let clients = snapshot.by_uid.iter();
-        clients.map(|ByUid(client)| client.clone()).collect()
+        let clients = snapshot.by_grantee.iter();
+        clients.map(|ByGrantee(client)| client.clone()).collect()
     }
 
     /// How many there are.
@@ -116,10 +119,10 @@ impl ClientIndex {
         let number = clients.size_hint().0;
         let mut snapshot = Snapshot {
             by_id: HashSet::with_capacity(number),
-            by_uid: HashSet::with_capacity(number),
+            by_grantee: HashSet::with_capacity(number),
         };
         for client in clients {
-            snapshot.by_uid.replace(ByUid(client.clone()));
+            snapshot.by_grantee.replace(ByGrantee(client.clone()));
             snapshot.by_id.replace(ById(client));
         }
         self.snapshot.store(Arc::new(snapshot));

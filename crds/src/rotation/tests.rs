@@ -23,6 +23,7 @@ fn client(authentication: Authentication) -> Client {
         name: "demo".into(),
         created_at: T0,
         client_id: "apps.demo".into(),
+        own_grantee: None,
         display_name: None,
         links: None,
         redirect_uris: Box::default(),

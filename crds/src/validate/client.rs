@@ -87,6 +87,7 @@ pub fn validate(
     };
     let credentials = registration::credentials(client, &authentication, identity.created_at, v);
     let good = Client {
+        own_grantee: (spec.client_id.as_ref()).map(|id| format!("{} {id}", identity.uid).into()),
         uid: identity.uid.into(),
         namespace: identity.namespace.into(),
         name: identity.name.into(),
@@ -224,7 +225,7 @@ fn client_id_syntax(id: &str) -> Result<(), String> {
 /// What people see on the consent page.
 fn presentation(spec: &OidcClientSpec, installation: &Installation, v: &mut Violations) {
     v.check_optional("spec.displayName", spec.display_name.as_ref(), |name| {
-        text::one_line(name, limits::DISPLAY_NAME)
+        text::display_name(name, limits::DISPLAY_NAME)
     });
     for (field, value) in [
         ("spec.logoUri", &spec.logo_uri),
@@ -485,6 +486,22 @@ mod tests {
         let told = validate(&client, &installation(), None).unwrap_err();
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].reason, Reason::NamespaceNotServed);
+    }
+
+    #[test]
+    fn homographs_are_no_names() {
+        for (field, spec) in [
+            ("spec.clientId", json!({"clientId": "sh\u{43e}p"})),
+            ("spec.displayName", json!({"displayName": "Sh\u{43e}p"})),
+            (
+                "spec.redirectUris[0]",
+                json!({"redirectUris": ["https://sh\u{43e}p.example.com/cb"]}),
+            ),
+            ("spec.scopes[1]", json!({"scopes": ["openid", "\u{430}dmin"]})),
+        ] {
+            let told = fields(with(spec));
+            assert!(told.contains(&field.to_owned()), "{field}: {told:?}");
+        }
     }
 
     #[test]

@@ -74,6 +74,27 @@ pub(crate) fn one_line(text: &str, max: usize) -> Result<(), String> {
     plain(text, max, char::is_control)
 }
 
+/// A name of an application: as [`one_line`], and no word of it mixes Latin letters with Cyrillic or Greek
+/// ones, by which one name could pass for another (`Gооgle` with two Cyrillic о).
+pub(crate) fn display_name(text: &str, max: usize) -> Result<(), String> {
+    one_line(text, max)?;
+    let is_mixed = |word: &str| word.chars().any(is_latin) && word.chars().any(looks_latin);
+    if text.split(|c: char| !c.is_alphabetic()).any(is_mixed) {
+        return Err("mixes Latin letters with Cyrillic or Greek ones in a word: use one script".into());
+    }
+    Ok(())
+}
+
+/// Whether it is a Latin letter.
+fn is_latin(c: char) -> bool {
+    c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
+}
+
+/// Whether it is of a script whose letters look like Latin ones.
+fn looks_latin(c: char) -> bool {
+    matches!(c, '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{52f}' | '\u{1f00}'..='\u{1fff}')
+}
+
 /// A text of a person: as [`one_line`], but with what right-to-left scripts need.
 pub(crate) fn claim(text: &str, max: usize) -> Result<(), String> {
     plain(text, max, char::is_control)
@@ -127,6 +148,38 @@ mod tests {
         assert!(!is_dns_label("a.b") && is_dns_name("a.b"));
         for bad in ["a..b", ".a", "a.", "a.-b", &"x".repeat(254)] {
             assert!(!is_dns_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_display_name_hides_nothing_and_passes_for_no_other() {
+        for good in [
+            "Shop",
+            "Магазин",
+            "Κατάστημα",
+            "متجر",
+            "商店 Shop",
+            "Shop Москва",
+            "β-Version",
+            "Ünïcödé ÅÄÖ",
+            "S3 (test)",
+        ] {
+            assert_eq!(display_name(good, 128), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("G\u{43e}\u{43e}gle", "one script"),
+            ("\u{420}aypal", "one script"),
+            ("My \u{391}pple", "one script"),
+            ("Shop\u{202e}", "direction"),
+            ("Sh\u{200b}op", "direction"),
+            ("\u{2066}Shop", "direction"),
+            ("Shop\nAdmin", "control"),
+            ("Shop\u{0}", "control"),
+            ("Shop\u{9b}31m", "control"),
+            ("\u{a0} ", "empty"),
+        ] {
+            let told = display_name(bad, 128).unwrap_err();
+            assert!(told.contains(why), "{bad:?}: {told}");
         }
     }
 

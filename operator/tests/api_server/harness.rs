@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -142,18 +142,23 @@ impl World {
     }
 
     fn kubectl_apply(&self, arguments: &[&str], manifests: &str) -> Output {
+        let all: Vec<&str> = ["apply", "-f", "-"].iter().chain(arguments).copied().collect();
+        self.kubectl_with(&all, manifests)
+    }
+
+    /// kubectl as the administrator, which reads a text and may fail.
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = self
             .kubectl_command()
-            .args(["apply", "-f", "-"])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("kubectl is in PATH");
-        let mut input = child.stdin.take().expect("piped");
-        input.write_all(manifests.as_bytes()).expect("written");
-        drop(input);
+        let mut pipe = child.stdin.take().expect("piped");
+        pipe.write_all(input.as_bytes()).expect("written");
+        drop(pipe);
         child.wait_with_output().expect("it ends")
     }
 
@@ -190,6 +195,26 @@ impl World {
         let path = self.directory.join("operator.kubeconfig");
         fs::write(&path, self.kubeconfig(token.trim()).to_string()).expect("written");
         path
+    }
+
+    /// A kubeconfig with the rights of the provider's ServiceAccount, for a way to the API server of its own.
+    pub fn provider_kubeconfig(&self, server: &str) -> PathBuf {
+        let token = self.kubectl(&["create", "token", "oidc-provider", "-n", &self.namespace]);
+        let mut config = self.kubeconfig(token.trim());
+        config["clusters"][0]["cluster"]["server"] = server.into();
+        let path = self.directory.join("provider.kubeconfig");
+        fs::write(&path, config.to_string()).expect("written");
+        path
+    }
+
+    /// Where the API server is.
+    pub fn api_server(&self) -> SocketAddr {
+        let config = self.kubeconfig("");
+        let url = config["clusters"][0]["cluster"]["server"]
+            .as_str()
+            .expect("an address");
+        let address = url.strip_prefix("https://").expect("https");
+        address.parse().expect("an address and a port")
     }
 
     fn kubeconfig(&self, token: &str) -> Value {

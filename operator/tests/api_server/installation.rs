@@ -1,6 +1,7 @@
 //! The installation's ConfigMap, its namespaces, and the operator's own Secrets.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::Api;
 use oidc_crds::credentials::verify;
@@ -118,6 +119,71 @@ async fn cluster_wide_labels_of_namespaces_decide() {
     is_in(&world, &team, "demo", "Ready", "True").await;
     world.kubectl(&["label", "namespace", &team, "sso-"]);
     is_in(&world, &team, "demo", "Accepted", "False").await;
+    let name = format!("{}-oidc-operator", world.namespace);
+    world.kubectl(&["delete", "clusterrole,clusterrolebinding", &name]);
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_any_more_is_refused_and_nothing_is_lost() {
+    let mut world = World::empty().await;
+    let team = world.other_namespace();
+    let selector = format!("namespaceSelector.matchLabels.sso={}", world.namespace);
+    let base = ["clusterWide=true", "defaultClass=false", &selector];
+    let grants = [
+        "grants[0].namespaces={*}",
+        "grants[0].audiences={https://orders.example.com}",
+    ];
+    let granted: Vec<&str> = base.iter().chain(&grants).copied().collect();
+    world.install(&granted);
+    world.kubectl(&["label", "namespace", &team, &format!("sso={}", world.namespace)]);
+    let operator = world.operator("op-0");
+    let spec = json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient", "metadata": {"name": "demo"},
+        "spec": {
+            "redirectUris": ["https://app.example.com/cb"], "className": world.namespace,
+            "audiences": ["https://orders.example.com"],
+        },
+    });
+    let clients: Api<OidcClient> = Api::namespaced(world.client.clone(), &team);
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &team);
+    let made = serde_json::from_value(spec).expect("a client");
+    clients.create(&Default::default(), &made).await.expect("created");
+    let ready = is_in(&world, &team, "demo", "Ready", "True").await;
+    let secret = secrets.get("demo-oidc").await.expect("there");
+
+    for (reason, by_label) in [("NotGranted", false), ("NamespaceNotServed", true)] {
+        if by_label {
+            world.kubectl(&["label", "namespace", &team, "sso-"]);
+        } else {
+            world.install(&base);
+        }
+        let refused = is_in(&world, &team, "demo", "Accepted", "False").await;
+        let status = refused.status.clone().expect("a status");
+        assert_eq!(condition(&status.conditions, "Accepted").0, reason);
+        assert_eq!(condition(&status.conditions, "Ready").0, reason);
+        assert_eq!(
+            status.credentials,
+            ready.status.as_ref().expect("a status").credentials
+        );
+        assert_eq!(refused.spec, ready.spec, "nobody edits a spec");
+        operator.reconciled("OidcClient", reason).await;
+        let events: Api<Event> = Api::namespaced(world.client.clone(), &team);
+        wait(&format!("an Event {reason}"), SOON, async || {
+            let events = events.list(&Default::default()).await.expect("listed");
+            let mut reasons = events.items.iter().map(|event| event.reason.as_deref());
+            reasons.any(|found| found == Some(reason)).then_some(())
+        })
+        .await;
+        assert_eq!(secrets.get("demo-oidc").await.expect("there"), secret);
+        if by_label {
+            world.kubectl(&["label", "namespace", &team, &format!("sso={}", world.namespace)]);
+        } else {
+            world.install(&granted);
+        }
+        is_in(&world, &team, "demo", "Ready", "True").await;
+        // the same secret as before
+        assert_eq!(secrets.get("demo-oidc").await.expect("there").data, secret.data);
+    }
     let name = format!("{}-oidc-operator", world.namespace);
     world.kubectl(&["delete", "clusterrole,clusterrolebinding", &name]);
 }

@@ -5,12 +5,15 @@
 mod acknowledgements;
 mod client_rotation;
 mod clients;
+mod deletion;
 mod envelope;
+mod gitops;
 mod harness;
 mod history;
 mod installation;
 mod keys;
 mod leader;
+mod pod;
 mod policy;
 mod recovery;
 mod refusals;

@@ -1,6 +1,10 @@
 //! What the API server itself refuses: schema and CEL rules, and rights that the operator does not have.
 
-use crate::harness::{World, client};
+use kube::api::PostParams;
+use oidc_crds::resources::OidcClient;
+use serde_json::json;
+
+use crate::harness::{World, client, condition};
 
 /// Applies a manifest that must be refused with this text.
 fn refused(world: &World, manifest: &str, text: &str) {
@@ -54,6 +58,73 @@ async fn cel_rules_of_clients() {
     let uris = client("demo", "").replace("https://app.example.com/cb", "https://*.example.com/cb");
     refused(&world, &uris, "no fragment and no wildcard");
     assert!(world.try_apply(&client("demo", "")).status.success());
+}
+
+#[tokio::test]
+async fn a_megabyte_of_redirect_uris_is_refused() {
+    let world = World::new(&[]).await;
+    let many = |count: usize, length: usize| {
+        let uris: Vec<String> = (0..count)
+            .map(|n| format!("https://app.example.com/{n:0length$}"))
+            .collect();
+        let object = json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient", "metadata": {"name": "many"},
+            "spec": {"redirectUris": uris},
+        });
+        serde_json::from_value::<OidcClient>(object).expect("a client")
+    };
+    for (count, length, text) in [
+        (40_000, 1, "must have at most 64 items"),
+        (64, 16_000, "Too long: may not be more than 2048"),
+    ] {
+        let object = many(count, length);
+        let size = serde_json::to_vec(&object).expect("JSON").len();
+        assert!(size > 1_000_000, "{size}");
+        let answer = world.clients().create(&PostParams::default(), &object).await;
+        let told = answer.expect_err("refused").to_string();
+        assert!(
+            told.contains(text),
+            "{}",
+            told.chars().take(500).collect::<String>()
+        );
+    }
+    // the most that there can be is good
+    let most = world
+        .clients()
+        .create(&PostParams::default(), &many(64, 2000))
+        .await;
+    most.expect("created");
+    let _operator = world.operator("op-0");
+    world.client_is("many", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn names_that_could_pass_for_others_are_refused() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    // what is ASCII by nature is refused before it is stored
+    refused(&world, &client("sh\u{43e}p", ""), "RFC 1123");
+    refused(
+        &world,
+        &client("shop", "clientId: \"sh\u{43e}p\""),
+        "spec.clientId",
+    );
+    for (name, shown) in [
+        ("mixed", "Sh\u{43e}p"),
+        ("reversed", "Shop\\u202e"),
+        ("control", "Shop\\x07"),
+    ] {
+        world.apply_client(name, &format!("displayName: \"{shown}\""));
+        let refused = world.client_is(name, "Accepted", "False").await;
+        let status = refused.status.expect("a status");
+        let (reason, message) = condition(&status.conditions, "Accepted");
+        assert_eq!(reason, "Invalid", "{message}");
+        assert!(message.contains("spec.displayName"), "{message}");
+        world.told("Invalid", "spec.displayName").await;
+        let secrets = world.secrets();
+        let secret = secrets.get_opt(&format!("{name}-oidc")).await;
+        assert!(secret.expect("readable").is_none());
+    }
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ pub fn check(
     let hinted_subject = prompt::hinted_subject(params, prompt, keys, &return_to.issuer)?;
     let text = |name| params.get(name).map(str::to_owned);
     Ok(AuthorizationRequest {
-        client_uid: client.uid().to_owned(),
+        client_uid: client.grantee().to_owned(),
         client_id: client.client_id().to_owned(),
         redirect_uri: text("redirect_uri"),
         response_mode,
@@ -201,7 +201,7 @@ pub fn recheck(
             "The registration of this application has changed: go back to it and start again.",
         )
     };
-    if client.uid() != request.client_uid || client.client_id() != request.client_id {
+    if client.grantee() != request.client_uid || client.client_id() != request.client_id {
         return Err(changed());
     }
     may_use_codes(client)?;

@@ -110,7 +110,7 @@ impl EndSession {
             return false;
         };
         // the sid is made from the client's UID: a token of an earlier namesake has another
-        let here = sid(ring, tag, client.uid());
+        let here = sid(ring, tag, client.grantee());
         hint.subject == session.subject && bool::from(here.as_bytes().ct_eq(hint.sid.as_bytes()))
     }
 
@@ -118,7 +118,7 @@ impl EndSession {
     #[must_use]
     pub fn pending(self, now: Timestamp) -> PendingLogout {
         PendingLogout {
-            client_uid: self.client.map(|client| client.uid().to_owned()),
+            client_uid: self.client.map(|client| client.grantee().to_owned()),
             target: self.target,
             language: self.language,
             since: now,
@@ -160,7 +160,7 @@ impl PendingLogout {
     /// The target, if the client as it is now still has it registered.
     #[must_use]
     pub fn target(&self, client: Option<&Client>) -> Option<&Target> {
-        let client = client.filter(|client| Some(client.uid()) == self.client_uid.as_deref())?;
+        let client = client.filter(|client| Some(client.grantee()) == self.client_uid.as_deref())?;
         self.target
             .as_ref()
             .filter(|target| is_registered(client, &target.uri))

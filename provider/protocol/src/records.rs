@@ -110,7 +110,7 @@ impl GrantRecord {
     #[must_use]
     pub fn new(request: &AuthorizationRequest, client: &Client, sid: String, now: Timestamp) -> Self {
         Self {
-            client_uid: client.uid().to_owned(),
+            client_uid: client.grantee().to_owned(),
             redirect_uri: request.redirect_uri.clone(),
             code_challenge: request.code_challenge.clone(),
             nonce: request.nonce.clone(),
@@ -344,7 +344,7 @@ mod tests {
         let request = crate::testing::request();
         let client = client();
         let made = GrantRecord::new(&request, &client, "sid".to_owned(), NOW);
-        assert_eq!(made.client_uid, client.uid());
+        assert_eq!(made.client_uid, client.grantee());
         assert_eq!(made.redirect_uri, request.redirect_uri);
         assert_eq!(made.code_challenge, request.code_challenge);
         assert_eq!(made.nonce, request.nonce);

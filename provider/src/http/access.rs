@@ -42,14 +42,14 @@ impl Access {
     pub fn read(app: &App, moment: &Moment, token: &str) -> Option<Self> {
         let (token, client) = if opaque::looks_like(token) {
             let (token, uid) = opaque::open(token, &moment.ring, moment.issuer(), moment.now)?;
-            (token, app.clients.by_uid(&uid)?)
+            (token, app.clients.by_grantee(&uid)?)
         } else {
             let token = verify_access_token(token, &moment.keys.keys, moment.issuer(), moment.now)?;
             let client = app.clients.get(token.text("client_id"))?;
             (token, client)
         };
         let jti = token.text("jti");
-        let id = TokenId::unseal(jti, &moment.ring, client.uid())?;
+        let id = TokenId::unseal(jti, &moment.ring, client.grantee())?;
         Some(Self {
             jti: Digest::of(jti),
             token,

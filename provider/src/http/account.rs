@@ -142,7 +142,7 @@ pub async fn withdraw(
     let Some(client) = app.clients.get(client_id) else {
         return Ok(back(&moment, Done::Nothing));
     };
-    sessions::withdraw_consent(&app, &moment.ring, user.uid(), client.uid(), moment.now).await?;
+    sessions::withdraw_consent(&app, &moment.ring, user.uid(), client.grantee(), moment.now).await?;
     app.metrics.account_action("withdraw");
     call.note_client(&client);
     audit::consent(&call, "withdrawn", Some(&session.subject));

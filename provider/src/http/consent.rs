@@ -60,7 +60,7 @@ pub async fn post(
     };
     let user_uid = pending.user_uid;
     let key = flow.consent_key();
-    let sealed = consent.seal(ring, &user_uid, flow.client.uid(), &mut SystemRng);
+    let sealed = consent.seal(ring, &user_uid, flow.client.grantee(), &mut SystemRng);
     let remember = flow.client.consent() == Consent::Remember;
     let (code, new) = flow.draw_code(handle.tag);
     let in_session = remember.then(|| NewConsent {

@@ -91,7 +91,7 @@ pub async fn confirm(
     let client = logout
         .client_uid
         .as_deref()
-        .and_then(|uid| app.clients.by_uid(uid));
+        .and_then(|uid| app.clients.by_grantee(uid));
     if let Some(client) = &client {
         call.note_client(client);
     }

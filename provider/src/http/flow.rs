@@ -103,9 +103,9 @@ impl Flow {
     #[must_use]
     pub fn consent_key(&self) -> ConsentKey {
         if self.consents_in_session_only() {
-            session_consent_key(&self.moment.ring, self.client.uid())
+            session_consent_key(&self.moment.ring, self.client.grantee())
         } else {
-            consent_key(&self.moment.ring, self.client.uid())
+            consent_key(&self.moment.ring, self.client.grantee())
         }
     }
 
@@ -119,7 +119,7 @@ impl Flow {
         sealed: Option<&[u8]>,
     ) -> Result<Option<ConsentRecord>, StoreError> {
         let ring = &self.moment.ring;
-        let open = |sealed| ConsentRecord::unseal(ring, user_uid, self.client.uid(), sealed);
+        let open = |sealed| ConsentRecord::unseal(ring, user_uid, self.client.grantee(), sealed);
         sealed.map_or(Ok(None), |sealed| Ok(opened("consent", open(sealed))?.flatten()))
     }
 
@@ -128,12 +128,12 @@ impl Flow {
     pub fn draw_code(&self, tag: LoginTag) -> (Code, NewCode) {
         let Moment { ring, now, .. } = &self.moment;
         let code = Code::generate(tag, self.is_offline(), &mut SystemRng);
-        let sid = sid(ring, tag, self.client.uid());
+        let sid = sid(ring, tag, self.client.grantee());
         let record = GrantRecord::new(&self.request, &self.client, sid, *now);
         let digest = code.digest();
         let new = NewCode {
             code: digest,
-            client: consent_key(ring, self.client.uid()),
+            client: consent_key(ring, self.client.grantee()),
             record: record.seal(ring, tag, &digest, &mut SystemRng),
             until: record.expires_at,
         };
@@ -284,7 +284,7 @@ fn proven(
     call.note_language(request.language);
     let client = app
         .clients
-        .by_uid(&request.client_uid)
+        .by_grantee(&request.client_uid)
         .ok_or_else(|| Failure::told(Problem::UnknownApplication).leading(Some(WayBack::account(moment))))?;
     call.note_client(&client);
     let return_to = recheck(request, &client, moment.issuer()).map_err(|error| {

@@ -61,7 +61,7 @@ async fn look(app: &App, caller: &Caller, token: &str) -> Result<Option<Value>, 
 async fn look_at_refresh(app: &App, caller: &Caller, token: &str) -> Result<Option<Value>, StoreError> {
     let moment = &caller.moment;
     let client = caller.client.client();
-    let Some(refresh) = RefreshToken::parse(token, &moment.ring, client.uid()) else {
+    let Some(refresh) = RefreshToken::parse(token, &moment.ring, client.grantee()) else {
         return Ok(None);
     };
     let state = app

@@ -27,12 +27,12 @@ pub async fn post(
     let moment = &caller.moment;
     let client = caller.client.client();
     if RefreshToken::looks_like(token) {
-        if let Some(refresh) = RefreshToken::parse(token, &moment.ring, client.uid()) {
+        if let Some(refresh) = RefreshToken::parse(token, &moment.ring, client.grantee()) {
             app.store.revoke_family(refresh.family()).await?;
             audit::revoked(&call, "refresh_token");
         }
     } else if let Some(access) = Access::read(&app, moment, token)
-        && access.client.uid() == client.uid()
+        && access.client.grantee() == client.grantee()
     {
         let until = access.until();
         match access.id {

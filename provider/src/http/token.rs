@@ -37,7 +37,9 @@ pub async fn post(
     let client = caller.client.client();
     let limits = &caller.moment.installation.limits;
     let share = app.pods.share(limits.token_per_client, limits.pods);
-    let taken = app.client_requests.take(client.uid(), share, caller.moment.now);
+    let taken = app
+        .client_requests
+        .take(client.grantee(), share, caller.moment.now);
     taken.map_err(|seconds| {
         app.metrics.rate_limited("token_per_client");
         Failure::limited(seconds)

@@ -106,6 +106,56 @@ async fn az_18_a_recreated_namesake_inherits_no_consent() {
 }
 
 #[tokio::test]
+async fn i4_another_client_id_keeps_nothing() {
+    let mut app = TestApp::new();
+    for format in ["jwt", "opaque"] {
+        let spec = |id: serde_json::Value| {
+            json!({
+                "clientId": id, "redirectUris": [REDIRECT], "scopes": ["openid"],
+                "grantTypes": ["authorization_code", "refresh_token"],
+                "tokens": {"accessTokenFormat": format},
+            })
+        };
+        app.set_client("web", spec(json!(null)));
+        let tokens = app.sign_in("web", "openid").await;
+        assert_eq!(app.userinfo(&tokens.access).await.status, 200);
+        let code = Browser::new(&app).code("web", &[]).await;
+
+        // the same object, with the same secret
+        app.set_client("web", spec(json!("moved")));
+        let post = |path: &str, form: &[(&str, &str)]| {
+            let ask = Ask::post(path).basic_as("moved", &secret_of("web"));
+            app.send(ask.form(form))
+        };
+        app.userinfo(&tokens.access).await.is_error(401, "invalid_token");
+        for token in [&tokens.access, &tokens.refresh] {
+            let seen = post("/introspect", &[("token", token)]).await;
+            assert_eq!(seen.json(), json!({"active": false}), "{format}");
+        }
+        let refresh = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &tokens.refresh),
+        ];
+        post("/token", &refresh).await.is_error(400, "invalid_grant");
+        let redeem = [
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("redirect_uri", REDIRECT),
+            ("code_verifier", VERIFIER),
+        ];
+        post("/token", &redeem).await.is_error(400, "invalid_grant");
+        let mut browser = Browser::new(&app);
+        let page = browser.authorize_as("moved", REDIRECT).await;
+        let page = browser.sign_in(&page, "jdoe", PASSWORD).await;
+        assert_eq!(page.status, 200, "consent is asked for: {page:?}");
+
+        // back under the id of before: the same grants again, as if it had never left
+        app.set_client("web", spec(json!(null)));
+        assert_eq!(app.userinfo(&tokens.access).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn consent_costs_one_round_trip_a_slot() {
     let app = TestApp::new();
     let mut browser = Browser::new(&app);

@@ -30,7 +30,7 @@ pub fn redeem(
 ) -> Result<(), OAuthError> {
     // "ensure that the authorization code was issued to the authenticated confidential client, or … to
     // client_id in the request" (RFC 6749 §4.1.3).
-    if record.client_uid != client.client().uid() {
+    if record.client_uid != client.client().grantee() {
         return Err(OAuthError::invalid_grant("The code belongs to another client."));
     }
     // "The authorization code MUST expire shortly after it is issued" (RFC 6749 §4.1.2).

@@ -166,7 +166,7 @@ fn access_token(
         sub,
         client_id: client.client_id(),
         iat: now.as_second(),
-        jti: &id.seal(ring, client.uid(), rng),
+        jti: &id.seal(ring, client.grantee(), rng),
         scope,
         auth_time: session.map(|session| session.auth_time.as_second()),
         acr: session.and_then(|session| acr::of(&session.amr)),
@@ -177,7 +177,7 @@ fn access_token(
     };
     let token = match client.access_token_format() {
         AccessTokenFormat::Jwt => sign(signer(keys, client.access_token_alg(), now)?, typ, &claims)?,
-        AccessTokenFormat::Opaque => opaque::seal(ring, client.uid(), &claims, rng),
+        AccessTokenFormat::Opaque => opaque::seal(ring, client.grantee(), &claims, rng),
     };
     if token.len() > MAX_JWT {
         // longer than what we read ourselves

@@ -29,7 +29,7 @@ pub fn check(
 ) -> Result<Vec<String>, OAuthError> {
     let client = client.client();
     // "the refresh token is bound to the client to which it was issued" (RFC 6749 §6).
-    if record.client_uid != client.uid() {
+    if record.client_uid != client.grantee() {
         return Err(OAuthError::invalid_grant(
             "The refresh token belongs to another client.",
         ));

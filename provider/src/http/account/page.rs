@@ -65,8 +65,8 @@ pub(super) async fn page(
     };
     let mut agreed = Vec::new();
     for client in &clients {
-        if let Some(sealed) = consents.get(&consent_key(ring, client.uid())) {
-            let consent = ConsentRecord::unseal(ring, user.uid(), client.uid(), sealed);
+        if let Some(sealed) = consents.get(&consent_key(ring, client.grantee())) {
+            let consent = ConsentRecord::unseal(ring, user.uid(), client.grantee(), sealed);
             agreed.extend(
                 opened("consent", consent)?
                     .flatten()

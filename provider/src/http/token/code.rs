@@ -37,7 +37,7 @@ pub(super) async fn answer(
     let refreshes = client.allows_grant(GrantType::RefreshToken);
     let opening = Opening {
         family,
-        client: consent_key(ring, client.uid()),
+        client: consent_key(ring, client.grantee()),
         ring_version: ring.current(),
         tokens_until: *now + lifetimes.access_token.span(),
         refresh: refreshes.then(|| {
@@ -71,7 +71,7 @@ pub(super) async fn answer(
         Err(failure) => return Err(revoked(app, family, failure).await),
     };
     let first = refreshes
-        .then(|| RefreshToken::derive(ring, ring.current(), client.uid(), tag, seed, 0))
+        .then(|| RefreshToken::derive(ring, ring.current(), client.grantee(), tag, seed, 0))
         .flatten();
     let who = Who::Person {
         user: &user,

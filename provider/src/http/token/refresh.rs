@@ -32,7 +32,7 @@ pub(super) async fn answer(
     let client = caller.client.client();
     let lifetimes = client.lifetimes();
     // a wrong mac, or another client's token, costs no round trip and revokes nothing
-    let presented = RefreshToken::parse(&request.refresh_token, ring, client.uid())
+    let presented = RefreshToken::parse(&request.refresh_token, ring, client.grantee())
         .ok_or_else(|| bad_refresh("it is no refresh token of this client"))?;
     let family = presented.family();
     if request.scope.is_some()
@@ -62,7 +62,7 @@ pub(super) async fn answer(
         audience,
     } = checked(app, caller, request, family, &stored).await?;
     let successor = presented
-        .successor(ring, version, client.uid())
+        .successor(ring, version, client.grantee())
         .ok_or_else(|| bad_refresh("the ring version of its successor is gone"))?;
     let who = Who::Person {
         user: &user,

@@ -257,7 +257,7 @@ fn jwt_06_jti_finds_the_family_for_its_client_only() {
         .unwrap()
         .to_owned();
     assert_eq!(
-        TokenId::unseal(&jti, &ring(), client().uid()),
+        TokenId::unseal(&jti, &ring(), client().grantee()),
         Some(TokenId::Family(family()))
     );
     assert_eq!(TokenId::unseal(&jti, &ring(), "uid-of-a-namesake"), None);
@@ -332,7 +332,7 @@ fn tok_08_client_credentials_speak_of_the_client_only() {
         .unwrap()
         .to_owned();
     assert_eq!(
-        TokenId::unseal(&jti, &ring(), ask.client.uid()),
+        TokenId::unseal(&jti, &ring(), ask.client.grantee()),
         Some(TokenId::Detached)
     );
     // Not even if `openid` slipped through.
@@ -362,7 +362,7 @@ fn jwt_05_expires_in_is_the_access_tokens_lifetime_in_seconds() {
 #[test]
 fn tok_06_the_refresh_token_is_handed_out_as_derived() {
     let ask = Ask::default();
-    let token = RefreshToken::derive(&ring(), 1, ask.client.uid(), TAG, [7; 16], 0).unwrap();
+    let token = RefreshToken::derive(&ring(), 1, ask.client.grantee(), TAG, [7; 16], 0).unwrap();
     let (user, session, grant) = (user(), session(), grant());
     let issuance = Issuance {
         issuer: ISSUER,

@@ -1,0 +1,275 @@
+//! A provider as a process, as a pod of the chart runs it: real API server, real Redis, and between it and
+//! the API server a proxy that can fail as networks do.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod as PodObject;
+use kube::ResourceExt as _;
+use kube::api::PostParams;
+use oidc_crds::secrets::Data;
+use reqwest::{Certificate, Response};
+use serde_json::json;
+
+use crate::harness::{SOON, World, wait};
+
+/// A running provider. It is killed when dropped; after a failed test its log is shown.
+pub struct Pod {
+    child: Child,
+    http: reqwest::Client,
+    issuer: String,
+    internal: String,
+    log: PathBuf,
+}
+
+impl Pod {
+    /// Starts one that reaches the API server by this proxy, and waits until it is ready.
+    pub async fn start(world: &World, name: &str, proxy: &Proxy) -> Self {
+        let pod = json!({
+            "metadata": {"name": name, "labels": {
+                "app.kubernetes.io/name": "oidc-operator",
+                "app.kubernetes.io/instance": "oidc",
+                "app.kubernetes.io/component": "provider",
+            }},
+            "spec": {
+                "serviceAccountName": "oidc-provider",
+                "containers": [{"name": "provider", "image": "none"}],
+            },
+        });
+        let pod: PodObject = serde_json::from_value(pod).expect("a pod");
+        let made = world
+            .api::<PodObject>()
+            .create(&PostParams::default(), &pod)
+            .await;
+        let uid = made.expect("created").uid().expect("a uid");
+
+        let (listen, internal) = (free(), free());
+        let kubeconfig = world.provider_kubeconfig(&format!("https://{}", proxy.address));
+        let log = kubeconfig.with_file_name(format!("{name}.log"));
+        let output = fs::File::create(&log).expect("a log");
+        let child = Command::new(variable("OIDC_PROVIDER_BIN"))
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .env("REDIS_URL", variable("REDIS_URL"))
+            .env("OIDC_LOG", "info,oidc_provider=debug,kube_runtime=debug")
+            .args(["serve", "--release", "oidc", "--namespace", &world.namespace])
+            .args(["--pod", name, "--pod-uid", &uid])
+            .args(["--listen", &listen.to_string()])
+            .args(["--internal-listen", &internal.to_string()])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("one more handle"))
+            .stderr(output)
+            .spawn()
+            .expect("the provider starts");
+
+        let host = format!("oidc.{}.svc.cluster.local", world.namespace);
+        let ca = world.secret_data("oidc-ca").await;
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .tls_certs_only([Certificate::from_pem(&ca["tls.crt"]).expect("a certificate")])
+            .resolve(&host, listen)
+            .build()
+            .expect("a client");
+        let pod = Self {
+            child,
+            http,
+            issuer: format!("https://{host}:{}", listen.port()),
+            internal: format!("http://{internal}"),
+            log,
+        };
+        wait("the pod is ready", SOON, async || {
+            let answer = pod.http.get(format!("{}/health/ready", pod.internal));
+            let answer = answer.send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        pod
+    }
+
+    /// Asks for a token of the client itself, with what its Secret holds.
+    pub async fn token(&self, secret: &Data) -> Response {
+        let of = |key: &str| String::from_utf8(secret[key].clone()).expect("text");
+        let request = self
+            .http
+            .post(format!("{}/token", self.issuer))
+            .basic_auth(of("CLIENT_ID"), Some(of("CLIENT_SECRET")))
+            .form(&[("grant_type", "client_credentials")]);
+        request.send().await.expect("an answer")
+    }
+
+    /// Waits until the client gets tokens.
+    pub async fn serves(&self, secret: &Data) {
+        wait("the client is served", SOON, async || {
+            (self.token(secret).await.status() == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the client is refused as one that does not exist.
+    pub async fn refuses(&self, secret: &Data, at_most: Duration) {
+        wait("the client is refused", at_most, async || {
+            let answer = self.token(secret).await;
+            let refused = answer.status() == 401;
+            let text = answer.text().await.expect("a body");
+            (refused && text.contains("invalid_client")).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!(
+                "--- log of the provider\n{}",
+                fs::read_to_string(&self.log).unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// A TCP proxy on threads of its own, so that a test that waits for kubectl does not hold it up.
+pub struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    refuses: AtomicBool,
+    refused: AtomicUsize,
+    accepted: AtomicUsize,
+    lines: Mutex<Vec<Line>>,
+}
+
+/// Two connections and whether what the server says is thrown away.
+struct Line {
+    ends: [TcpStream; 2],
+    swallows: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    /// In front of the API server.
+    pub fn start(world: &World) -> Self {
+        let server = world.api_server();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::new(State::default());
+        let shared = state.clone();
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                shared.take(connection, server);
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Ends every connection, and from now on each new one at once.
+    pub fn cut(&self) {
+        self.state.refuses.store(true, Ordering::SeqCst);
+        for line in self.state.lines().drain(..) {
+            for end in line.ends {
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    /// Waits until so many attempts to connect have failed since it was cut.
+    pub async fn has_refused(&self, times: usize) {
+        wait("attempts to connect", SOON, async || {
+            (self.state.refused.load(Ordering::SeqCst) >= times).then_some(())
+        })
+        .await;
+    }
+
+    /// Lets new connections through again.
+    pub fn open(&self) {
+        self.state.accepted.store(0, Ordering::SeqCst);
+        self.state.refuses.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits for the first connection since it was opened.
+    pub async fn is_used(&self) {
+        wait("a connection", SOON, async || {
+            (self.state.accepted.load(Ordering::SeqCst) > 0).then_some(())
+        })
+        .await;
+    }
+
+    /// The connections of now stay open, but nothing that the server says arrives any more: as when
+    /// something on the way has forgotten them. New ones are good.
+    pub fn swallow(&self) {
+        for line in self.state.lines().iter() {
+            line.swallows.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+impl State {
+    fn lines(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, near: TcpStream, server: SocketAddr) {
+        // under the lock: a connection is either ended by `cut` or refused after it
+        let mut lines = self.lines();
+        if self.refuses.load(Ordering::SeqCst) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+        self.accepted.fetch_add(1, Ordering::SeqCst);
+        let Ok(far) = TcpStream::connect(server) else {
+            return;
+        };
+        let swallows = Arc::new(AtomicBool::new(false));
+        let twin = |end: &TcpStream| end.try_clone().expect("one more handle");
+        pump(twin(&near), twin(&far), Arc::default());
+        pump(twin(&far), twin(&near), swallows.clone());
+        lines.push(Line {
+            ends: [near, far],
+            swallows,
+        });
+    }
+}
+
+/// Carries bytes one way until either end closes.
+fn pump(mut from: TcpStream, mut to: TcpStream, swallows: Arc<AtomicBool>) {
+    let _ = (from.set_nodelay(true), to.set_nodelay(true));
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            if !swallows.load(Ordering::SeqCst) && to.write_all(&buffer[..read]).is_err() {
+                break;
+            }
+        }
+        // what forgot a connection does not tell of its end either
+        if !swallows.load(Ordering::SeqCst) {
+            let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+        }
+    });
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `tests/run operator`"))
+}
