@@ -14,6 +14,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const LABEL_REGISTERED: &str = "oidc-operator.dev/registered-by";
 /// Label of a Secret that another object refers to: its edits are noticed at once.
 pub const LABEL_WATCH: &str = "oidc-operator.dev/watch";
+/// Label of what an installation hands out beyond its own namespace; its value is the class.
+pub const LABEL_CLASS: &str = "oidc-operator.dev/class";
 /// Annotation of an app's Secret: the id of the credential that it holds.
 pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
 /// Annotation of an app's Secret: what of its labels, annotations and keys follows the spec

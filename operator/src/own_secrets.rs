@@ -1,10 +1,11 @@
 //! The installation's own Secrets: pepper, key ring, CA and certificate. Each is made once and kept; none
 //! has an owner, so all survive an uninstallation. One that was deleted is made anew; one that cannot be
-//! read is never overwritten, and the last good one stays in force.
+//! read is never overwritten, and the last good one stays in force. The CA is handed out from here.
 
 mod key_ring;
 mod pepper;
 mod tls;
+mod trust;
 
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Option<Timestamp>, Er
             None => return Err(error),
         },
     };
+    let handed_out = ca.clone();
     context.material.send_if_modified(|current| {
         let same = current
             .as_ref()
@@ -71,6 +73,9 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Option<Timestamp>, Er
         }
         !same
     });
+    if let Some(ca) = handed_out {
+        trust::distribute(context, &installation, &ca).await?;
+    }
     Ok(next)
 }
 

@@ -27,7 +27,7 @@ const SPOILT: SignedDuration = SignedDuration::from_hours(1);
 
 type Kept = Arc<Fetched<PublicKeys>>;
 
-/// By UID and address: a client that changes its address starts anew. As many as there are clients at most.
+/// By grantee and address: a client that changes its address starts anew. As many as there are clients at most.
 #[derive(Default)]
 pub struct ClientKeys(Mutex<HashMap<(String, String), Kept>>);
 
@@ -43,7 +43,7 @@ impl ClientKeys {
         let Authentication::KeysAt(uri) = client.authentication() else {
             return None;
         };
-        let kept = self.entry(app, client.uid(), uri);
+        let kept = self.entry(app, client.grantee(), uri);
         let fetch = || {
             let (document, uri) = (app.outbound.get(uri, &app.installation.load()), uri.clone());
             async move {
@@ -69,15 +69,15 @@ impl ClientKeys {
         }
     }
 
-    fn entry(&self, app: &App, uid: &str, uri: &str) -> Kept {
+    fn entry(&self, app: &App, grantee: &str, uri: &str) -> Kept {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (uid.to_owned(), uri.to_owned());
+        let key = (grantee.to_owned(), uri.to_owned());
         if let Some(kept) = all.get(&key) {
             return kept.clone();
         }
         // those whose client is gone or has moved
-        all.retain(|(uid, uri), _| {
-            let client = app.clients.by_uid(uid);
+        all.retain(|(grantee, uri), _| {
+            let client = app.clients.by_grantee(grantee);
             client
                 .is_some_and(|client| *client.authentication() == Authentication::KeysAt(uri.as_str().into()))
         });

@@ -86,8 +86,10 @@ impl ClientIndex {
         loop {
             // from here on no publication is missed
             let published = self.published.notified();
-            if let Some(client) = self.by_uid(uid) {
-                return client;
+            let snapshot = self.snapshot.load_full();
+            let mut clients = snapshot.by_grantee.iter();
+            if let Some(ByGrantee(client)) = clients.find(|client| client.0.uid() == uid) {
+                return client.clone();
             }
             published.await;
         }

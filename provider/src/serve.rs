@@ -141,6 +141,7 @@ fn nobody(release: &str) -> Installation {
         tls: None,
         envelope: None,
         registration: None,
+        trust: Default::default(),
         others: Vec::new(),
         grants_all: false,
         weak_secrets: false,

@@ -77,6 +77,9 @@ pub struct Installation {
     /// Whether clients may be registered by HTTP; absent: not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+    /// Where the CA is handed out beside the apps' Secrets.
+    #[serde(default)]
+    pub trust: Trust,
     /// The other installations of the cluster; never read from a file, the programs watch them.
     #[serde(skip)]
     pub others: Vec<Other>,
@@ -116,6 +119,16 @@ pub struct GivenTls {
 pub struct Envelope {
     /// Its name.
     pub secret_name: String,
+}
+
+/// Where the CA is handed out beside the apps' Secrets: to whoever verifies tokens and has no client.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Trust {
+    /// Namespaces that get a ConfigMap, served or not.
+    pub config_map_namespaces: Vec<String>,
+    /// Whether there is a ClusterTrustBundle.
+    pub cluster_trust_bundle: bool,
 }
 
 impl Installation {
@@ -176,6 +189,7 @@ impl Installation {
             tls: None,
             envelope: None,
             registration: None,
+            trust: Trust::default(),
             others: Vec::new(),
             grants_all: true,
             weak_secrets: loopback,
@@ -199,6 +213,18 @@ impl Installation {
     fn made_secrets(&self) -> impl Iterator<Item = String> {
         let own = ["key-set", "key-ring", "pepper", "ca"].map(|what| format!("{}-{what}", self.release));
         own.into_iter().chain([self.tls_secret()])
+    }
+
+    /// Name of the ConfigMaps with the CA. Not after the release: two may have one name and serve one namespace.
+    #[must_use]
+    pub fn trust_config_map(&self) -> String {
+        format!("{}-ca", self.class_name)
+    }
+
+    /// Name of the ClusterTrustBundle. It has no signer, so no `:` is allowed.
+    #[must_use]
+    pub fn trust_bundle(&self) -> String {
+        format!("{}.oidc-operator.dev", self.class_name)
     }
 
     /// Name of the Secret that holds the certificate.

@@ -21,4 +21,5 @@ mod registration;
 mod rotation;
 mod secrecy;
 mod shapes;
+mod trust;
 mod users;

@@ -164,6 +164,8 @@ async fn the_operator_has_no_rights_elsewhere() {
             .expect("kubectl is in PATH");
         String::from_utf8_lossy(&output.stdout).trim() == "yes"
     };
+    // a Secret under a former name is deleted where clients are, never where the keys are
+    assert!(can("delete", "secrets", &served) && !can("delete", "secrets", &own));
     for (verb, what) in [
         ("get", "secrets"),
         ("create", "secrets"),
@@ -173,7 +175,6 @@ async fn the_operator_has_no_rights_elsewhere() {
     }
     for namespace in [&served, &own] {
         for (verb, what) in [
-            ("delete", "secrets"),
             ("patch", "secrets"),
             ("update", "oidcclients.oidc-operator.dev"),
             ("patch", "oidcclients.oidc-operator.dev"),

@@ -53,6 +53,12 @@ impl Installation {
                 text::quoted(&tls.secret_name)
             ));
         }
+        for name in &self.trust.config_map_namespaces {
+            if !text::is_dns_label(name) {
+                let quoted = text::quoted(name);
+                wrong.push(format!("trust.configMapNamespaces: {quoted} is no namespace"));
+            }
+        }
         if let Some(envelope) = &self.envelope {
             let name = &envelope.secret_name;
             let quoted = text::quoted(name);

@@ -1,0 +1,216 @@
+//! The CA beside the apps' Secrets, for whoever verifies tokens and has no client: a ConfigMap in the
+//! namespaces that the installation names, and a ClusterTrustBundle where the API server has them. Neither
+//! is ever deleted: whoever mounts it goes on.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, TypeMeta};
+use kube::{Client, Resource, ResourceExt};
+use oidc_crds::names::LABEL_CLASS;
+use oidc_crds::secrets::installation::Installation;
+use serde_json::json;
+
+use crate::context::{Context, Names};
+use crate::execute::{Error, answer};
+
+/// Data key of the ConfigMap, as in `kube-root-ca.crt`.
+const KEY: &str = "ca.crt";
+const GROUP: &str = "certificates.k8s.io";
+const KIND: &str = "ClusterTrustBundle";
+/// Newest first.
+const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
+
+/// Brings all of them up to date. One that cannot be written does not hold up the others.
+///
+/// # Errors
+/// The first failure; the others are logged.
+pub(super) async fn distribute(
+    context: &Context,
+    installation: &Installation,
+    ca: &str,
+) -> Result<(), Error> {
+    let trust = &installation.trust;
+    let mut first = Ok(());
+    for namespace in &trust.config_map_namespaces {
+        note(&mut first, config_map(context, installation, namespace, ca).await);
+    }
+    if trust.cluster_trust_bundle {
+        note(&mut first, bundle(context, installation, ca).await);
+    }
+    first
+}
+
+fn note(first: &mut Result<(), Error>, result: Result<(), Error>) {
+    match result {
+        Err(error) if first.is_err() => tracing::error!(%error, "the CA is not handed out everywhere"),
+        Err(error) => *first = Err(error),
+        Ok(()) => {}
+    }
+}
+
+async fn config_map(
+    context: &Context,
+    installation: &Installation,
+    namespace: &str,
+    ca: &str,
+) -> Result<(), Error> {
+    let name = installation.trust_config_map();
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
+    let what = format!("the ConfigMap {namespace}/{name}");
+    let found = api
+        .get_opt(&name)
+        .await
+        .map_err(Error::api(format!("read {what}")))?;
+    let data = BTreeMap::from([(KEY.to_owned(), ca.to_owned())]);
+    match found {
+        None => {
+            let map = ConfigMap {
+                metadata: metadata(&context.names, installation, name),
+                data: Some(data),
+                ..ConfigMap::default()
+            };
+            context.create(&api, "ConfigMap", &map).await?;
+        }
+        Some(mut map) => {
+            must_be_ours(&context.names, installation, &map, &what)?;
+            if map.data.as_ref() == Some(&data) {
+                return Ok(());
+            }
+            map.data = Some(data);
+            map.metadata.managed_fields = None;
+            context.replace(&api, "ConfigMap", &map).await?;
+        }
+    }
+    tracing::info!(what, "the CA was written");
+    Ok(())
+}
+
+async fn bundle(context: &Context, installation: &Installation, ca: &str) -> Result<(), Error> {
+    let resource = served(&context.client).await?;
+    let name = installation.trust_bundle();
+    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
+    let what = format!("the {KIND} {name}");
+    let found = api
+        .get_opt(&name)
+        .await
+        .map_err(Error::api(format!("read {what}")))?;
+    match found {
+        None => {
+            let bundle = DynamicObject {
+                types: Some(TypeMeta {
+                    api_version: resource.api_version.clone(),
+                    kind: resource.kind.clone(),
+                }),
+                metadata: metadata(&context.names, installation, name),
+                data: json!({"spec": {"trustBundle": ca}}),
+            };
+            context.create(&api, KIND, &bundle).await?;
+        }
+        Some(mut bundle) => {
+            must_be_ours(&context.names, installation, &bundle, &what)?;
+            if bundle.data["spec"]["trustBundle"] == ca {
+                return Ok(());
+            }
+            bundle.data["spec"]["trustBundle"] = json!(ca);
+            bundle.metadata.managed_fields = None;
+            context.replace(&api, KIND, &bundle).await?;
+        }
+    }
+    tracing::info!(what, "the CA was written");
+    Ok(())
+}
+
+/// The newest version of ClusterTrustBundle that the API server has.
+async fn served(client: &Client) -> Result<ApiResource, Error> {
+    for version in VERSIONS {
+        let group_version = format!("{GROUP}/{version}");
+        match client.list_api_group_resources(&group_version).await {
+            Ok(list) => {
+                if let Some(found) = list.resources.into_iter().find(|found| found.kind == KIND) {
+                    return Ok(ApiResource {
+                        group: GROUP.to_owned(),
+                        version: version.to_owned(),
+                        api_version: group_version,
+                        kind: found.kind,
+                        plural: found.name,
+                    });
+                }
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => {
+                return Err(Error::Unusable(format!(
+                    "what {group_version} has cannot be read: {}",
+                    answer(&error)
+                )));
+            }
+        }
+    }
+    Err(Error::Unusable(format!(
+        "trust.clusterTrustBundle: this API server has no {KIND} (feature gate and --runtime-config of \
+         {GROUP}/v1beta1)"
+    )))
+}
+
+fn metadata(names: &Names, installation: &Installation, name: String) -> ObjectMeta {
+    let labels = [
+        (Names::MANAGED_BY, &names.release),
+        (LABEL_CLASS, &installation.class_name),
+    ];
+    ObjectMeta {
+        name: Some(name),
+        labels: Some(
+            labels
+                .map(|(label, value)| (label.to_owned(), value.clone()))
+                .into(),
+        ),
+        ..ObjectMeta::default()
+    }
+}
+
+/// I6. Two releases may have one name, their classes have not.
+fn must_be_ours(
+    names: &Names,
+    installation: &Installation,
+    object: &impl Resource,
+    what: &str,
+) -> Result<(), Error> {
+    let labels = object.labels();
+    let class = &installation.class_name;
+    if labels.get(Names::MANAGED_BY) == Some(&names.release) && labels.get(LABEL_CLASS) == Some(class) {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!(
+        "{what} is there and is not ours to overwrite: delete it, or label it {}={} and {LABEL_CLASS}={class}",
+        Names::MANAGED_BY,
+        names.release
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i6_only_what_bears_our_class_is_ours() {
+        let names = Names {
+            release: "oidc".into(),
+            namespace: "identity".into(),
+            pod: "p".into(),
+        };
+        let mut installation = Installation::standalone("https://id.example.com", false);
+        installation.class_name = "partner".to_owned();
+        let mut map = ConfigMap {
+            metadata: metadata(&names, &installation, installation.trust_config_map()),
+            ..ConfigMap::default()
+        };
+        assert_eq!(map.name_any(), "partner-ca");
+        assert_eq!(installation.trust_bundle(), "partner.oidc-operator.dev");
+        assert!(must_be_ours(&names, &installation, &map, "it").is_ok());
+        map.labels_mut().insert(LABEL_CLASS.into(), "oidc".into());
+        assert!(must_be_ours(&names, &installation, &map, "it").is_err());
+        map.metadata.labels = None;
+        let told = must_be_ours(&names, &installation, &map, "it").map_err(|error| error.to_string());
+        assert!(told.is_err_and(|told| told.contains("oidc-operator.dev/class=partner")));
+    }
+}
