@@ -165,7 +165,7 @@ fn argo(kind: &str, object: &Value) -> (String, String) {
         .output()
         .expect("redis-cli is in PATH");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let answer: Value = serde_json::from_str(told.trim()).unwrap_or_else(|_| panic!("{told}"));
+    let answer: Value = serde_json::from_str(told.trim()).expect(&told);
     let text = |member: &str| answer[member].as_str().expect(member).to_owned();
     (text("status"), text("message"))
 }

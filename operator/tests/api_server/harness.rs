@@ -198,7 +198,7 @@ impl World {
     }
 
     /// A kubeconfig with the rights of the provider's ServiceAccount, for a way to the API server of its own.
-    pub fn provider_kubeconfig(&self, server: &str) -> PathBuf {
+    pub fn proxied_kubeconfig(&self, server: &str) -> PathBuf {
         let token = self.kubectl(&["create", "token", "oidc-provider", "-n", &self.namespace]);
         let mut config = self.kubeconfig(token.trim());
         config["clusters"][0]["cluster"]["server"] = server.into();

@@ -51,7 +51,7 @@ impl Pod {
         let uid = made.expect("created").uid().expect("a uid");
 
         let (listen, internal) = (free(), free());
-        let kubeconfig = world.provider_kubeconfig(&format!("https://{}", proxy.address));
+        let kubeconfig = world.proxied_kubeconfig(&format!("https://{}", proxy.address));
         let log = kubeconfig.with_file_name(format!("{name}.log"));
         let output = fs::File::create(&log).expect("a log");
         let child = Command::new(variable("OIDC_PROVIDER_BIN"))
@@ -271,5 +271,5 @@ fn free() -> SocketAddr {
 }
 
 fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `tests/run operator`"))
+    std::env::var(name).expect("these tests need both programs and Redis, run `tests/run operator`")
 }
