@@ -2,10 +2,10 @@
 
 use oidc_crds::client::{self, Client};
 use oidc_crds::names::{ApplicationType, GrantType, ResponseType, SecretMethod};
-use oidc_crds::resources::OidcClientSpec;
 use oidc_crds::resources::oidc_client::{
     Authentication, ClientSecretAuthentication, Jwks, NoAuthentication, PrivateKeyJwt, Tokens,
 };
+use oidc_crds::resources::{OidcClientSpec, limits};
 use oidc_crds::validate::Violation;
 use serde_json::{Map, Value, json};
 
@@ -158,6 +158,9 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
     answer
 }
 
+/// What is wrong with `jwks`.
+const NO_KEYS: &str = "must be a JWK Set with the public keys";
+
 /// An error that names the member.
 fn wrong(member: &str, what: &str) -> OAuthError {
     let code = if member == "redirect_uris" {
@@ -236,6 +239,7 @@ fn scopes(metadata: &Map<String, Value>, offered: &[&str]) -> Result<Option<Vec<
 /// "If unspecified or omitted, the default is client_secret_basic" (RFC 7591 §2); us: then the secret may
 /// come in the body as well, for those who never said how they would send it.
 fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication>, OAuthError> {
+    let keys = keys(metadata)?;
     let method = match text(metadata, "token_endpoint_auth_method")?.as_deref() {
         None => return Ok(None),
         Some("none") => {
@@ -247,7 +251,7 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
         Some("private_key_jwt") => {
             return Ok(Some(Authentication {
                 private_key_jwt: Some(PrivateKeyJwt {
-                    jwks: Some(jwks(metadata)?),
+                    jwks: Some(jwks(keys)?),
                     jwks_uri: None,
                 }),
                 ..Authentication::default()
@@ -268,10 +272,25 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
     }))
 }
 
-/// "JWK Set value … which contains the client's public keys" (RFC 7591 §2).
-fn jwks(metadata: &Map<String, Value>) -> Result<Jwks, OAuthError> {
-    let given = metadata.get("jwks").cloned().unwrap_or_default();
-    serde_json::from_value(given).map_err(|_| wrong("jwks", "must be a JWK Set with the public keys"))
+/// "JWK Set value … which contains the client's public keys" (RFC 7591 §2): what is given, whatever it is used for,
+/// must have that form.
+fn keys(metadata: &Map<String, Value>) -> Result<Option<Value>, OAuthError> {
+    let Some(given) = metadata.get("jwks").filter(|given| !given.is_null()) else {
+        return Ok(None);
+    };
+    let listed = given.as_object().and_then(|set| set.get("keys"));
+    let listed = listed.and_then(Value::as_array).filter(|listed| {
+        (1..=limits::CLIENT_KEYS).contains(&listed.len()) && listed.iter().all(Value::is_object)
+    });
+    match listed {
+        Some(_) => Ok(Some(given.clone())),
+        None => Err(wrong("jwks", NO_KEYS)),
+    }
+}
+
+/// The keys that JWTs of the client are checked with.
+fn jwks(keys: Option<Value>) -> Result<Jwks, OAuthError> {
+    serde_json::from_value(keys.unwrap_or_default()).map_err(|_| wrong("jwks", NO_KEYS))
 }
 
 /// The algorithm of ID tokens (OpenID Connect Registration §2).

@@ -225,6 +225,31 @@ fn reg_01_a_public_client_gets_no_secret() {
     }
 }
 
+#[test]
+fn reg_01_keys_have_their_form_whatever_they_are_used_for() {
+    let many = vec![json!({"kty": "EC"}); limits::CLIENT_KEYS + 1];
+    let wrong = [
+        json!([null, null]),
+        json!([[{"kty": "EC"}]]),
+        json!("keys"),
+        json!({}),
+        json!({"keys": []}),
+        json!({"keys": [[]]}),
+        json!({"keys": many}),
+    ];
+    for method in ["client_secret_basic", "none", "private_key_jwt"] {
+        for keys in &wrong {
+            let mut metadata = with("jwks", keys.clone());
+            metadata["token_endpoint_auth_method"] = method.into();
+            let error = ask(&metadata).expect_err("refused");
+            assert_eq!(error.0, ErrorCode::InvalidClientMetadata, "{method} {keys}");
+        }
+    }
+    for keys in [json!(null), json!({"keys": [{"kty": "EC"}]})] {
+        assert!(ask(&with("jwks", keys)).is_ok());
+    }
+}
+
 proptest! {
     #[test]
     fn parsing_never_panics(body in proptest::collection::vec(any::<u8>(), 0..80)) {
