@@ -43,7 +43,9 @@ class Api:
 
     def call(self, method, path, body=None, kind="application/json"):
         connection = getattr(self.local, "connection", None) or self.connection()
-        self.local.connection = connection
+        if time.monotonic() - getattr(self.local, "used", 0.0) > 20:
+            connection.close()  # the server ends those that idle; it opens again by itself
+        self.local.connection, self.local.used = connection, time.monotonic()
         self.send(connection, method, path, body, kind)
         answer = connection.getresponse()
         data = answer.read()
@@ -73,7 +75,7 @@ class Api:
                 continue
             if labels["resource"] in ("events", "leases", "serviceaccounts", "namespaces", "subjectaccessreviews"):
                 continue
-            if labels["resource"] in ("tokenreviews", "configmaps", "endpointslices"):
+            if labels["resource"] in ("tokenreviews", "configmaps", "endpoints", "endpointslices"):
                 continue
             name = f'{labels["verb"]} {labels["resource"]}' + (f'/{labels["subresource"]}' if labels["subresource"] else "")
             found[name] = found.get(name, 0) + int(float(match[2]))
