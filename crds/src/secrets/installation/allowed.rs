@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Installation, NamespaceGrant};
+use super::Installation;
 use crate::names::GrantType;
 use crate::validate::uri;
 
@@ -58,7 +58,7 @@ impl Installation {
     pub fn allows_grant_type(&self, namespace: &str, grant: GrantType) -> bool {
         let everybody = self.allowed.grant_types.as_ref();
         everybody.is_none_or(|allowed| allowed.contains(&grant))
-            || self.more(namespace, |more| more.grant_types.contains(&grant))
+            || self.granted(namespace, |more| more.grant_types.contains(&grant))
     }
 
     /// Whether people may be sent to a host, in lower case and without a port, by clients of a namespace.
@@ -67,12 +67,7 @@ impl Installation {
         let lists = |patterns: &[HostPattern]| patterns.iter().any(|pattern| pattern.matches(host));
         let everybody = self.allowed.redirect_hosts.as_ref();
         everybody.is_none_or(|allowed| lists(allowed))
-            || self.more(namespace, |more| lists(&more.redirect_hosts))
-    }
-
-    fn more(&self, namespace: &str, granted: impl Fn(&NamespaceGrant) -> bool) -> bool {
-        let mut grants = self.grants.iter();
-        self.grants_all || grants.any(|grant| grant.covers(namespace) && granted(grant))
+            || self.granted(namespace, |more| lists(&more.redirect_hosts))
     }
 }
 

@@ -79,19 +79,19 @@ impl Installation {
     /// Whether clients of a namespace may have a scope: one of the standard scopes, or a granted one.
     #[must_use]
     pub fn grants_scope(&self, namespace: &str, scope: &str) -> bool {
-        STANDARD_SCOPES.contains(&scope) || self.grants(namespace, |grant| &grant.scopes, scope)
+        STANDARD_SCOPES.contains(&scope) || self.granted(namespace, |grant| lists(&grant.scopes, scope))
     }
 
     /// Whether clients of a namespace may request an audience.
     #[must_use]
     pub fn grants_audience(&self, namespace: &str, audience: &str) -> bool {
-        self.grants(namespace, |grant| &grant.audiences, audience)
+        self.granted(namespace, |grant| lists(&grant.audiences, audience))
     }
 
     /// Whether clients of a namespace may be the resource server for an audience.
     #[must_use]
     pub fn grants_resource_server(&self, namespace: &str, audience: &str) -> bool {
-        self.grants(namespace, |grant| &grant.resource_server_for, audience)
+        self.granted(namespace, |grant| lists(&grant.resource_server_for, audience))
     }
 
     /// Whether ServiceAccounts of another namespace, `other`, may be clients of a namespace.
@@ -109,20 +109,19 @@ impl Installation {
     /// Whether clients of a namespace may do without the person's consent.
     #[must_use]
     pub fn grants_consent_skip(&self, namespace: &str) -> bool {
-        let mut grants = self.grants.iter();
-        self.grants_all || grants.any(|grant| grant.consent_skip && grant.covers(namespace))
+        self.granted(namespace, |grant| grant.consent_skip)
     }
 
     /// Whether clients of a namespace may put a label on their Secrets, beyond those for everybody.
     #[must_use]
     pub fn grants_secret_label(&self, namespace: &str, key: &str) -> bool {
-        self.grants_pattern(namespace, |grant| &grant.secret_labels, key)
+        self.granted(namespace, |grant| matches(&grant.secret_labels, key))
     }
 
     /// Whether clients of a namespace may put an annotation on their Secrets, beyond those for everybody.
     #[must_use]
     pub fn grants_secret_annotation(&self, namespace: &str, key: &str) -> bool {
-        self.grants_pattern(namespace, |grant| &grant.secret_annotations, key)
+        self.granted(namespace, |grant| matches(&grant.secret_annotations, key))
     }
 
     /// The first grant that lets clients of a namespace have a custom client id, by its place in the list.
@@ -131,9 +130,9 @@ impl Installation {
         if self.grants_all {
             return Some(0);
         }
-        self.grants.iter().position(|grant| {
-            grant.covers(namespace) && grant.client_ids.iter().any(|pattern| wildcard(pattern, id))
-        })
+        self.grants
+            .iter()
+            .position(|grant| grant.covers(namespace) && matches(&grant.client_ids, id))
     }
 
     /// The longest lifetimes that clients of a namespace may choose: the installation's own, unless a grant
@@ -162,27 +161,19 @@ impl Installation {
         longest
     }
 
-    fn grants(&self, namespace: &str, list: impl Fn(&NamespaceGrant) -> &Vec<String>, wanted: &str) -> bool {
-        self.grants_all
-            || self
-                .grants
-                .iter()
-                .any(|grant| grant.covers(namespace) && list(grant).iter().any(|granted| granted == wanted))
+    /// Whether everything is granted, or one of a namespace's grants has this.
+    pub(super) fn granted(&self, namespace: &str, has: impl Fn(&NamespaceGrant) -> bool) -> bool {
+        let mut grants = self.grants.iter();
+        self.grants_all || grants.any(|grant| grant.covers(namespace) && has(grant))
     }
+}
 
-    fn grants_pattern(
-        &self,
-        namespace: &str,
-        list: fn(&NamespaceGrant) -> &Vec<String>,
-        wanted: &str,
-    ) -> bool {
-        let matches = |grant: &NamespaceGrant| list(grant).iter().any(|pattern| wildcard(pattern, wanted));
-        self.grants_all
-            || self
-                .grants
-                .iter()
-                .any(|grant| grant.covers(namespace) && matches(grant))
-    }
+fn lists(granted: &[String], wanted: &str) -> bool {
+    granted.iter().any(|granted| granted == wanted)
+}
+
+fn matches(patterns: &[String], wanted: &str) -> bool {
+    patterns.iter().any(|pattern| wildcard(pattern, wanted))
 }
 
 /// Whether `text` matches a pattern in which `*` stands for any run of characters.
