@@ -54,10 +54,45 @@ serve_standalone() {
   local port
   port=$(free_port)
   export ISSUER_URL=http://localhost:$port
-  spawn "$work/provider.log" "$binary" dev --listen "localhost:$port" --issuer "$ISSUER_URL" \
-    --manifests "${1:-$ROOT/examples/standalone}" --state "$work/state"
-  trap end_spawned EXIT
+  serve "$port" "${1:-$ROOT/examples/standalone}"
   wait_for 20 curl -sf "$ISSUER_URL/health" || { cat "$work/provider.log"; die "the provider did not start"; }
+}
+
+# serve_https FOLDER: the same at https, under a CA of its own as in a cluster; exports CA_FILE, which the
+# person's browser trusts. PYTHON is a Python.
+serve_https() {
+  local port inner key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+  port=$(free_port) inner=$(free_port)
+  export ISSUER_URL=https://localhost:$port CA_FILE=$work/ca.crt REQUESTS_CA_BUNDLE=$work/ca.crt
+  openssl req -x509 "${key[@]}" -days 2 -subj "/CN=issuer's CA" -keyout "$work/ca.key" -out "$CA_FILE" 2>"$work/openssl.log" &&
+    openssl req "${key[@]}" -subj /CN=localhost -keyout "$work/tls.key" -out "$work/tls.csr" 2>>"$work/openssl.log" &&
+    openssl x509 -req -in "$work/tls.csr" -CA "$CA_FILE" -CAkey "$work/ca.key" -CAcreateserial -days 2 -out "$work/tls.crt" \
+      -extfile <(echo subjectAltName=DNS:localhost,IP:127.0.0.1) 2>>"$work/openssl.log" || { cat "$work/openssl.log"; die "no certificate"; }
+  cat "$work/tls.crt" "$work/tls.key" >"$work/tls.pem"
+  serve "$inner" "$1"
+  spawn "$work/https.log" "$PYTHON" "$shared/https.py" "$port" "$inner" "$work/tls.pem"
+  wait_for 20 curl -sf --cacert "$CA_FILE" "$ISSUER_URL/health" || { cat "$work/provider.log" "$work/https.log"; die "the provider did not start"; }
+}
+
+# serve PORT FOLDER: starts the provider of ISSUER_URL.
+serve() {
+  spawn "$work/provider.log" "$binary" dev --listen "localhost:$1" --issuer "$ISSUER_URL" --manifests "$2" --state "$work/state"
+  trap end_spawned EXIT
+}
+
+# integration NAME ADDRESS: prints a folder with the demo person and the client of examples/integrations/NAME,
+# whose address (`https://….example.com`) is ADDRESS.
+integration() {
+  mkdir -p "$work/manifests"
+  cp "$ROOT"/examples/standalone/{jdoe,signing-key}.yaml "$work/manifests"
+  sed "s#https://[a-z]*\.example\.com#$2#" "$ROOT/examples/integrations/$1/client.yaml" >"$work/manifests/client.yaml"
+  echo "$work/manifests"
+}
+
+# secret_of NAME: exports SECRET, the manifest of that client's Secret, once it is written.
+secret_of() {
+  export SECRET=$work/state/secrets/default.$1-oidc.yaml
+  wait_for 20 test -s "$SECRET" || { cat "$work/provider.log"; die "no Secret was written"; }
 }
 
 # with_notes: prints a folder with the demo manifests and those of shared/manifests.
