@@ -180,6 +180,8 @@ const TABLE: [Row; 14] = [
             ("MINIO_IDENTITY_OPENID_CLIENT_ID", "${CLIENT_ID}"),
             ("MINIO_IDENTITY_OPENID_CLIENT_SECRET", "${CLIENT_SECRET}"),
             ("MINIO_IDENTITY_OPENID_REDIRECT_URI", "${REDIRECT_URI}"),
+            // without it MinIO asks for all scopes of the issuer, whatever the client may have
+            ("MINIO_IDENTITY_OPENID_SCOPES", "${SCOPES | commas}"),
             ("ca.crt", "${CA_CRT}"),
         ],
         labels: &[],
