@@ -7,6 +7,7 @@
 //! | [`names`], [`language`] | closed vocabularies, durations, labels and annotations; languages of pages |
 //! | [`validate`], [`client`], [`user`] | the only validator, and what it makes of a good object |
 //! | [`arbitrate`] | rules between objects |
+//! | [`routes`] | hosts of Ingresses and HTTPRoutes |
 //! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
 //! | [`credentials`], [`password`], [`seal`], [`jwk`] | secrets, digests, seals and keys |
 //! | [`envelope`] | how private keys lie in the key-set Secret when they are encrypted; the seam for a KMS |
@@ -30,6 +31,7 @@ pub mod password;
 pub mod resources;
 pub mod rng;
 pub mod rotation;
+pub mod routes;
 pub mod schedule;
 pub mod seal;
 pub mod secrets;

@@ -20,7 +20,7 @@ pub(crate) mod text;
 pub(crate) mod uri;
 mod user;
 
-pub use client::validate;
+pub use client::{validate, web_hosts};
 pub use signing_key::{PUBLISH_FOR, shortest_publish_for, validate_signing_key};
 pub use user::validate_user;
 

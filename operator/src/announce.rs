@@ -144,7 +144,8 @@ fn action(reason: Reason) -> &'static str {
         | Reason::ClientIdTaken
         | Reason::NameTaken
         | Reason::AmbiguousClass
-        | Reason::NotGranted => "Validate",
+        | Reason::NotGranted
+        | Reason::NoRoute => "Validate",
         Reason::KeyMinted
         | Reason::KeyPublished
         | Reason::KeyActive

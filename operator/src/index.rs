@@ -16,9 +16,10 @@ use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::schedule::Demand;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
-use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
+use oidc_crds::validate::{Violation, is_ours, validate, validate_user, web_hosts};
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::routes::{Routes, Touched};
 use crate::watches::Scope;
 
 /// An OidcClient, or what is left of one that cannot be parsed.
@@ -46,6 +47,7 @@ struct State {
     users: HashMap<Key, User>,
     /// `None`: labels do not matter here, or are not known yet.
     namespaces: Option<HashMap<String, BTreeMap<String, String>>>,
+    routes: Routes,
     scopes: Vec<ScopeState>,
     users_synced: bool,
     /// Objects that were listed since a watch of users began anew.
@@ -64,6 +66,13 @@ struct ScopeState {
     listed: HashSet<Key>,
     store: Store<GuardedClient>,
     wake: mpsc::UnboundedSender<ObjectRef<GuardedClient>>,
+}
+
+/// The verdict on a client, and what it is by that only the operator sees.
+pub(crate) struct Judged {
+    pub(crate) verdict: Result<Client, Vec<Violation>>,
+    /// The client's hosts that routes serve; `None` where they are not asked.
+    pub(crate) routed_hosts: Option<Vec<String>>,
 }
 
 impl Index {
@@ -228,18 +237,57 @@ impl Index {
         self.refreshed.subscribe()
     }
 
-    /// The verdict on a client: its own rules, and those between objects.
-    pub(crate) fn client_verdict(&self, client: &OidcClient) -> Result<Client, Vec<Violation>> {
+    /// The verdict on a client: its own rules, and those between objects. `None`: not yet, it is woken.
+    pub(crate) fn client_verdict(&self, client: &OidcClient) -> Option<Judged> {
         let state = self.lock();
-        let Some(installation) = &state.installation else {
-            return Err(Vec::new()); // nothing is asked before begin()
-        };
+        let installation = state.installation.as_ref()?;
         let namespace = client.namespace().unwrap_or_default();
-        let valid = validate(client, installation, state.labels(&namespace))?;
-        match state.lost.get(valid.uid()) {
+        let mut client = client.clone();
+        let routed_hosts = match state.routed(&client, installation) {
+            Routed::NotAsked => None,
+            Routed::Unknown => return None,
+            Routed::Hosts(hosts) => {
+                looked(&mut client, hosts.clone());
+                Some(hosts)
+            }
+        };
+        let valid = validate(&client, installation, state.labels(&namespace));
+        let verdict = valid.and_then(|valid| match state.lost.get(valid.uid()) {
             Some(violations) => Err(violations.clone()),
             None => Ok(valid),
+        });
+        Some(Judged {
+            verdict,
+            routed_hosts,
+        })
+    }
+
+    /// Follows the routes: whose hosts are served otherwise than its status says is woken, and who waited for
+    /// them to be known.
+    pub(crate) fn routes(&self, change: impl FnOnce(&mut Routes) -> Option<Touched>) {
+        let mut state = self.lock();
+        let Some(Touched { scope, anew }) = change(&mut state.routes) else {
+            return;
+        };
+        for object in state.objects() {
+            let (Some(installation), Ok(client)) = (state.installation.clone(), &object.0) else {
+                continue;
+            };
+            if !scope.contains(&client.namespace().unwrap_or_default()) {
+                continue;
+            }
+            if let Routed::Hosts(now) = state.routed(client, &installation) {
+                let told = client
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.routed_hosts.as_ref());
+                state.apply_client(&object);
+                if anew || told != Some(&now) {
+                    state.wake_client(&key(object.as_ref()));
+                }
+            }
         }
+        self.judge(&mut state);
     }
 
     /// The verdict on a user.
@@ -302,6 +350,16 @@ impl State {
         self.namespaces.as_ref().and_then(|all| all.get(namespace))
     }
 
+    fn routed(&self, client: &OidcClient, installation: &Installation) -> Routed {
+        let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
+        let hosts = web_hosts(&client.spec);
+        if hosts.is_empty() || !installation.follows_routes_of(namespace) {
+            return Routed::NotAsked;
+        }
+        let serving = self.routes.serving(namespace, hosts.into_iter());
+        serving.map_or(Routed::Unknown, Routed::Hosts)
+    }
+
     fn objects(&self) -> Vec<Arc<GuardedClient>> {
         self.scopes.iter().flat_map(|scope| scope.store.state()).collect()
     }
@@ -315,6 +373,9 @@ impl State {
                 // Without its status: what is in there makes no difference between objects.
                 let mut client = client.clone();
                 client.status = None;
+                if let Routed::Hosts(hosts) = self.routed(&client, installation) {
+                    looked(&mut client, hosts);
+                }
                 let labels = self.labels(client.metadata.namespace.as_deref().unwrap_or_default());
                 validate(&client, installation, labels).ok()
             });
@@ -391,6 +452,22 @@ impl State {
     }
 }
 
+/// Which hosts of a client are served by routes.
+enum Routed {
+    /// Nobody asks, or there are none.
+    NotAsked,
+    /// The routes have not been listed yet.
+    Unknown,
+    Hosts(Vec<String>),
+}
+
+/// A client as it will be once its status tells what was seen.
+fn looked(client: &mut OidcClient, routed_hosts: Vec<String>) {
+    let status = client.status.get_or_insert_default();
+    status.routed_hosts = Some(routed_hosts);
+    status.observed_generation = client.metadata.generation;
+}
+
 fn key<K: Resource>(object: &K) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
@@ -402,6 +479,7 @@ mod tests {
     use kube_runtime::reflector;
     use oidc_crds::names::{Algorithm, Seconds};
     use oidc_crds::resources::Reason;
+    use oidc_crds::routes::RouteKind;
     use serde_json::{Value, json};
 
     use super::*;
@@ -455,7 +533,7 @@ mod tests {
 
         fn reasons(&self, client: &GuardedClient) -> Vec<Reason> {
             let client = client.0.as_ref().expect("parsed");
-            match self.index.client_verdict(client) {
+            match self.index.client_verdict(client).expect("known").verdict {
                 Ok(_) => Vec::new(),
                 Err(violations) => violations.into_iter().map(|v| v.reason).collect(),
             }
@@ -474,7 +552,7 @@ mod tests {
         serde_json::from_value(json!({
             "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
             "metadata": {
-                "name": name, "namespace": namespace, "uid": format!("{namespace}/{name}"),
+                "name": name, "namespace": namespace, "uid": format!("{namespace}/{name}"), "generation": 1,
                 "creationTimestamp": format!("2026-11-25T09:{minute:02}:00Z"),
             },
             "spec": spec,
@@ -580,6 +658,50 @@ mod tests {
         fixture.index.set_namespaces(Some(namespaces));
         assert!(fixture.reasons(&other).is_empty());
         assert_eq!(fixture.woken(), ["app"]);
+    }
+
+    #[test]
+    fn routes_decide_and_wake_whom_they_concern() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let follow = format!("{INSTALLATION}\n        allowed: {{redirectHostsFromRoutes: true}}");
+        let follow = Installation::parse(&follow).expect("valid");
+        let web = client("web", "team-a", 1, json!({}));
+        let mut machine = client(
+            "machine",
+            "team-a",
+            2,
+            json!({"grantTypes": ["client_credentials"]}),
+        );
+        machine.0.as_mut().expect("parsed").spec.redirect_uris.clear();
+        fixture.clients(Event::Apply(web.clone()));
+        fixture.clients(Event::Apply(machine.clone()));
+        fixture.index.refresh(Arc::new(follow));
+        assert!(
+            fixture
+                .index
+                .client_verdict(web.0.as_ref().expect("parsed"))
+                .is_none(),
+            "not yet"
+        );
+        assert!(fixture.reasons(&machine).is_empty(), "it leads nowhere");
+        for kind in RouteKind::ALL {
+            assert!(fixture.woken().is_empty());
+            fixture
+                .index
+                .routes(|routes| routes.not_served(&Scope::All, kind));
+        }
+        assert_eq!(fixture.woken(), ["web"]);
+        assert_eq!(fixture.reasons(&web), [Reason::NoRoute]);
+        let route = json!({
+            "metadata": {"namespace": "team-a", "name": "app"}, "spec": {"hostnames": ["*.example.com"]},
+        });
+        let event = Event::Apply(serde_json::from_value(route).expect("an object"));
+        fixture
+            .index
+            .routes(|routes| routes.event(&Scope::All, RouteKind::HttpRoute, &event));
+        assert_eq!(fixture.woken(), ["web"]);
+        assert!(fixture.reasons(&web).is_empty());
     }
 
     #[test]

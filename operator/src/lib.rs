@@ -9,6 +9,7 @@
 //! | `signing_key` | the key-set Secret and the phases of keys |
 //! | `oidc_user` | sealed password digests |
 //! | `index` | rules between objects |
+//! | `routes` | hosts that Ingresses and HTTPRoutes serve, where redirects follow them |
 //! | `execute` | the only writes |
 //! | `announce` | Events |
 //! | `watches`, `plan`, `context` | what the controllers share |
@@ -31,6 +32,7 @@ mod oidc_client;
 mod oidc_user;
 mod own_secrets;
 mod plan;
+mod routes;
 mod signing_key;
 mod telemetry;
 mod watches;
@@ -253,6 +255,7 @@ async fn clients(context: &Arc<Context>, mut begun: Option<Begun>, stop: &Cancel
         tokio::join!(
             futures::future::join_all(controllers),
             labels(context, &namespaces, &round),
+            routes::follow(context, &namespaces, &round),
             end,
         );
         if stop.is_cancelled() {

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, Material, now, whole_seconds};
 use crate::execute::Error;
-use crate::index::GuardedClient;
+use crate::index::{GuardedClient, Judged};
 use crate::plan::Note;
 use crate::telemetry::tell_standing;
 use crate::watches::{self, Scope};
@@ -203,7 +203,10 @@ async fn reconcile(object: Arc<GuardedClient>, shared: Arc<Shared>) -> Result<Ac
     if !is_ours(&client, &installation) || client.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let (reason, again) = shared.step(&client, &installation, &material).await?;
+    let Some(judged) = context.index.client_verdict(&client) else {
+        return Ok(Action::await_change()); // woken when there is one
+    };
+    let (reason, again) = shared.step(&client, judged, &installation, &material).await?;
     context.metrics.reconciled(KIND, reason);
     context.failures.succeeded(&failure_key(&client));
     Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -214,17 +217,22 @@ impl Shared {
     async fn step(
         &self,
         client: &OidcClient,
+        judged: Judged,
         installation: &Installation,
         material: &Material,
     ) -> Result<(Reason, Option<Duration>), Error> {
         let context = &self.context;
-        let verdict = context.index.client_verdict(client);
+        let Judged {
+            verdict,
+            routed_hosts,
+        } = judged;
         let observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
         let terms = plan::Terms {
             release: &context.names.release,
             installation,
             pepper: &material.pepper,
             ca: material.ca.as_deref(),
+            routed_hosts,
             now: whole_seconds(now()),
         };
         let verdict = verdict.as_ref().map_err(Vec::as_slice);

@@ -25,6 +25,13 @@
 {{- $patterns | toJson -}}
 {{- end -}}
 
+{{/* Whether redirects of some namespace may follow its routes. */}}
+{{- define "oidc.followsRoutes" -}}
+{{- $follows := .Values.allowed.redirectHostsFromRoutes -}}
+{{- range .Values.grants -}}{{- if .redirectHostsFromRoutes -}}{{- $follows = true -}}{{- end -}}{{- end -}}
+{{- if $follows -}}true{{- end -}}
+{{- end -}}
+
 {{/* Whether the trial Redis is installed. */}}
 {{- define "oidc.trialRedis" -}}
 {{- if not (or .Values.redis.url .Values.redis.existingSecret.name) -}}true{{- end -}}

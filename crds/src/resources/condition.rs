@@ -78,6 +78,8 @@ pub enum Reason {
     AmbiguousClass,
     /// The installation does not grant this to the namespace.
     NotGranted,
+    /// No Ingress and no HTTPRoute of the namespace has a host that redirects lead to.
+    NoRoute,
     /// A Secret of that name is somebody else's.
     NotOwned,
     /// The Secret belongs to an earlier object of this name and will be removed by the garbage collector.
@@ -172,6 +174,7 @@ impl Reason {
             Self::NameTaken => "NameTaken",
             Self::AmbiguousClass => "AmbiguousClass",
             Self::NotGranted => "NotGranted",
+            Self::NoRoute => "NoRoute",
             Self::NotOwned => "NotOwned",
             Self::StaleOwner => "StaleOwner",
             Self::SecretNotFound => "SecretNotFound",

@@ -3,6 +3,8 @@
 
 /// Items in a list of addresses, scopes, audiences or origins.
 pub const LIST: usize = 64;
+/// Hosts that the addresses of two lists lead to.
+pub const ROUTED_HOSTS: usize = 2 * LIST;
 /// Items in a list of groups.
 pub const GROUPS: usize = 256;
 /// Conditions of an object.

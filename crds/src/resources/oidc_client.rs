@@ -430,6 +430,11 @@ pub struct OidcClientStatus {
     /// What was done of `spec.rotation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
+    /// Of the hosts that redirect URIs and targets after signing out lead to, those that an Ingress or HTTPRoute of
+    /// the namespace serves; absent where the installation does not ask for routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::ROUTED_HOSTS), inner(length(max = limits::NAME)))]
+    pub routed_hosts: Option<Vec<String>>,
 }
 
 /// What was done of `spec.rotation`.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::granted::{audiences, consent, scopes};
+use self::hosts::Hosts;
+pub use self::hosts::web_hosts;
 use self::redirects::{AFTER_LOGOUT, REDIRECTS, default_type, kinds, kinds_after_logout, leads_to};
 use super::{Identity, Violation, Violations, claims, identity, text, uri};
 use crate::client::{Authentication, Client, Links};
@@ -13,6 +15,7 @@ use crate::secrets::installation::Installation;
 
 mod authentication;
 mod granted;
+mod hosts;
 mod lifetimes;
 mod redirects;
 mod registration;
@@ -44,12 +47,10 @@ pub fn validate(
     let authentication = authentication::of(spec, &identity.namespace, installation, v);
     let grant_types = grants(spec, &authentication, v);
     granted::grant_types(&grant_types, &identity.namespace, installation, v);
-    for (field, uris, leads) in [
-        (REDIRECTS, &spec.redirect_uris, &redirects),
-        (AFTER_LOGOUT, &spec.post_logout_redirect_uris, &after_logout),
-    ] {
-        granted::hosts(field, uris, leads, &identity.namespace, installation, v);
-    }
+    let hosts = Hosts::of(client, &identity.namespace, installation);
+    let redirect_uris = hosts.served(REDIRECTS, &spec.redirect_uris, &redirects, v);
+    let post_logout_redirect_uris =
+        hosts.served(AFTER_LOGOUT, &spec.post_logout_redirect_uris, &after_logout, v);
     kinds(spec, application_type, &redirects, &grant_types, v);
     kinds_after_logout(application_type, &after_logout, v);
     let scopes = scopes(spec, &identity.namespace, installation, v);
@@ -95,8 +96,8 @@ pub fn validate(
         client_id: client_id.into(),
         display_name: spec.display_name.as_deref().map(Into::into),
         links: (links != Links::default()).then(|| Box::new(links)),
-        redirect_uris: spec.redirect_uris[..].into(),
-        post_logout_redirect_uris: spec.post_logout_redirect_uris[..].into(),
+        redirect_uris,
+        post_logout_redirect_uris,
         allowed_origins: spec.allowed_origins[..].into(),
         grant_types: grant_types.into_iter().collect(),
         scopes: scopes.into(),

@@ -39,6 +39,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) installation: &'a Installation,
     pub(crate) pepper: &'a Pepper,
     pub(crate) ca: Option<&'a str>,
+    /// The client's hosts that routes serve; `None` where they are not asked.
+    pub(crate) routed_hosts: Option<Vec<String>>,
     /// In whole seconds.
     pub(crate) now: Timestamp,
 }
@@ -59,6 +61,7 @@ pub(crate) struct Plan {
     pub(crate) restarts: Restarts,
     next_rotation: Option<Time>,
     known_secret: Option<WrittenSecret>,
+    routed_hosts: Option<Vec<String>>,
     claims: Vec<Claim>,
     notes: Vec<Note>,
     again: Option<Duration>,
@@ -93,6 +96,19 @@ pub(crate) struct Outcome {
 
 /// Plans. `object` is the client as it was read, `verdict` the validator's and the arbiter's.
 pub(crate) fn plan(
+    object: &OidcClient,
+    observed: &Observed,
+    verdict: Result<&Client, &[Violation]>,
+    terms: &Terms<'_>,
+    rng: &mut impl CryptoRng,
+) -> Plan {
+    Plan {
+        routed_hosts: terms.routed_hosts.clone(),
+        ..writes(object, observed, verdict, terms, rng)
+    }
+}
+
+fn writes(
     object: &OidcClient,
     observed: &Observed,
     verdict: Result<&Client, &[Violation]>,
@@ -200,6 +216,7 @@ pub(crate) fn plan(
         asked: decision.now,
         next_rotation: decision.next_rotation.map(Time),
         known_secret: known_secret(status.secret, ours),
+        routed_hosts: None,
         claims: ready(client),
         notes,
         again,
@@ -223,6 +240,7 @@ fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duratio
         asked: status.rotation.and_then(|noted| noted.now),
         next_rotation: status.next_rotation,
         known_secret: status.secret,
+        routed_hosts: None,
         claims,
         notes: Vec::new(),
         again,
@@ -432,6 +450,7 @@ impl Plan {
                 observed_generation: Some(generation),
                 conditions: conditions(&old.conditions, &claims, generation, now),
                 secret,
+                routed_hosts: self.routed_hosts,
                 ..done
             },
             notes,

@@ -19,6 +19,7 @@ mod recovery;
 mod refusals;
 mod registration;
 mod rotation;
+mod routes;
 mod secrecy;
 mod shapes;
 mod trust;

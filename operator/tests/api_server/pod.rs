@@ -104,6 +104,34 @@ impl Pod {
         request.send().await.expect("an answer")
     }
 
+    /// Begins a login of the client; status and page.
+    pub async fn authorize(&self, secret: &Data, redirect_uri: &str) -> (u16, String) {
+        let id = String::from_utf8(secret["CLIENT_ID"].clone()).expect("text");
+        let request = self.http.get(format!(
+            "{}/authorize?response_type=code&client_id={id}&redirect_uri={redirect_uri}&scope=openid\
+             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+            self.issuer
+        ));
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a page"))
+    }
+
+    /// Waits until its keys may be kept for so many seconds: then it goes by the installation that says so.
+    pub async fn caches_keys_for(&self, seconds: u32) {
+        let wanted = format!("max-age={seconds}");
+        wait("the pod follows the installation", SOON, async || {
+            let answer = self
+                .http
+                .get(format!("{}/jwks.json", self.issuer))
+                .send()
+                .await
+                .ok()?;
+            let told = answer.headers().get("cache-control")?.to_str().ok()?.to_owned();
+            told.split([',', ' ']).any(|part| part == wanted).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until the client gets tokens.
     pub async fn serves(&self, secret: &Data) {
         wait("the client is served", SOON, async || {

@@ -22,6 +22,7 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         grant("resourceServerFor={https://orders.example.com}"),
         grant("clientIds={shop-*}"),
         grant("redirectHosts={shop.example.com}"),
+        grant("serviceAccountNamespaces={ci}"),
         grant("secretLabels={cnpg.io/*}"),
         grant("secretAnnotations={note.example/x}"),
         // not for this namespace
@@ -31,6 +32,7 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         "grants[1].redirectHosts={*}".to_owned(),
         "grants[1].clientIds={*}".to_owned(),
         "grants[1].consentSkip=true".to_owned(),
+        "grants[1].serviceAccountNamespaces={*}".to_owned(),
         "grants[1].secretLabels={*}".to_owned(),
     ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -80,6 +82,15 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         ),
         ("secret: {annotations: {note.example/xy: a}}", true),
         ("secret: {annotations: {meta.helm.sh/release-name: a}}", true),
+        ("authentication: {serviceAccounts: [{name: a}]}", false),
+        (
+            "authentication: {serviceAccounts: [{name: a, namespace: ci}]}",
+            false,
+        ),
+        (
+            "authentication: {serviceAccounts: [{name: a}, {name: a, namespace: kube-system}]}",
+            true,
+        ),
         ("grantTypes: [authorization_code, refresh_token]", false),
         ("grantTypes: [authorization_code, client_credentials]", true),
         ("postLogoutRedirectUris: [\"https://a.apps.example.com/\"]", false),

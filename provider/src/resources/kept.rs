@@ -25,6 +25,8 @@ impl Keep for OidcClient {
     fn prune_status(&mut self) {
         self.status = self.status.take().map(|status| OidcClientStatus {
             credentials: status.credentials,
+            observed_generation: status.observed_generation,
+            routed_hosts: status.routed_hosts,
             ..OidcClientStatus::default()
         });
     }
@@ -70,6 +72,7 @@ impl<O: Keep> Kept<O> {
             name: metadata.name.take(),
             namespace: metadata.namespace.take(),
             uid: metadata.uid.take(),
+            generation: metadata.generation.take(),
             creation_timestamp: metadata.creation_timestamp.take(),
             deletion_timestamp: metadata.deletion_timestamp.take(),
             ..ObjectMeta::default()
@@ -167,6 +170,7 @@ mod tests {
                 ]},
                 "status": {
                     "clientId": "a.one", "conditions": [],
+                    "observedGeneration": 1, "routedHosts": ["app.example.com"],
                     "credentials": [{"id": "1", "digest": digest, "createdAt": "2026-01-01T00:00:00Z"}],
                 },
             }))
@@ -177,10 +181,10 @@ mod tests {
         let opened = kept.open().unwrap();
         let whole = object("1", "p:1");
         assert_eq!(opened.spec, whole.spec);
-        assert_eq!(
-            opened.status.unwrap().credentials,
-            whole.status.unwrap().credentials
-        );
+        let (read, written) = (opened.status.unwrap(), whole.status.unwrap());
+        assert_eq!(read.credentials, written.credentials);
+        assert_eq!(read.observed_generation, written.observed_generation);
+        assert_eq!(read.routed_hosts, written.routed_hosts);
         assert_eq!(opened.metadata.uid, whole.metadata.uid);
         assert_eq!(
             opened.metadata.creation_timestamp,

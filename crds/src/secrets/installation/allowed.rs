@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Installation;
+use super::{Installation, NamespaceGrant};
 use crate::names::GrantType;
 use crate::validate::uri;
 
@@ -17,6 +17,10 @@ pub struct Allowed {
     /// absent: any. Redirects that stay on the person's machine are not concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_hosts: Option<Vec<HostPattern>>,
+    /// Whether such a host may also be one that an Ingress or HTTPRoute of the client's own namespace serves;
+    /// `redirect_hosts`, where absent, then allows none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redirect_hosts_from_routes: bool,
 }
 
 /// A host in lower case, `*.` and a domain for all hosts below it (as Gateway API has it: one label or more), or
@@ -61,13 +65,29 @@ impl Installation {
             || self.granted(namespace, |more| more.grant_types.contains(&grant))
     }
 
-    /// Whether people may be sent to a host, in lower case and without a port, by clients of a namespace.
+    /// Whether people may be sent to a host, in lower case and without a port, by clients of a namespace,
+    /// whatever routes there are.
     #[must_use]
     pub fn allows_redirect_host(&self, namespace: &str, host: &str) -> bool {
         let lists = |patterns: &[HostPattern]| patterns.iter().any(|pattern| pattern.matches(host));
         let everybody = self.allowed.redirect_hosts.as_ref();
-        everybody.is_none_or(|allowed| lists(allowed))
+        everybody.map_or(!self.allowed.redirect_hosts_from_routes, |allowed| lists(allowed))
             || self.granted(namespace, |more| lists(&more.redirect_hosts))
+    }
+
+    /// Whether people may also be sent to hosts that routes of a namespace serve, by clients of that namespace.
+    #[must_use]
+    pub fn follows_routes_of(&self, namespace: &str) -> bool {
+        let follows = |grant: &NamespaceGrant| grant.redirect_hosts_from_routes;
+        self.follows_routes() && (self.allowed.redirect_hosts_from_routes || self.granted(namespace, follows))
+    }
+
+    /// The same, of any namespace.
+    #[must_use]
+    pub fn follows_routes(&self) -> bool {
+        let everybody = self.allowed.redirect_hosts_from_routes;
+        let somebody = || self.grants.iter().any(|grant| grant.redirect_hosts_from_routes);
+        !self.grants_all && (everybody || somebody())
     }
 }
 

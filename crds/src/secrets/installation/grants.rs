@@ -26,6 +26,9 @@ pub struct NamespaceGrant {
     /// Hosts that not everybody's redirects may lead to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub redirect_hosts: Vec<HostPattern>,
+    /// Whether redirects may lead to hosts that routes of the client's own namespace serve.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redirect_hosts_from_routes: bool,
     /// Namespaces whose ServiceAccounts may be clients, beside the client's own; or `*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_account_namespaces: Vec<String>,

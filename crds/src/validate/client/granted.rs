@@ -83,27 +83,6 @@ pub(super) fn grant_types(
     }
 }
 
-/// The web addresses in a list of good ones lead to hosts where the namespace may send people.
-pub(super) fn hosts(
-    field: &str,
-    uris: &[String],
-    redirects: &[(usize, Redirect)],
-    namespace: &str,
-    installation: &Installation,
-    v: &mut Violations,
-) {
-    for (index, kind) in redirects {
-        if *kind != Redirect::Https {
-            continue;
-        }
-        if let Some(host) = uris.get(*index).and_then(|text| uri::host_of(text))
-            && !installation.allows_redirect_host(namespace, host)
-        {
-            not_granted(format!("{field}[{index}]"), host, namespace, v);
-        }
-    }
-}
-
 pub(super) fn not_granted(field: String, value: &str, namespace: &str, v: &mut Violations) {
     let message = format!(
         "{} is not granted to the namespace {namespace}: have it added to the installation's grants",

@@ -48,6 +48,7 @@ impl World {
             installation: &self.installation,
             pepper: &self.pepper,
             ca: Some("PEM"),
+            routed_hosts: None,
             now: at(now),
         }
     }
