@@ -144,15 +144,43 @@ fn kstatus(object: &Value) -> &'static str {
     "Current"
 }
 
+/// What Flux makes of an OidcClient by the expressions in `docs/gitops.md`, in the order of its RFC 0009.
+fn flux(object: &Value) -> &'static str {
+    let kustomization: Value = serde_yaml::from_str(&shown("kustomize.toolkit.fluxcd.io")).expect("YAML");
+    let expressions = &kustomization["spec"]["healthCheckExprs"][0];
+    let holds = |name: &str| {
+        let text = expressions[name].as_str().expect(name);
+        let mut context = cel::Context::default();
+        for (member, value) in object.as_object().expect("an object") {
+            context.add_variable(member, value).expect("JSON");
+        }
+        let answer = cel::Program::compile(text).expect(text).execute(&context);
+        answer.ok().map(|value| value == cel::Value::Bool(true))
+    };
+    let observed = &object["status"]["observedGeneration"];
+    if observed.is_number() && observed != &object["metadata"]["generation"] {
+        return "InProgress";
+    }
+    match (holds("failed"), holds("current")) {
+        (None, _) | (_, None) => "Unknown",
+        (Some(true), _) => "Failed",
+        (_, Some(true)) => "Current",
+        _ => "InProgress",
+    }
+}
+
+/// The first YAML block in `docs/gitops.md` that contains this.
+fn shown(part: &str) -> String {
+    let docs = include_str!("../../../docs/gitops.md");
+    let mut blocks = docs
+        .split("```yaml\n")
+        .filter_map(|rest| rest.split("```").next());
+    blocks.find(|block| block.contains(part)).expect(part).to_owned()
+}
+
 /// What Argo CD makes of an object by the script in `docs/gitops.md`. Its Lua is run by Redis.
 fn argo(kind: &str, object: &Value) -> (String, String) {
-    let docs = include_str!("../../../docs/gitops.md");
-    let block = docs
-        .split("```yaml\n")
-        .filter_map(|rest| rest.split("```").next())
-        .find(|block| block.contains("argocd-cm"))
-        .expect("a ConfigMap for Argo CD");
-    let map: Value = serde_yaml::from_str(block).expect("YAML");
+    let map: Value = serde_yaml::from_str(&shown("argocd-cm")).expect("YAML");
     let key = format!("resource.customizations.health.oidc-operator.dev_{kind}");
     let script = map["data"][&key].as_str().expect("a script");
     // globals must not be set in Redis, so the object is a local
@@ -181,6 +209,7 @@ async fn argo_cd_and_flux_see_health() {
     let fresh = get("oidcclient", "demo");
     let (health, _) = argo("OidcClient", &fresh);
     assert_eq!(health, "Progressing", "the operator has not seen it yet");
+    assert_eq!(flux(&fresh), "Unknown");
 
     let _operator = world.operator("op-0");
     all_ready(&world).await;
@@ -197,6 +226,9 @@ async fn argo_cd_and_flux_see_health() {
             ("Healthy", "Current"),
             "{message}"
         );
+        if kind == "OidcClient" {
+            assert_eq!(flux(&object), "Current");
+        }
         // an edit that nobody has looked at yet
         object["metadata"]["generation"] = json!(99);
         assert_eq!(argo(kind, &object).0, "Progressing");
@@ -221,6 +253,7 @@ async fn argo_cd_and_flux_see_health() {
     let refused = get("oidcclient", "refused");
     let (health, message) = argo("OidcClient", &refused);
     assert_eq!((health.as_str(), kstatus(&refused)), ("Degraded", "InProgress"));
+    assert_eq!(flux(&refused), "Failed");
     assert!(
         message.contains("NotGranted") && message.contains("admin"),
         "{message}"
@@ -228,9 +261,113 @@ async fn argo_cd_and_flux_see_health() {
 
     world.apply_client("waits", "secretRef: {name: absent}");
     world.client_is("waits", "CredentialsReady", "False").await;
-    let (health, message) = argo("OidcClient", &get("oidcclient", "waits"));
-    assert_eq!(health, "Degraded");
+    let waits = get("oidcclient", "waits");
+    let (health, message) = argo("OidcClient", &waits);
+    assert_eq!((health.as_str(), flux(&waits)), ("Degraded", "InProgress"));
     assert!(message.contains("SecretNotFound"), "{message}");
+}
+
+/// The names that a resource, and what it means, have after Kustomize.
+fn renamed(built: &str, kind: &str, name: &str, pointer: &str) -> Value {
+    let objects: Vec<Value> = serde_yaml::from_multiple(built).expect("YAML");
+    let mut found = objects
+        .into_iter()
+        .filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    let object = found.next().expect(name);
+    object.pointer(pointer).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn kustomize_follows_the_names() {
+    let world = World::new(&[]).await;
+    let folder = world.file("kustomize");
+    std::fs::create_dir(&folder).expect("a folder");
+    for name in [
+        "client.yaml",
+        "deployment.yaml",
+        "kustomization.yaml",
+        "names.yaml",
+    ] {
+        let mut text = shown(&format!("# {name}\n"));
+        if name == "client.yaml" {
+            // all else that names.yaml speaks of
+            for more in [
+                secret("shop-secret", "CLIENT_SECRET", &"a1b2c3d4".repeat(8)),
+                secret("jane-password", "password", "correct horse battery staple"),
+                "{apiVersion: v1, kind: ServiceAccount, metadata: {name: reports}}\n".to_owned(),
+                client(
+                    "own",
+                    "secretRef: {name: shop-secret}, rolloutRestart: [{kind: Deployment, name: shop}]",
+                ),
+                "{apiVersion: oidc-operator.dev/v1alpha1, kind: OidcClient, metadata: {name: reports},
+                  spec: {applicationType: service, grantTypes: [client_credentials], scopes: [openid],
+                         authentication: {serviceAccounts: [{name: reports}]}}}\n"
+                    .to_owned(),
+                "{apiVersion: oidc-operator.dev/v1alpha1, kind: OidcUser, metadata: {name: jane},
+                  spec: {username: jane, passwordSecretRef: {name: jane-password}}}\n"
+                    .to_owned(),
+            ] {
+                text += &format!("---\n{more}");
+            }
+        }
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let built = world.kubectl(&["kustomize", &folder.to_string_lossy()]);
+    for (kind, name, pointer, meant) in [
+        ("OidcClient", "staging-shop", "/spec/secret/name", "staging-shop"),
+        (
+            "OidcClient",
+            "staging-shop",
+            "/spec/redirectUris/1",
+            "https://shop.staging.example.com/callback",
+        ),
+        (
+            "Deployment",
+            "staging-shop",
+            "/spec/template/spec/containers/0/envFrom/0/secretRef/name",
+            "staging-shop",
+        ),
+        (
+            "OidcClient",
+            "staging-own",
+            "/spec/secretRef/name",
+            "staging-shop-secret",
+        ),
+        (
+            "OidcClient",
+            "staging-own",
+            "/spec/rolloutRestart/0/name",
+            "staging-shop",
+        ),
+        (
+            "OidcClient",
+            "staging-reports",
+            "/spec/authentication/serviceAccounts/0/name",
+            "staging-reports",
+        ),
+        (
+            "OidcUser",
+            "staging-jane",
+            "/spec/passwordSecretRef/name",
+            "staging-jane-password",
+        ),
+    ] {
+        assert_eq!(
+            renamed(&built, kind, name, pointer),
+            meant,
+            "{kind} {name}{pointer}"
+        );
+    }
+
+    // and the API server and the operator take it
+    world.apply(&built);
+    let _operator = world.operator("op-0");
+    world.client_is("staging-shop", "Ready", "True").await;
+    world.client_is("staging-own", "Ready", "True").await;
+    world.user_is("staging-jane", "Ready", "True").await;
+    let generated = world.secrets().get("staging-shop").await.expect("there");
+    let id = &generated.data.expect("keys")["CLIENT_ID"];
+    assert_eq!(id.0, format!("{}.staging-shop", world.namespace).into_bytes());
 }
 
 #[tokio::test]
