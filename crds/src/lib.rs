@@ -10,6 +10,7 @@
 //! | [`routes`] | hosts of Ingresses and HTTPRoutes |
 //! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
 //! | [`credentials`], [`password`], [`seal`], [`jwk`] | secrets, digests, seals and keys |
+//! | [`distinguished_name`] | subjects of certificates |
 //! | [`envelope`] | how private keys lie in the key-set Secret when they are encrypted; the seam for a KMS |
 //! | [`rng`], [`testing`] | the system's randomness, and one that repeats for tests |
 //! | [`rotation`], [`schedule`] | the life of credentials and of signing keys as pure functions |
@@ -21,6 +22,7 @@ pub mod arbitrate;
 pub mod cidr;
 pub mod client;
 pub mod credentials;
+pub mod distinguished_name;
 mod encoding;
 pub mod envelope;
 pub mod guard;

@@ -62,6 +62,8 @@ pub mod patterns {
     pub const DNS_NAME: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
     /// A key of a Secret's data.
     pub const DATA_KEY: &str = "^[-._a-zA-Z0-9]+$";
+    /// A SHA-256 thumbprint: hexadecimal digits, with or without colons, or base64url.
+    pub const THUMBPRINT: &str = "^([0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}|[A-Za-z0-9_-]{43})$";
     /// A client id of one's own: no dot, since `<namespace>.<name>` has one.
     pub const CLIENT_ID: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
     /// An absolute URI (RFC 3986 §4.3).

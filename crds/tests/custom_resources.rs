@@ -179,8 +179,20 @@ fn ca_04_private_keys_are_refused_at_once() {
 }
 
 #[test]
+fn ca_05_a_certificate_is_named_by_exactly_one_thing() {
+    for tls in [json!({}), json!({"sanDns": "a.example.com", "subjectDn": "CN=a"})] {
+        refuses::<OidcClient>(
+            client(json!({"authentication": {"tls": tls}})),
+            "exactly one of subjectDn, sanDns, sanUri, sanIp, sanEmail, thumbprints and jwks",
+        );
+    }
+}
+
+#[test]
 fn good_clients_pass() {
     for spec in [
+        client(json!({"authentication": {"tls": {"subjectDn": "CN=a"}}})),
+        client(json!({"authentication": {"tls": {"thumbprints": ["0123"]}}})),
         client(json!({})),
         client(json!({"grantTypes": ["authorization_code", "refresh_token", "client_credentials"]})),
         client(json!({"authentication": {"none": {}}, "pkce": "required"})),

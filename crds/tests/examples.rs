@@ -25,6 +25,7 @@ defaultClass: true
 namespaces: {watch: [team-a]}
 jwksMaxAge: 300s
 outbound: {hosts: [keys.example.com]}
+mtls: {url: https://oidc.team-a.svc.cluster.local:8443, ca: {configMap: client-ca}}
 grants:
   - namespaces: [team-a]
     scopes: [orders.read]
@@ -58,6 +59,13 @@ fn the_example_of_a_service_account_is_good() {
     let installation = Installation::parse(CLUSTER).unwrap();
     let seen = folder("examples/service-account", &installation);
     assert_eq!(seen, ["OidcClient reports"]);
+}
+
+#[test]
+fn the_example_of_a_client_certificate_is_good() {
+    let installation = Installation::parse(CLUSTER).unwrap();
+    let seen = folder("examples/client-certificate", &installation);
+    assert_eq!(seen, ["OidcClient billing"]);
 }
 
 #[test]

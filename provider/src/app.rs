@@ -20,6 +20,7 @@ use crate::cluster::Cluster;
 use crate::keys::KeyHolder;
 use crate::look::Looks;
 use crate::metrics::Metrics;
+use crate::mtls::authorities::Authorities;
 use crate::outbound::Outbound;
 use crate::rate::{Buckets, Pods};
 use crate::store::Store;
@@ -76,6 +77,8 @@ pub struct App {
     pub cluster: Cluster,
     /// The way out.
     pub outbound: Outbound,
+    /// Whose certificates are good for clients that are known by a name; `None` until they are known.
+    pub authorities: ArcSwapOption<Authorities>,
     /// Keys that clients publish.
     pub client_keys: ClientKeys,
     /// Token requests, by client.
@@ -111,6 +114,7 @@ impl App {
             hashing: Hashing::new(hashes, hashes * 64),
             cluster: Cluster::default(),
             outbound: Outbound::default(),
+            authorities: ArcSwapOption::empty(),
             client_keys: ClientKeys::default(),
             client_requests: Buckets::default(),
             address_requests: Buckets::default(),

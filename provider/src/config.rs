@@ -91,6 +91,9 @@ pub struct Serve {
     /// Where to serve https.
     #[arg(long, env = "OIDC_LISTEN", value_name = "ADDR", default_value = "[::]:8443")]
     pub listen: SocketAddr,
+    /// Where to serve https with certificates of clients; nowhere unless given.
+    #[arg(long, env = "OIDC_MTLS_LISTEN", value_name = "ADDR")]
+    pub mtls_listen: Option<SocketAddr>,
     /// Where to serve probes and metrics, in plain http.
     #[arg(
         long,

@@ -78,6 +78,7 @@ impl Prepared {
             issuer: &installation.issuer,
             algorithms: &keys.algorithms(),
             registration: offers.registration,
+            mtls: installation.mtls.as_ref(),
             scopes: &public_scopes(installation),
         });
         let description = openapi::document(&Surface {

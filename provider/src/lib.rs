@@ -35,6 +35,7 @@ pub mod http;
 pub mod keys;
 pub mod look;
 pub mod metrics;
+pub mod mtls;
 pub mod openapi;
 pub mod outbound;
 pub mod rate;

@@ -43,6 +43,11 @@ fn standalone_table(app: Arc<App>) -> Table {
     main_table(app).row(METRICS, get(health::metrics))
 }
 
+/// The port that asks clients for certificates: the endpoints that `mtls_endpoint_aliases` lists, and no page.
+pub fn mutual(app: Arc<App>) -> Router {
+    of_clients(Table::new(app)).finish()
+}
+
 /// The internal port.
 pub fn internal(app: Arc<App>) -> Router {
     Table::new(app)
@@ -56,8 +61,7 @@ pub fn internal(app: Arc<App>) -> Router {
 const METRICS: Endpoint = quiet("/metrics");
 
 fn main_table(app: Arc<App>) -> Table {
-    use Cors::{ByClient, No};
-    Table::new(app)
+    of_clients(Table::new(app))
         .row(document("/.well-known/openid-configuration"), get(discovery::get))
         .row(
             document("/.well-known/oauth-authorization-server"),
@@ -77,6 +81,15 @@ fn main_table(app: Arc<App>) -> Table {
             page("/account/sign-out-everywhere"),
             post(account::sign_out_everywhere),
         )
+        .row(counted(json("/register", Cors::No)), post(register::post))
+        .row(quiet("/health"), get(health::get))
+        .row(page("/"), get(pages::hello))
+}
+
+/// With the endpoints at which clients prove who they are, or show what is bound to that.
+fn of_clients(table: Table) -> Table {
+    use Cors::{ByClient, No};
+    table
         .row(json("/token", ByClient), post(token::post))
         .row(
             json("/userinfo", ByClient),
@@ -84,9 +97,6 @@ fn main_table(app: Arc<App>) -> Table {
         )
         .row(json("/introspect", No), post(introspect::post))
         .row(json("/revoke", ByClient), post(revoke::post))
-        .row(counted(json("/register", No)), post(register::post))
-        .row(quiet("/health"), get(health::get))
-        .row(page("/"), get(pages::hello))
 }
 
 const fn endpoint(name: &'static str, speaks: Speaks, cors: Cors) -> Endpoint {

@@ -62,6 +62,7 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let (routes, control) = (router::internal(app.clone()), internal_control.clone());
     tasks.spawn(async move { Ok(server::plain(internal, routes, control).await?) });
     let (routes, control) = (router::router(app.clone()), public_control.clone());
+    let of_clients = router::mutual(app.clone());
     let (mut first, certificate) = (certificates.clone(), certificates.clone());
     let public = async move {
         // nothing can be said before there is a certificate
@@ -71,7 +72,17 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
             .context("the certificate's watch ended")?;
         let listener = server::bind(settings.listen).map_err(|error| anyhow!("OIDC_LISTEN: {error}"))?;
         info!(address = %settings.listen, "listening");
-        Ok(server::https(listener, certificates, routes, control).await?)
+        let public = server::https(listener, certificates.clone(), routes, control.clone());
+        let Some(address) = settings.mtls_listen else {
+            return Ok(public.await?);
+        };
+        let listener = server::bind(address).map_err(|error| anyhow!("OIDC_MTLS_LISTEN: {error}"))?;
+        info!(%address, "listening for clients with certificates");
+        tokio::try_join!(
+            public,
+            server::mutual(listener, certificates, of_clients, control)
+        )?;
+        Ok(())
     };
 
     let mut public = tokio::spawn(public);
@@ -139,6 +150,7 @@ fn nobody(release: &str) -> Installation {
         allowed: Default::default(),
         grants: Vec::new(),
         tls: None,
+        mtls: None,
         envelope: None,
         registration: None,
         trust: Default::default(),

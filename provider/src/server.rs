@@ -10,6 +10,8 @@ use axum_server::{Control, Handle, Server};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use crate::mtls::accept::MutualAcceptor;
+use crate::mtls::handshake::asking;
 use crate::router::Router;
 
 /// How long a peer may take for the head of a request.
@@ -48,16 +50,53 @@ pub async fn plain(listener: TcpListener, router: Router, control: Control) -> i
         .await
 }
 
+/// Certificates of the server, as they come.
+pub type Certificates = watch::Receiver<Option<Arc<ServerConfig>>>;
+
 /// Serves https until `control` ends it; each certificate that comes is used from then on.
 ///
 /// # Errors
 /// When the listener breaks.
 pub async fn https(
     listener: TcpListener,
-    mut certificates: watch::Receiver<Option<Arc<ServerConfig>>>,
+    certificates: Certificates,
     router: Router,
     control: Control,
 ) -> io::Result<()> {
+    let (config, keeping) = kept(certificates, |config| config).await?;
+    let server = axum_server::from_tcp(listener)?.acceptor(RustlsAcceptor::new(config));
+    let served = limited(server, control).serve(router.connections());
+    tokio::select! {
+        result = served => result,
+        error = keeping => Err(error),
+    }
+}
+
+/// The same, and asks clients for certificates: requests carry a [`PeerCertificate`](crate::mtls::PeerCertificate).
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn mutual(
+    listener: TcpListener,
+    certificates: Certificates,
+    router: Router,
+    control: Control,
+) -> io::Result<()> {
+    let (config, keeping) = kept(certificates, |config| Arc::new(asking(&config))).await?;
+    let acceptor = MutualAcceptor::new(RustlsAcceptor::new(config));
+    let server = axum_server::from_tcp(listener)?.acceptor(acceptor);
+    let served = limited(server, control).serve(router.connections());
+    tokio::select! {
+        result = served => result,
+        error = keeping => Err(error),
+    }
+}
+
+/// The configuration of a listener, and what keeps it the newest until that cannot be done any more.
+async fn kept(
+    mut certificates: Certificates,
+    prepare: impl Fn(Arc<ServerConfig>) -> Arc<ServerConfig>,
+) -> io::Result<(RustlsConfig, impl Future<Output = io::Error>)> {
     let gone = || io::Error::other("the certificate's watch ended");
     let first = certificates
         .wait_for(Option::is_some)
@@ -65,21 +104,17 @@ pub async fn https(
         .map_err(|_| gone())?
         .clone()
         .ok_or_else(gone)?;
-    let config = RustlsConfig::from_config(first);
-    let server = axum_server::from_tcp(listener)?.acceptor(RustlsAcceptor::new(config.clone()));
-    let served = limited(server, control).serve(router.connections());
-    tokio::pin!(served);
-    loop {
-        tokio::select! {
-            result = &mut served => return result,
-            changed = certificates.changed() => {
-                changed.map_err(|_| gone())?;
-                if let Some(next) = certificates.borrow_and_update().clone() {
-                    config.reload_from_config(next);
-                }
+    let config = RustlsConfig::from_config(prepare(first));
+    let live = config.clone();
+    let keeping = async move {
+        while certificates.changed().await.is_ok() {
+            if let Some(next) = certificates.borrow_and_update().clone() {
+                live.reload_from_config(prepare(next));
             }
         }
-    }
+        gone()
+    };
+    Ok((config, keeping))
 }
 
 fn limited<A>(mut server: Server<SocketAddr, A>, control: Control) -> Server<SocketAddr, A> {

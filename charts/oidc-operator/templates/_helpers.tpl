@@ -9,6 +9,13 @@
 {{- .Values.issuer.url | default (printf "https://%s.%s.svc.cluster.local" (include "oidc.name" .) .Release.Namespace) -}}
 {{- end -}}
 
+{{/* Where clients with certificates come: the issuer, with another port. */}}
+{{- define "oidc.mtlsUrl" -}}
+{{- $issuer := urlParse (include "oidc.issuer" .) -}}
+{{- $host := regexReplaceAll ":[0-9]+$" $issuer.host "" -}}
+{{- .Values.mtls.url | default (printf "https://%s:%d%s" $host (int .Values.mtls.port) $issuer.path) -}}
+{{- end -}}
+
 {{- define "oidc.tlsSecret" -}}
 {{- .Values.tls.secretName | default (printf "%s-tls" (include "oidc.name" .)) -}}
 {{- end -}}

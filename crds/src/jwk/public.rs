@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
 use serde_json::{Map, Value};
 
 use super::import::{FEWEST_BITS, MOST_BITS};
-use super::{KeyError, shape};
+use super::{KeyError, der, shape};
 use crate::encoding::from_base64url;
 use crate::names::Algorithm;
 
@@ -175,6 +175,20 @@ impl PublicKey {
         self.kid.as_deref()
     }
 
+    /// The content of `subjectPublicKey` in a certificate of this key (RFC 5280 §4.1.2.7): what RFC 3279 §2.3.1,
+    /// RFC 5480 §2.2 and RFC 8410 §4 put there.
+    fn subject_public_key(&self) -> Option<Vec<u8>> {
+        let bytes = |name: &str| text(&self.jwk, name).and_then(from_base64url);
+        match text(&self.jwk, "kty")? {
+            "RSA" => {
+                let (n, e) = (der::integer(&bytes("n")?), der::integer(&bytes("e")?));
+                Some(der::value(der::SEQUENCE, &[&n, &e]).to_vec())
+            }
+            "EC" => Some([&[4], bytes("x")?.as_slice(), bytes("y")?.as_slice()].concat()),
+            _ => Some(bytes("x")?.to_vec()),
+        }
+    }
+
     /// Whether a signature by this algorithm is this key's over the message.
     #[must_use]
     pub fn signed(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
@@ -228,6 +242,13 @@ impl PublicKeys {
             return Err(KeyError("it has no key that can be used".to_owned()));
         }
         Ok(Self::new(keys))
+    }
+
+    /// Whether one of them is a certificate's, whose `subjectPublicKey` has this content.
+    #[must_use]
+    pub fn has_subject_public_key(&self, content: &[u8]) -> bool {
+        let mut keys = self.0.iter();
+        keys.any(|key| key.subject_public_key().is_some_and(|own| own == content))
     }
 
     /// As a JWKS.

@@ -16,9 +16,9 @@ use crate::names::{SecretMethod, patterns};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "[has(self.clientSecret), has(self.privateKeyJwt), has(self.serviceAccounts), has(self.none)]\
+    "[has(self.clientSecret), has(self.privateKeyJwt), has(self.tls), has(self.serviceAccounts), has(self.none)]\
      .exists_one(given, given)"
-).message("exactly one of clientSecret, privateKeyJwt, serviceAccounts and none"))]
+).message("exactly one of clientSecret, privateKeyJwt, tls, serviceAccounts and none"))]
 pub struct Authentication {
     /// With a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,6 +26,10 @@ pub struct Authentication {
     /// With JWTs that it signs by a key of its own (RFC 7523 §2.2): it needs no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key_jwt: Option<PrivateKeyJwt>,
+    /// With a certificate by which it connects to the endpoints that discovery lists as `mtls_endpoint_aliases`
+    /// (RFC 8705 §2): it needs no secret. The installation must have them (`mtls.enabled`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsAuthentication>,
     /// As one of these ServiceAccounts of the cluster: its pods present their projected tokens, whose audience is
     /// the issuer, and need no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +61,50 @@ pub struct PrivateKeyJwt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::URI), pattern(patterns::WEB_URI))]
     pub jwks_uri: Option<String>,
+}
+
+/// Authentication with a certificate, of which exactly one thing is said: a name that it has, then it must come from
+/// a CA that the installation names (`tls_client_auth`); or which one it is, then it may have signed itself
+/// (`self_signed_tls_client_auth`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "[has(self.subjectDn), has(self.sanDns), has(self.sanUri), has(self.sanIp), has(self.sanEmail), \
+     has(self.thumbprints), has(self.jwks)].exists_one(given, given)"
+).message("exactly one of subjectDn, sanDns, sanUri, sanIp, sanEmail, thumbprints and jwks"))]
+pub struct TlsAuthentication {
+    /// Its subject as a whole, in the form of RFC 4514 with the most special part first, like
+    /// `CN=billing,OU=apps,O=Example`. Values are compared exactly, upper and lower case are different.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::DISTINGUISHED_NAME))]
+    pub subject_dn: Option<String>,
+    /// A DNS name among its subject alternative names. No wildcard is matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::NAME))]
+    pub san_dns: Option<String>,
+    /// A URI among its subject alternative names, compared exactly, like `spiffe://example.com/billing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::URI))]
+    pub san_uri: Option<String>,
+    /// An IP address among its subject alternative names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = limits::IP_ADDRESS))]
+    pub san_ip: Option<String>,
+    /// An e-mail address among its subject alternative names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = limits::EMAIL))]
+    pub san_email: Option<String>,
+    /// SHA-256 of the certificate in DER; several while one replaces another. As hexadecimal digits, with or without
+    /// colons (`openssl x509 -noout -fingerprint -sha256`), or in base64url like `x5t#S256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = limits::CLIENT_KEYS),
+        inner(length(max = limits::THUMBPRINT), pattern(patterns::THUMBPRINT))
+    )]
+    pub thumbprints: Option<Vec<String>>,
+    /// The public keys of its certificates (RFC 8705 §2.2.2); several while one replaces another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Jwks>,
 }
 
 /// A ServiceAccount of the cluster.

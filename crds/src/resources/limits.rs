@@ -81,3 +81,9 @@ pub const CLIENT_KEYS: usize = 16;
 pub const CLIENT_KID: usize = 256;
 /// A number of a JWK in base64url: an RSA modulus of 8192 bits has 1366.
 pub const KEY_MEMBER: usize = 1400;
+/// The subject of a certificate as text.
+pub const DISTINGUISHED_NAME: usize = 1024;
+/// An IP address as text: an IPv6 one with an IPv4 one in it has 45.
+pub const IP_ADDRESS: usize = 45;
+/// A SHA-256 thumbprint: in hexadecimal digits with colons.
+pub const THUMBPRINT: usize = 95;

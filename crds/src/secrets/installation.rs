@@ -15,6 +15,7 @@ mod classes;
 mod grants;
 mod lifetimes;
 mod limits;
+mod mtls;
 mod outbound;
 mod pages;
 mod read;
@@ -26,6 +27,7 @@ pub use classes::Other;
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
+pub use mtls::{ClientCa, MutualTls};
 pub use outbound::Outbound;
 pub use pages::{Link, Pages, rgb};
 pub use read::{Lenient, lenient, strict};
@@ -71,6 +73,9 @@ pub struct Installation {
     /// A given certificate instead of the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<GivenTls>,
+    /// Whether clients may authenticate with certificates; absent: not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<MutualTls>,
     /// What private keys are encrypted under in the key-set Secret; absent: they stand there in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Envelope>,
@@ -187,6 +192,7 @@ impl Installation {
             allowed: Allowed::default(),
             grants: Vec::new(),
             tls: None,
+            mtls: None,
             envelope: None,
             registration: None,
             trust: Trust::default(),
@@ -289,6 +295,11 @@ grants:
     consentSkip: true
 tls:
   secretName: my-tls
+mtls:
+  url: https://oidc.identity.svc.cluster.local:8443
+  ca:
+    configMap: client-ca
+  clientCertHeader: true
 envelope:
   secretName: my-envelope
 registration:
@@ -319,6 +330,9 @@ registration:
         assert_eq!(forwarded.header.name(), "x-forwarded-for");
         assert_eq!(installation.pages.default_language, Language::De);
         assert_eq!(installation.tls_secret(), "my-tls");
+        let mtls = installation.mtls.as_ref().unwrap();
+        assert_eq!(mtls.ca, Some(ClientCa::ConfigMap("client-ca".to_owned())));
+        assert!(mtls.client_cert_header);
         let own = installation.own_secrets();
         assert!(own.contains(&"my-tls".to_owned()) && own.contains(&"my-envelope".to_owned()));
         assert!(!installation.grants_all && !installation.weak_secrets);
@@ -525,6 +539,14 @@ registration:
             ),
             ("secretName: my-tls", "secretName: My", "tls.secretName"),
             ("my-envelope", "My", "envelope.secretName"),
+            ("local:8443", "local:8443/", "mtls.url"),
+            ("configMap: client-ca", "configMap: Ca", "mtls.ca.configMap"),
+            ("configMap: client-ca", "file: client-ca", "file"),
+            (
+                "clientAddress:\n  forwarded:\n    trustedProxies: [\"10.0.0.0/8\"]\n",
+                "clientAddress: socket\n",
+                "mtls.clientCertHeader",
+            ),
             ("my-envelope", "oidc-key-set", "envelope.secretName"),
             ("my-envelope", "my-tls", "envelope.secretName"),
             ("mode: open", "mode: ajar", "ajar"),

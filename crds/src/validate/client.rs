@@ -14,6 +14,7 @@ use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 
 mod authentication;
+mod certificate;
 mod granted;
 mod hosts;
 mod lifetimes;
@@ -368,7 +369,7 @@ mod tests {
 
     use super::*;
 
-    fn object(spec: Value) -> OidcClient {
+    pub(super) fn object(spec: Value) -> OidcClient {
         serde_json::from_value(json!({
             "metadata": {
                 "name": "shop", "namespace": "team-a", "uid": "c1",
@@ -379,7 +380,7 @@ mod tests {
         .unwrap()
     }
 
-    fn installation() -> Installation {
+    pub(super) fn installation() -> Installation {
         Installation::parse(
             "
             release: oidc
@@ -390,6 +391,7 @@ mod tests {
             jwksMaxAge: 300s
             lifetimes: {accessToken: 5m}
             outbound: {hosts: [keys.example.com]}
+            mtls: {url: https://oidc.identity.svc.cluster.local:8443, ca: {configMap: client-ca}}
             grants:
               - namespaces: [team-a]
                 scopes: [orders.read]

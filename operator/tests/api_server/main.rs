@@ -3,6 +3,7 @@
 //! it every test here fails. Each test has namespaces of its own, so they can run side by side.
 
 mod acknowledgements;
+mod certificate;
 mod client_rotation;
 mod clients;
 mod deletion;

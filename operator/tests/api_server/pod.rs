@@ -26,6 +26,7 @@ pub struct Pod {
     http: reqwest::Client,
     issuer: String,
     internal: String,
+    mutual: SocketAddr,
     log: PathBuf,
 }
 
@@ -50,7 +51,7 @@ impl Pod {
             .await;
         let uid = made.expect("created").uid().expect("a uid");
 
-        let (listen, internal) = (free(), free());
+        let (listen, internal, mutual) = (free(), free(), free());
         let kubeconfig = world.proxied_kubeconfig(&format!("https://{}", proxy.address));
         let log = kubeconfig.with_file_name(format!("{name}.log"));
         let output = fs::File::create(&log).expect("a log");
@@ -63,6 +64,7 @@ impl Pod {
             .args(["--pod", name, "--pod-uid", &uid])
             .args(["--listen", &listen.to_string()])
             .args(["--internal-listen", &internal.to_string()])
+            .args(["--mtls-listen", &mutual.to_string()])
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("one more handle"))
             .stderr(output)
@@ -82,6 +84,7 @@ impl Pod {
             http,
             issuer: format!("https://{host}:{}", listen.port()),
             internal: format!("http://{internal}"),
+            mutual,
             log,
         };
         wait("the pod is ready", SOON, async || {
@@ -130,6 +133,25 @@ impl Pod {
             told.split([',', ' ']).any(|part| part == wanted).then_some(())
         })
         .await;
+    }
+
+    /// Asks for a token with a certificate and its key (PEM), at the path of this URL.
+    pub async fn token_by_certificate(&self, world: &World, secret: &Data, identity: &str) -> Response {
+        let of = |key: &str| String::from_utf8(secret[key].clone()).expect("text");
+        let url = of("TOKEN_URL").replace(":8443/", &format!(":{}/", self.mutual.port()));
+        let host = format!("oidc.{}.svc.cluster.local", world.namespace);
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .tls_certs_only([Certificate::from_pem(&secret["ca.crt"]).expect("a certificate")])
+            .identity(reqwest::Identity::from_pem(identity.as_bytes()).expect("an identity"))
+            .resolve(&host, self.mutual)
+            .build()
+            .expect("a client");
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &of("CLIENT_ID")),
+        ];
+        http.post(url).form(&form).send().await.expect("an answer")
     }
 
     /// Waits until the client gets tokens.

@@ -28,7 +28,7 @@ async fn cel_rules_of_clients() {
         ),
         (
             "authentication: {none: {}, clientSecret: {}}",
-            "exactly one of clientSecret, privateKeyJwt, serviceAccounts and none",
+            "exactly one of clientSecret, privateKeyJwt, tls, serviceAccounts and none",
         ),
         (
             "authentication: {privateKeyJwt: {jwks: {keys: [{kty: EC, crv: P-256, x: AQ, \"y\": AQ, d: canary}]}}}",

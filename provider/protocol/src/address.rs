@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use oidc_crds::secrets::installation::{ClientAddress, ForwardedHeader};
+use oidc_crds::secrets::installation::{ClientAddress, Forwarded, ForwardedHeader};
 
 /// The address that limits and the audit log go by. `peer` is the socket's; `headers` are the values of the
 /// header that [`ForwardedHeader`] names, in the order in which they came. An entry that is no address ends
@@ -15,12 +15,7 @@ pub fn client_address(setting: &ClientAddress, peer: IpAddr, headers: &[&str]) -
     let ClientAddress::Forwarded(forwarded) = setting else {
         return peer;
     };
-    let trusted = |address| {
-        forwarded
-            .trusted_proxies
-            .iter()
-            .any(|range| range.contains(address))
-    };
+    let trusted = |address| is_listed(forwarded, address);
     let mut known = peer;
     let mut entries = headers.iter().rev().flat_map(|value| from_the_right(value));
     while trusted(known) {
@@ -34,6 +29,20 @@ pub fn client_address(setting: &ClientAddress, peer: IpAddr, headers: &[&str]) -
         }
     }
     known
+}
+
+/// Whether the socket's peer is a proxy whose word about others counts.
+#[must_use]
+pub fn is_trusted_proxy(setting: &ClientAddress, peer: IpAddr) -> bool {
+    match setting {
+        ClientAddress::Socket => false,
+        ClientAddress::Forwarded(forwarded) => is_listed(forwarded, peer.to_canonical()),
+    }
+}
+
+fn is_listed(forwarded: &Forwarded, address: IpAddr) -> bool {
+    let mut ranges = forwarded.trusted_proxies.iter();
+    ranges.any(|range| range.contains(address))
 }
 
 /// The elements of a list, the last one first. Quotes are paired from the right, so that one that a
@@ -87,7 +96,6 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use oidc_crds::secrets::installation::Forwarded;
     use proptest::prelude::*;
 
     use super::*;
@@ -134,6 +142,20 @@ mod tests {
         }
         let socket = client_address(&ClientAddress::Socket, ip("10.0.0.1"), &["192.0.2.1"]);
         assert_eq!(socket, ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn ca_05_only_listed_proxies_are_trusted() {
+        let setting = forwarded(ForwardedHeader::XForwardedFor);
+        for (peer, trusted) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("fd00::1", true),
+            ("192.0.2.1", false),
+        ] {
+            assert_eq!(is_trusted_proxy(&setting, ip(peer)), trusted, "{peer}");
+            assert!(!is_trusted_proxy(&ClientAddress::Socket, ip(peer)));
+        }
     }
 
     #[test]

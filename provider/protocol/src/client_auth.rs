@@ -18,6 +18,7 @@ use crate::error::{ErrorCode, OAuthError};
 use crate::params::{self, Params};
 
 mod assertion;
+pub mod certificate;
 pub mod private_key;
 pub mod service_account;
 
@@ -128,6 +129,12 @@ impl Presented {
         }
     }
 
+    /// Whether nothing but a client id was presented: a certificate, if anything, says who calls.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        matches!(self.secret, PresentedSecret::None)
+    }
+
     /// The claimed client id, proven by nothing.
     #[must_use]
     pub fn unverified_client_id(&self) -> &str {
@@ -201,6 +208,7 @@ pub fn authenticate(
                 ),
                 Authentication::PrivateKey(_)
                 | Authentication::KeysAt(_)
+                | Authentication::Certificate(_)
                 | Authentication::ServiceAccounts(_)
                 | Authentication::None => (false, against_decoy(secret, pepper, now)),
             };

@@ -2,6 +2,7 @@
 
 use oidc_crds::language::Language;
 use oidc_crds::names::{Algorithm, GrantType, OFFLINE_ACCESS};
+use oidc_crds::secrets::installation::MutualTls;
 use serde_json::{Value, json};
 
 use crate::authorize::ResponseMode;
@@ -24,12 +25,15 @@ const TOKEN_CLAIMS: [&str; 12] = [
 ];
 
 /// How clients authenticate; public ones last.
-const METHODS: [&str; 4] = [
-    "client_secret_basic",
-    "client_secret_post",
-    "private_key_jwt",
-    "none",
-];
+fn methods(mtls: Option<&MutualTls>) -> Vec<&'static str> {
+    let mut methods = vec!["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    if let Some(mtls) = mtls {
+        methods.extend(mtls.ca.as_ref().map(|_| "tls_client_auth"));
+        methods.push("self_signed_tls_client_auth");
+    }
+    methods.push("none");
+    methods
+}
 
 /// What differs between installations.
 pub struct Capabilities<'a> {
@@ -39,6 +43,8 @@ pub struct Capabilities<'a> {
     pub algorithms: &'a [Algorithm],
     /// Whether `/register` is open.
     pub registration: bool,
+    /// Whether clients may authenticate with certificates, and where.
+    pub mtls: Option<&'a MutualTls>,
     /// Scopes beyond the standard ones that are granted to everybody.
     pub scopes: &'a [String],
 }
@@ -58,6 +64,7 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
     let person = claims::SCOPES.iter().flat_map(|(_, names)| *names).copied();
     let claims: Vec<&str> = TOKEN_CLAIMS.into_iter().chain(person).collect();
     let algorithms: Vec<&str> = capabilities.algorithms.iter().map(|alg| alg.as_str()).collect();
+    let methods = methods(capabilities.mtls);
     let assertions = Algorithm::ALL.map(Algorithm::as_str);
     let mut document = json!({
         "issuer": issuer,
@@ -74,12 +81,12 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
-        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": assertions,
         // RFC 7662 §2.1: no public client asks
-        "introspection_endpoint_auth_methods_supported": &METHODS[..METHODS.len() - 1],
+        "introspection_endpoint_auth_methods_supported": &methods[..methods.len() - 1],
         "introspection_endpoint_auth_signing_alg_values_supported": assertions,
-        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "acr_values_supported": acr::ALL,
         "claim_types_supported": ["normal"],
@@ -93,6 +100,16 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         // Its default is true (OpenID Connect Discovery §3).
         "request_uri_parameter_supported": false,
     });
+    if let Some(mtls) = capabilities.mtls {
+        // "a client intending to do mutual TLS … uses the alias" (RFC 8705 §5)
+        let at = |path: &str| format!("{}{path}", mtls.url);
+        document["mtls_endpoint_aliases"] = json!({
+            "token_endpoint": at("/token"),
+            "userinfo_endpoint": at("/userinfo"),
+            "introspection_endpoint": at("/introspect"),
+            "revocation_endpoint": at("/revoke"),
+        });
+    }
     if capabilities.registration {
         document["registration_endpoint"] = at("/register").into();
     }
@@ -101,6 +118,8 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use oidc_crds::secrets::installation::ClientCa;
+
     use super::*;
     use crate::testing::ISSUER;
 
@@ -109,6 +128,7 @@ mod tests {
             issuer,
             algorithms: &[Algorithm::RS256, Algorithm::ES256],
             registration,
+            mtls: None,
             scopes: &["api".to_owned(), "email".to_owned()],
         })
     }
@@ -271,6 +291,55 @@ mod tests {
             of(ISSUER, true)["registration_endpoint"],
             "https://id.example.com/register"
         );
+    }
+
+    #[test]
+    fn ca_05_mtls_01_certificates_are_advertised_where_they_are_taken() {
+        let with = |ca: Option<ClientCa>| {
+            document(&Capabilities {
+                issuer: ISSUER,
+                algorithms: &[Algorithm::RS256],
+                registration: false,
+                mtls: Some(&MutualTls {
+                    url: "https://mtls.example.com/id".to_owned(),
+                    ca,
+                    client_cert_header: false,
+                }),
+                scopes: &[],
+            })
+        };
+        let document = with(Some(ClientCa::ConfigMap("ca".to_owned())));
+        let methods = [
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+        ];
+        assert_eq!(
+            document["introspection_endpoint_auth_methods_supported"],
+            json!(methods)
+        );
+        let aliases = json!({
+            "token_endpoint": "https://mtls.example.com/id/token",
+            "userinfo_endpoint": "https://mtls.example.com/id/userinfo",
+            "introspection_endpoint": "https://mtls.example.com/id/introspect",
+            "revocation_endpoint": "https://mtls.example.com/id/revoke",
+        });
+        assert_eq!(document["mtls_endpoint_aliases"], aliases);
+        assert_eq!(document["token_endpoint"], "https://id.example.com/token");
+        let methods = [
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+            "self_signed_tls_client_auth",
+            "none",
+        ];
+        assert_eq!(
+            with(None)["token_endpoint_auth_methods_supported"],
+            json!(methods)
+        );
+        assert!(of(ISSUER, false).get("mtls_endpoint_aliases").is_none());
     }
 
     #[test]

@@ -111,6 +111,7 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
             client::Authentication::None => "none",
             client::Authentication::Secret(Some(SecretMethod::ClientSecretPost)) => "client_secret_post",
             client::Authentication::Secret(_) => "client_secret_basic",
+            client::Authentication::Certificate(registered) => registered.method(),
             client::Authentication::PrivateKey(_)
             | client::Authentication::KeysAt(_)
             | client::Authentication::ServiceAccounts(_) => {

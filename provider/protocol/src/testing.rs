@@ -12,7 +12,7 @@ use oidc_crds::names::{Algorithm, Seconds};
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::seal::KeyRing;
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::installation::{ClientCa, Installation, MutualTls};
 use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::testing::SeededRng;
@@ -84,6 +84,11 @@ pub(crate) fn client_with_status(spec: Value, status: Value) -> Arc<Client> {
     let object: OidcClient = serde_json::from_value(object).unwrap();
     let mut installation = Installation::standalone(ISSUER, false);
     installation.lifetimes.access_token = Seconds(900);
+    installation.mtls = Some(MutualTls {
+        url: format!("{ISSUER}:8443"),
+        ca: Some(ClientCa::ConfigMap("client-ca".to_owned())),
+        client_cert_header: false,
+    });
     Arc::new(validate(&object, &installation, None).unwrap())
 }
 

@@ -7,11 +7,14 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use oidc_crds::client::{Authentication, Client};
 use oidc_crds::rng::SystemRng;
 use oidc_protocol::client_auth::private_key::{self, Audiences};
-use oidc_protocol::client_auth::{Assertion, AuthenticatedClient, Presented, authenticate, service_account};
+use oidc_protocol::client_auth::{
+    Assertion, AuthenticatedClient, Presented, authenticate, certificate, service_account,
+};
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::params::Params;
 use rand_core::Rng;
@@ -21,6 +24,7 @@ use super::call::{Call, Calling};
 use super::error::Failure;
 use super::moment::Moment;
 use crate::app::App;
+use crate::mtls;
 
 /// The largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -168,6 +172,7 @@ impl FromRequest<Arc<App>> for Caller {
             Call::note_client(call, client);
         }
         let client = match presented.assertion() {
+            None if presented.is_bare() => by_certificate(app, &moment, known.as_ref(), &presented, &parts)?,
             None => authenticate(known.as_ref(), &presented, &moment.pepper, moment.now)?,
             Some(assertion) => {
                 let endpoint = endpoint(moment.issuer(), &parts.uri);
@@ -189,6 +194,27 @@ impl FromRequest<Arc<App>> for Caller {
 fn endpoint(issuer: &str, uri: &Uri) -> String {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     format!("{issuer}/{name}")
+}
+
+/// A client that sent nothing but its id: what it proves, it has proven by a certificate, unless it need prove nothing.
+fn by_certificate(
+    app: &App,
+    moment: &Moment,
+    known: Option<&Arc<Client>>,
+    presented: &Presented,
+    parts: &Parts,
+) -> Result<AuthenticatedClient, Failure> {
+    let registered = known.and_then(|client| Some((client, client.certificate()?)));
+    if registered.is_some() || known.is_none() {
+        let certificate = mtls::of_request(app, parts);
+        let authorities = app.authorities.load();
+        // the chain of whoever names an unknown client is looked at too: both take as long
+        let shown = (certificate.as_ref()).map(|one| one.shown(authorities.as_ref(), moment.now));
+        if let Some((client, registered)) = registered {
+            return Ok(certificate::authenticate(client, registered, shown, moment.now)?);
+        }
+    }
+    Ok(authenticate(known, presented, &moment.pepper, moment.now)?)
 }
 
 /// One round trip more than with a secret: a good assertion is remembered until it has expired.

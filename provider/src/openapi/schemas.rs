@@ -149,6 +149,7 @@ fn discovery(document: &Value) -> Value {
         Value::Array(_) => json!({"type": "array", "items": {"type": "string"}}),
         Value::Bool(_) => json!({"type": "boolean"}),
         Value::String(_) => json!({"type": "string", "format": "uri"}),
+        Value::Object(_) => discovery(value),
         _ => json!({}),
     };
     let properties: Map<String, Value> = members

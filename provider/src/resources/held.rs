@@ -1,6 +1,5 @@
 //! [`Held`]: the installation's ConfigMap, its key set (with the keys that it may be encrypted under), key
-//! ring, pepper and certificate. A deleted or
-//! unreadable one leaves the last good one in force, loudly; only a start without one is unready.
+//! ring, pepper and certificate, and the CAs of clients. A deleted or unreadable one leaves the last good one in force, loudly; only a start without one is unready.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::keys::{Offers, Prepared};
+use crate::mtls::authorities::Authorities;
 use crate::tls;
 
 /// What is held.
@@ -35,6 +35,8 @@ pub enum What {
     Tls,
     /// The keys that private keys are encrypted under, if they are.
     Envelope,
+    /// The CAs of clients' certificates, if there are any.
+    ClientCa,
 }
 
 impl What {
@@ -57,6 +59,7 @@ impl What {
             Self::Pepper => "pepper",
             Self::Tls => "tls",
             Self::Envelope => "envelope",
+            Self::ClientCa => "client-ca",
         }
     }
 }
@@ -165,6 +168,10 @@ impl Held {
             What::Envelope => {
                 let keys = EnvelopeKeys::from_data(data).map_err(|error| error.to_string())?;
                 self.envelope = Some(keys);
+            }
+            What::ClientCa => {
+                let authorities = Authorities::read(data)?;
+                self.app.authorities.store(Some(Arc::new(authorities)));
             }
             What::KeyRing => {
                 let ring = KeyRingData::from_data(data).map_err(|error| error.to_string())?;

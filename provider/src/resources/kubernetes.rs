@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use kube::{Api, Client};
-use oidc_crds::secrets::installation::{Installation, Namespaces};
+use oidc_crds::secrets::installation::{ClientCa, Installation, Namespaces};
 use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -58,6 +58,10 @@ impl Home {
         targets.insert(Target::Own(What::Tls, installation.tls_secret()));
         if let Some(envelope) = &installation.envelope {
             targets.insert(Target::Own(What::Envelope, envelope.secret_name.clone()));
+        }
+        let mtls = installation.mtls.as_ref();
+        if let Some(ClientCa::ConfigMap(name)) = mtls.and_then(|mtls| mtls.ca.as_ref()) {
+            targets.insert(Target::Own(What::ClientCa, name.clone()));
         }
         match &installation.namespaces {
             Namespaces::Watch(names) => {
@@ -305,6 +309,8 @@ mod tests {
         assert!(listed.contains("oidc-tls") && !listed.contains("namespaces"));
         let sealed = targets("{watch: [a]}\nenvelope: {secretName: kek}");
         assert!(sealed.contains("kek") && !listed.contains("kek"));
+        let mutual = targets("{watch: [a]}\nmtls: {url: 'https://x:8443', ca: {configMap: my-ca}}");
+        assert!(mutual.contains("my-ca"));
         let all = targets("{clusterWide: {selector: null}}");
         assert!(all.contains("clients") && !all.contains("namespaces"));
         let some = targets("{clusterWide: {selector: {matchLabels: {oidc: served}}}}");

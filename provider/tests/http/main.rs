@@ -12,6 +12,7 @@ mod support;
 mod account;
 mod allocations;
 mod authorize;
+mod certificate;
 mod client_assertion;
 mod consent;
 mod discovery;

@@ -26,6 +26,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 fn whole() -> TestApp {
     let mut app = TestApp::with(Setup {
         registration: true,
+        mtls: true,
         ..Setup::default()
     });
     app.router = router::standalone(app.app.clone());

@@ -7,11 +7,21 @@ use std::sync::{Arc, LazyLock, Mutex};
 use http::Method;
 use jsonschema::Validator;
 use oidc_crds::names::Algorithm;
+use oidc_crds::secrets::installation::{ClientCa, MutualTls};
 use oidc_protocol::discovery::{self, Capabilities};
 use oidc_provider::openapi::{Surface, document};
 use serde_json::{Value, json};
 
 use super::{Answer, ISSUER};
+
+/// Where clients show certificates, if that is switched on.
+pub fn mtls() -> MutualTls {
+    MutualTls {
+        url: format!("{ISSUER}:8443"),
+        ca: Some(ClientCa::ConfigMap("client-ca".to_owned())),
+        client_cert_header: false,
+    }
+}
 
 /// The description with everything switched on.
 pub static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| {
@@ -19,6 +29,7 @@ pub static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| {
         issuer: ISSUER,
         algorithms: &Algorithm::ALL,
         registration: true,
+        mtls: Some(&mtls()),
         scopes: &["api".to_owned()],
     });
     let mut description = document(&Surface {
@@ -30,7 +41,7 @@ pub static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| {
     // most tests have it switched off
     let required = &mut description["components"]["schemas"]["Discovery"]["required"];
     let required = required.as_array_mut().unwrap();
-    required.retain(|name| name != "registration_endpoint");
+    required.retain(|name| name != "registration_endpoint" && name != "mtls_endpoint_aliases");
     description
 });
 

@@ -86,6 +86,8 @@ pub struct Setup {
     /// Whether everything was read once.
     pub synced: bool,
     pub outbound: Outbound,
+    /// Whether clients may show certificates.
+    pub mtls: bool,
 }
 
 impl Default for Setup {
@@ -95,6 +97,7 @@ impl Default for Setup {
             registration: false,
             synced: true,
             outbound: Outbound::default(),
+            mtls: false,
         }
     }
 }
@@ -113,7 +116,8 @@ impl TestApp {
     pub fn with(setup: Setup) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
         let store = Arc::new(Counting::new(MemoryStore::new()));
-        let installation = Installation::standalone(setup.issuer, setup.issuer.starts_with("http://"));
+        let mut installation = Installation::standalone(setup.issuer, setup.issuer.starts_with("http://"));
+        installation.mtls = setup.mtls.then(described::mtls);
         let now = clock.now();
         let ring = Arc::new(KeyRing::new(KeyRingData::generate(now, &mut SystemRng)));
         let pepper = Arc::new(Pepper::generate(now, &mut SystemRng));
@@ -134,6 +138,7 @@ impl TestApp {
             hashing: Hashing::new(2, 16),
             cluster: Default::default(),
             outbound: setup.outbound,
+            authorities: Default::default(),
             client_keys: Default::default(),
             client_requests: Default::default(),
             address_requests: Default::default(),
@@ -304,6 +309,7 @@ impl TestApp {
             hashing: Hashing::new(2, 16),
             cluster: Default::default(),
             outbound: Default::default(),
+            authorities: Default::default(),
             client_keys: Default::default(),
             client_requests: Default::default(),
             address_requests: Default::default(),

@@ -11,6 +11,11 @@ impl<'a> Input<'a> {
         Self(bytes)
     }
 
+    /// What is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     pub fn byte(&mut self) -> u8 {
         match self.0.split_first() {
             Some((first, rest)) => {

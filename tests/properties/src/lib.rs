@@ -6,6 +6,7 @@
 //! `fuzz/Cargo.toml` (a test compares the three).
 
 mod authorize;
+mod certificates;
 mod credentials;
 mod headers;
 mod input;
@@ -14,6 +15,7 @@ mod sealed;
 mod world;
 
 pub use authorize::{lists, parameters, pkce, redirect_uris};
+pub use certificates::certificates;
 pub use credentials::{basic, jwk, jwt};
 pub use headers::{cookies, devices, forwarded, languages};
 pub use json::{clients, registrations, signing_keys};
@@ -23,8 +25,9 @@ pub use sealed::{handles, sealed};
 pub type Property = fn(&[u8]);
 
 /// All, by the names of their fuzz targets.
-pub const ALL: [(&str, Property); 16] = [
+pub const ALL: [(&str, Property); 17] = [
     ("basic", basic),
+    ("certificates", certificates),
     ("clients", clients),
     ("cookies", cookies),
     ("devices", devices),

@@ -58,6 +58,7 @@ macro_rules! properties {
 
 properties! {
     basic
+    certificates
     clients
     cookies
     devices

@@ -68,6 +68,14 @@ impl Value {
         Self::NAMES.map(|(name, _)| name).join(", ")
     }
 
+    /// Whether the client proves at this address who it is, or shows what is bound to that.
+    fn is_of_the_client(self) -> bool {
+        matches!(
+            self,
+            Self::TokenUrl | Self::UserinfoUrl | Self::IntrospectionUrl | Self::RevocationUrl
+        )
+    }
+
     /// The path under the issuer, of an address.
     fn path(self) -> Option<&'static str> {
         Some(match self {
@@ -101,7 +109,11 @@ impl<'a> Values<'a> {
         ca: Option<&'a str>,
     ) -> Self {
         let issuer = &installation.issuer;
-        let address = |(_, value): &(&str, Value)| Some((*value, format!("{issuer}{}", value.path()?)));
+        let own = installation.endpoints_of(client);
+        let address = |(_, value): &(&str, Value)| {
+            let base = if value.is_of_the_client() { own } else { issuer };
+            Some((*value, format!("{base}{}", value.path()?)))
+        };
         let mut made: Vec<(Value, String)> = Value::NAMES.iter().filter_map(address).collect();
         made.push((Value::Scopes, client.scopes().join(" ")));
         Self {

@@ -45,6 +45,9 @@ impl Installation {
         if let Some(registration) = &self.registration {
             registration.check(self, wrong);
         }
+        if let Some(mtls) = &self.mtls {
+            mtls.check(self, wrong);
+        }
         if let Some(tls) = &self.tls
             && !text::is_dns_name(&tls.secret_name)
         {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Violations;
 use super::granted::not_granted;
+use super::{Violations, certificate};
 use crate::client::{Authentication, ServiceAccount};
 use crate::jwk::KeyError;
 use crate::jwk::public::{PublicKey, PublicKeys};
@@ -16,7 +16,7 @@ use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 use crate::validate::{text, uri};
 
-const FIELD: &str = "spec.authentication";
+pub(super) const FIELD: &str = "spec.authentication";
 
 /// The way that the spec gives, or the default: a generated secret.
 pub(super) fn of(
@@ -31,20 +31,24 @@ pub(super) fn of(
     let ways = (
         &given.client_secret,
         &given.private_key_jwt,
+        &given.tls,
         &given.service_accounts,
         &given.none,
     );
     let authentication = match ways {
-        (Some(secret), None, None, None) => Authentication::Secret(secret.method),
-        (None, Some(key), None, None) => private_key(key, installation, v),
-        (None, None, Some(listed), None) => {
+        (Some(secret), None, None, None, None) => Authentication::Secret(secret.method),
+        (None, Some(key), None, None, None) => private_key(key, installation, v),
+        (None, None, Some(tls), None, None) => {
+            Authentication::Certificate(Box::new(certificate::of(tls, installation, v)))
+        }
+        (None, None, None, Some(listed), None) => {
             Authentication::ServiceAccounts(accounts(listed, namespace, installation, v))
         }
-        (None, None, None, Some(_)) => Authentication::None,
+        (None, None, None, None, Some(_)) => Authentication::None,
         _ => {
             v.invalid(
                 FIELD,
-                "needs exactly one of clientSecret, privateKeyJwt, serviceAccounts and none",
+                "needs exactly one of clientSecret, privateKeyJwt, tls, serviceAccounts and none",
             );
             return Authentication::Secret(None);
         }
@@ -64,7 +68,7 @@ pub(super) fn of(
 fn private_key(given: &PrivateKeyJwt, installation: &Installation, v: &mut Violations) -> Authentication {
     let field = format!("{FIELD}.privateKeyJwt");
     match (&given.jwks, &given.jwks_uri) {
-        (Some(jwks), None) => Authentication::PrivateKey(keys(jwks, v)),
+        (Some(jwks), None) => Authentication::PrivateKey(keys(&format!("{field}.jwks"), jwks, v)),
         (None, Some(uri)) => {
             let field = format!("{field}.jwksUri");
             let good = v.check(&*field, uri, uri::web(uri, false));
@@ -89,11 +93,11 @@ fn private_key(given: &PrivateKeyJwt, installation: &Installation, v: &mut Viola
 
 /// Keys that somebody wrote down must all be good: one that is passed over would be missed only when it is
 /// needed.
-fn keys(jwks: &Jwks, v: &mut Violations) -> PublicKeys {
-    let field = |index: usize| format!("{FIELD}.privateKeyJwt.jwks.keys[{index}]");
+pub(super) fn keys(all: &str, jwks: &Jwks, v: &mut Violations) -> PublicKeys {
+    let field = |index: usize| format!("{all}.keys[{index}]");
     if jwks.keys.is_empty() || jwks.keys.len() > limits::CLIENT_KEYS {
         v.invalid(
-            format!("{FIELD}.privateKeyJwt.jwks.keys"),
+            format!("{all}.keys"),
             format!(
                 "has {} keys, 1 to {} are allowed",
                 jwks.keys.len(),

@@ -173,7 +173,7 @@ impl Watches {
                     .map(Change::Pods)
                     .boxed()
             }
-            Target::Own(What::Installation, object) => {
+            Target::Own(What::Installation | What::ClientCa, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
                 deltas(Api::namespaced(client, own), config, name.to_string(), config_map)
                     .map(|delta| Change::Own(present(delta).flatten()))

@@ -1,0 +1,67 @@
+//! Whether clients may authenticate with certificates (RFC 8705).
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClientAddress, Installation};
+use crate::client::Client;
+use crate::validate::{text, uri};
+
+/// Clients may authenticate with certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MutualTls {
+    /// What the endpoints begin with at which certificates are asked for, as the issuer is what the others begin
+    /// with.
+    pub url: String,
+    /// Whose certificates are good for clients that are known by a name; absent: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<ClientCa>,
+    /// Whether trusted proxies say by `Client-Cert` which certificate they were shown (RFC 9440).
+    #[serde(default)]
+    pub client_cert_header: bool,
+}
+
+/// Where the CAs of clients' certificates are listed: exactly one member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientCa {
+    /// A ConfigMap of the installation's namespace, its key `ca.crt`.
+    ConfigMap(String),
+}
+
+impl ClientCa {
+    /// The key of the ConfigMap.
+    pub const DATA_KEY: &str = "ca.crt";
+}
+
+impl MutualTls {
+    pub(super) fn check(&self, installation: &Installation, wrong: &mut Vec<String>) {
+        if let Err(why) = uri::issuer(&self.url) {
+            wrong.push(format!("mtls.url: {} {why}", text::quoted(&self.url)));
+        }
+        if let Some(ClientCa::ConfigMap(name)) = &self.ca
+            && !text::is_dns_name(name)
+        {
+            wrong.push(format!(
+                "mtls.ca.configMap: {} cannot be the name of a ConfigMap",
+                text::quoted(name)
+            ));
+        }
+        let proxies = matches!(installation.client_address, Some(ClientAddress::Forwarded(_)));
+        if self.client_cert_header && !proxies {
+            wrong.push(
+                "mtls.clientCertHeader: needs clientAddress.forwarded, which says whose word counts"
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+impl Installation {
+    /// What the endpoints begin with that a client calls: the issuer, or where certificates are asked for.
+    #[must_use]
+    pub fn endpoints_of(&self, client: &Client) -> &str {
+        let mtls = self.mtls.as_ref().filter(|_| client.certificate().is_some());
+        mtls.map_or(&self.issuer, |mtls| &mtls.url)
+    }
+}

@@ -1,0 +1,109 @@
+//! Clients with certificates: from `kubectl apply` to a token, without a secret.
+
+use rcgen::string::Ia5String;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
+
+use crate::harness::{SOON, World, wait};
+use crate::pod::{Pod, Proxy};
+
+const URI: &str = "spiffe://example.com/ns/team-a/sa/billing";
+
+type Ca = CertifiedIssuer<'static, KeyPair>;
+
+fn ca() -> Ca {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
+}
+
+/// A certificate for that name and its key, in PEM.
+fn identity(issuer: &Ca) -> String {
+    let (mut params, key) = (CertificateParams::default(), KeyPair::generate().expect("a key"));
+    params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(URI).expect("ASCII"))];
+    let certificate = params.signed_by(&key, issuer).expect("a certificate");
+    certificate.pem() + &key.serialize_pem()
+}
+
+fn name(world: &World, ca: &Ca) {
+    let file = world.file("ca.crt");
+    std::fs::write(&file, ca.pem()).expect("written");
+    let from = format!("--from-file=ca.crt={}", file.display());
+    let made = [
+        "create",
+        "configmap",
+        "client-ca",
+        &from,
+        "--dry-run=client",
+        "-o",
+        "yaml",
+    ];
+    world.apply(&world.kubectl(&made));
+}
+
+#[tokio::test]
+async fn ca_05_a_client_is_known_by_its_certificate_and_has_no_secret() {
+    let world = World::new(&["mtls.enabled=true", "mtls.ca.configMap=client-ca"]).await;
+    let (first, second) = (ca(), ca());
+    name(&world, &first);
+    let _operator = world.operator("operator-0");
+    let proxy = Proxy::start(&world);
+    let pod = Pod::start(&world, "provider-0", &proxy).await;
+    world.apply_client(
+        "billing",
+        &format!(
+            "grantTypes: [authorization_code, client_credentials], authentication: {{tls: {{sanUri: \"{URI}\"}}}}"
+        ),
+    );
+    let client = world.client_is("billing", "Ready", "True").await;
+    assert!(client.status.unwrap().credentials.is_empty());
+    let secret = world.secret_data("billing-oidc").await;
+    assert!(!secret.contains_key("CLIENT_SECRET"));
+    let issuer = format!("https://oidc.{}.svc.cluster.local", world.namespace);
+    for (key, url) in [
+        ("ISSUER_URL", issuer.clone()),
+        ("AUTHORIZATION_URL", format!("{issuer}/authorize")),
+        ("TOKEN_URL", format!("{issuer}:8443/token")),
+        ("INTROSPECTION_URL", format!("{issuer}:8443/introspect")),
+    ] {
+        assert_eq!(String::from_utf8(secret[key].clone()).unwrap(), url);
+    }
+
+    let (good, other) = (identity(&first), identity(&second));
+    let ask = async |identity: &str| pod.token_by_certificate(&world, &secret, identity).await.status();
+    wait("the client gets a token", SOON, async || {
+        (ask(&good).await == 200).then_some(())
+    })
+    .await;
+    assert_eq!(ask(&other).await, 401);
+    // a CA that takes over is noticed
+    name(&world, &second);
+    wait("the new CA counts", SOON, async || {
+        (ask(&other).await == 200).then_some(())
+    })
+    .await;
+    assert_eq!(ask(&good).await, 401);
+    // one that is gone leaves the last good one in force
+    world.kubectl(&["delete", "configmap", "client-ca", "-n", &world.namespace]);
+    assert_eq!(ask(&other).await, 200);
+}
+
+#[tokio::test]
+async fn ca_05_without_the_listener_such_clients_are_refused_with_what_to_do() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("operator-0");
+    world.apply_client("billing", "authentication: {tls: {sanDns: billing.example.com}}");
+    let client = world.client_is("billing", "Accepted", "False").await;
+    let told = &client.status.unwrap().conditions[0];
+    assert!(
+        told.reason == "NotGranted" && told.message.contains("mtls.enabled"),
+        "{told:?}"
+    );
+    world.install(&["mtls.enabled=true"]);
+    wait("the missing CA is told", SOON, async || {
+        let client = world.clients().get("billing").await.ok()?;
+        let told = client.status?.conditions.into_iter().next()?;
+        told.message.contains("mtls.ca").then_some(())
+    })
+    .await;
+}
