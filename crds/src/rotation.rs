@@ -70,12 +70,12 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Those of an installation.
+    /// Those of an installation for the clients of a namespace.
     #[must_use]
-    pub fn of(installation: &Installation) -> Self {
+    pub fn of(installation: &Installation, namespace: &str) -> Self {
         Self {
             overlap: installation.lifetimes.secret_overlap,
-            weak_secrets: installation.weak_secrets,
+            weak_secrets: installation.accepts_weak_secrets(namespace),
         }
     }
 }
@@ -251,6 +251,12 @@ impl Life<'_> {
         let secret = match judge(secret, self.terms.weak_secrets) {
             Ok(secret) => secret,
             Err(message) => {
+                // one that was good enough before is refused at once, whatever overlap there is
+                let (pepper, uid) = (self.pepper, self.client.uid());
+                let refused = |known: &Credential| {
+                    secret.is_some_and(|secret| credentials::matches(pepper, uid, known, secret))
+                };
+                self.credentials.retain(|known| !refused(known));
                 self.problem = Some((Reason::SecretInvalid, message));
                 return;
             }

@@ -2,6 +2,8 @@
 //! and the labels of namespaces. `apply`, `delete` and `reset` follow the watches; whoever's verdict
 //! changes through somebody else's change is woken.
 
+mod routed;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,10 +18,11 @@ use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::schedule::Demand;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
-use oidc_crds::validate::{Violation, is_ours, validate, validate_user, web_hosts};
+use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::routes::{Routes, Touched};
+use self::routed::{Routed, looked};
+use crate::routes::Routes;
 use crate::watches::Scope;
 
 /// An OidcClient, or what is left of one that cannot be parsed.
@@ -262,34 +265,6 @@ impl Index {
         })
     }
 
-    /// Follows the routes: whose hosts are served otherwise than its status says is woken, and who waited for
-    /// them to be known.
-    pub(crate) fn routes(&self, change: impl FnOnce(&mut Routes) -> Option<Touched>) {
-        let mut state = self.lock();
-        let Some(Touched { scope, anew }) = change(&mut state.routes) else {
-            return;
-        };
-        for object in state.objects() {
-            let (Some(installation), Ok(client)) = (state.installation.clone(), &object.0) else {
-                continue;
-            };
-            if !scope.contains(&client.namespace().unwrap_or_default()) {
-                continue;
-            }
-            if let Routed::Hosts(now) = state.routed(client, &installation) {
-                let told = client
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.routed_hosts.as_ref());
-                state.apply_client(&object);
-                if anew || told != Some(&now) {
-                    state.wake_client(&key(object.as_ref()));
-                }
-            }
-        }
-        self.judge(&mut state);
-    }
-
     /// The verdict on a user.
     pub(crate) fn user_verdict(&self, user: &OidcUser) -> Result<User, Vec<Violation>> {
         let valid = validate_user(user)?;
@@ -348,16 +323,6 @@ impl State {
 
     fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
         self.namespaces.as_ref().and_then(|all| all.get(namespace))
-    }
-
-    fn routed(&self, client: &OidcClient, installation: &Installation) -> Routed {
-        let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
-        let hosts = web_hosts(&client.spec);
-        if hosts.is_empty() || !installation.follows_routes_of(namespace) {
-            return Routed::NotAsked;
-        }
-        let serving = self.routes.serving(namespace, hosts.into_iter());
-        serving.map_or(Routed::Unknown, Routed::Hosts)
     }
 
     fn objects(&self) -> Vec<Arc<GuardedClient>> {
@@ -450,22 +415,6 @@ impl State {
             let _ = wake.send(ObjectRef::new(name).within(namespace));
         }
     }
-}
-
-/// Which hosts of a client are served by routes.
-enum Routed {
-    /// Nobody asks, or there are none.
-    NotAsked,
-    /// The routes have not been listed yet.
-    Unknown,
-    Hosts(Vec<String>),
-}
-
-/// A client as it will be once its status tells what was seen.
-fn looked(client: &mut OidcClient, routed_hosts: Vec<String>) {
-    let status = client.status.get_or_insert_default();
-    status.routed_hosts = Some(routed_hosts);
-    status.observed_generation = client.metadata.generation;
 }
 
 fn key<K: Resource>(object: &K) -> Key {

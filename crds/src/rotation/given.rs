@@ -43,7 +43,8 @@ pub(super) fn judge(secret: Option<&ClientSecret>, weak: bool) -> Result<&Client
     if !weak && (text.len() < MIN_LENGTH || variety.len() < MIN_VARIETY) {
         return Err(format!(
             "the secret that `secretRef` names is weak: it needs {MIN_LENGTH} characters, {MIN_VARIETY} of \
-             them different; for example the output of `openssl rand -hex 32`"
+             them different; for example the output of `openssl rand -hex 32`. Or have `weakSecrets` granted by the \
+             installation"
         ));
     }
     Ok(secret)

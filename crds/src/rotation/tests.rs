@@ -556,6 +556,53 @@ fn weak_given_secrets_are_a_problem_unless_accepted() {
 }
 
 #[test]
+fn a_weak_secret_that_was_accepted_is_refused_at_once_when_weak_ones_are_not() {
+    let mut world = World::new();
+    let mut decide = |weak_secrets: bool, known: &[Credential]| {
+        let terms = Terms {
+            weak_secrets,
+            ..TERMS
+        };
+        let known = Known {
+            credentials: known,
+            now: None,
+        };
+        let found = given("u/1", "secret456");
+        decide(
+            &confidential(),
+            known,
+            &found,
+            &world.pepper,
+            &terms,
+            T0,
+            &mut world.rng,
+        )
+    };
+    let accepted = decide(true, &[]).credentials;
+    assert_eq!(accepted.len(), 1);
+    let tightened = decide(false, &accepted);
+    assert!(tightened.problem.is_some() && tightened.credentials.is_empty());
+    assert_eq!(decide(true, &tightened.credentials).credentials, accepted);
+}
+
+#[test]
+fn weak_secrets_are_granted_to_namespaces() {
+    let policy = "{release: oidc, issuer: 'https://id.example.com', className: oidc, defaultClass: true,
+        namespaces: {clusterWide: {selector: null}}, jwksMaxAge: 300s,
+        grants: [{namespaces: [legacy], weakSecrets: true}, {namespaces: [other]}]}";
+    let installation = Installation::parse(policy).unwrap();
+    assert!(Terms::of(&installation, "legacy").weak_secrets);
+    assert!(!Terms::of(&installation, "other").weak_secrets);
+    let mut standalone = Installation::standalone("http://localhost:5000", true);
+    assert!(Terms::of(&standalone, "any").weak_secrets);
+    standalone.weak_secrets = false;
+    assert!(
+        !Terms::of(&standalone, "any").weak_secrets,
+        "though everything is granted"
+    );
+}
+
+#[test]
 fn turning_to_a_secret_ref_and_back_overlaps_both_times() {
     let mut world = World::settled();
     let generated = world.value();

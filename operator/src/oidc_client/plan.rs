@@ -157,7 +157,7 @@ fn writes(
         },
         &found,
         terms.pepper,
-        &rotation::Terms::of(terms.installation),
+        &rotation::Terms::of(terms.installation, client.namespace()),
         terms.now,
         rng,
     );

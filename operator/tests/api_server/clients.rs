@@ -346,6 +346,36 @@ async fn every_violation_is_told_and_nothing_else_changes() {
 }
 
 #[tokio::test]
+async fn a_weak_secret_ref_is_refused_unless_it_is_granted() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply(&secret("mine", "s3cret", "weak-but-mine"));
+    world.apply_client("demo", "secretRef: {name: mine, key: s3cret}");
+    let demo = world.client_is("demo", "CredentialsReady", "False").await;
+    let status = demo.status.as_ref().expect("a status");
+    let (reason, message) = condition(&status.conditions, "CredentialsReady");
+    assert_eq!(reason, "SecretInvalid");
+    assert!(message.contains("`weakSecrets` granted"), "{message}");
+    assert!(status.credentials.is_empty());
+
+    let own = format!("grants[0].namespaces={{{}}}", world.namespace);
+    world.install(&[&own, "grants[0].weakSecrets=true"]);
+    let demo = world.client_is("demo", "Ready", "True").await;
+    let weak = ClientSecret::new("weak-but-mine".into());
+    assert!(accepts(&world, &demo, &weak).await);
+    assert_eq!(held(&world, "demo-oidc").await.expose(), weak.expose());
+
+    // Without the grant it is refused at once; nothing is deleted, and with it all is as it was.
+    world.install(&[]);
+    let demo = world.client_is("demo", "Ready", "False").await;
+    assert_eq!(credentials(&demo), 0);
+    assert_eq!(held(&world, "demo-oidc").await.expose(), weak.expose());
+    world.install(&[&own, "grants[0].weakSecrets=true"]);
+    let demo = world.client_is("demo", "Ready", "True").await;
+    assert!(accepts(&world, &demo, &weak).await);
+}
+
+#[tokio::test]
 async fn i6_a_secret_ref_is_waited_for_read_and_never_written() {
     let world = World::new(&[]).await;
     let _operator = world.operator("op-0");

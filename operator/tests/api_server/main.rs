@@ -16,6 +16,7 @@ mod keys;
 mod leader;
 mod pod;
 mod policy;
+mod published_keys;
 mod recovery;
 mod refusals;
 mod registration;

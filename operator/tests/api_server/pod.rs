@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +33,11 @@ pub struct Pod {
 impl Pod {
     /// Starts one that reaches the API server by this proxy, and waits until it is ready.
     pub async fn start(world: &World, name: &str, proxy: &Proxy) -> Self {
+        Self::start_with(world, name, proxy, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn start_with(world: &World, name: &str, proxy: &Proxy, more: &[(&str, &Path)]) -> Self {
         let pod = json!({
             "metadata": {"name": name, "labels": {
                 "app.kubernetes.io/name": "oidc-operator",
@@ -59,6 +64,7 @@ impl Pod {
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("REDIS_URL", variable("REDIS_URL"))
+            .envs(more.iter().copied())
             .env("OIDC_LOG", "info,oidc_provider=debug,kube_runtime=debug")
             .args(["serve", "--release", "oidc", "--namespace", &world.namespace])
             .args(["--pod", name, "--pod-uid", &uid])
@@ -105,6 +111,25 @@ impl Pod {
             .basic_auth(of("CLIENT_ID"), Some(of("CLIENT_SECRET")))
             .form(&[("grant_type", "client_credentials")]);
         request.send().await.expect("an answer")
+    }
+
+    /// Asks for a token of the client itself, which proves itself by a JWT; the status.
+    pub async fn token_by_jwt(&self, jwt: &str) -> u16 {
+        let form = [
+            ("grant_type", "client_credentials"),
+            (
+                "client_assertion_type",
+                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            ),
+            ("client_assertion", jwt),
+        ];
+        let request = self.http.post(format!("{}/token", self.issuer)).form(&form);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
+    /// Whether its log holds a text.
+    pub fn has_said(&self, text: &str) -> bool {
+        fs::read_to_string(&self.log).unwrap_or_default().contains(text)
     }
 
     /// Begins a login of the client; status and page.

@@ -397,6 +397,40 @@ async fn a_new_word_rotates_a_secret_once_and_a_restart_remembers_it() {
 }
 
 #[tokio::test]
+async fn another_name_moves_a_secret_with_its_credential() {
+    let world = World::of_examples();
+    let named = |name: &str| format!("{CLIENT}  secret: {{name: {name}}}\n");
+    let other = CLIENT.replace("name: machine", "name: second");
+    let provider = world.start();
+    world.write("machine.yaml", CLIENT);
+    world.write("second.yaml", &other);
+    let of = |name: &str| world.state(&format!("secrets/default.{name}.yaml"));
+    let one = credentials(&content(&of("machine-oidc")).await);
+    let two = credentials(&content(&of("second-oidc")).await);
+
+    world.write("machine.yaml", &named("moved"));
+    assert_eq!(credentials(&content(&of("moved")).await), one);
+    eventually("the old file is gone", async || {
+        (!of("machine-oidc").exists()).then_some(())
+    })
+    .await;
+    assert_eq!(provider.token(&one.0, &one.1).await.0, 200);
+    assert!(provider.stop().success());
+
+    // While nothing runs, the clients take each other's names.
+    world.write("machine.yaml", &named("second-oidc"));
+    world.write("second.yaml", &format!("{other}  secret: {{name: moved}}\n"));
+    let provider = world.start();
+    for ((id, secret), name) in [(&one, "second-oidc"), (&two, "moved")] {
+        assert_eq!(provider.token(id, secret).await.0, 200, "{name}");
+        assert_eq!(
+            credentials(&content(&of(name)).await),
+            (id.clone(), secret.clone())
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_broken_manifest_names_its_line_and_the_last_good_version_is_served() {
     let world = World::of_examples();
     let provider = world.start();

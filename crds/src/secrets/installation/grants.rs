@@ -35,6 +35,9 @@ pub struct NamespaceGrant {
     /// Whether clients may do without the person's consent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub consent_skip: bool,
+    /// Whether a `secretRef` may hold a weak secret.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub weak_secrets: bool,
     /// Patterns of labels that clients may put on their Secrets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret_labels: Vec<String>,
@@ -113,6 +116,14 @@ impl Installation {
     #[must_use]
     pub fn grants_consent_skip(&self, namespace: &str) -> bool {
         self.granted(namespace, |grant| grant.consent_skip)
+    }
+
+    /// Whether a `secretRef` of clients of a namespace may hold a weak secret. Not where everything is granted:
+    /// there the listener decides.
+    #[must_use]
+    pub fn accepts_weak_secrets(&self, namespace: &str) -> bool {
+        let grants = |grant: &NamespaceGrant| grant.weak_secrets && grant.covers(namespace);
+        self.weak_secrets || self.grants.iter().any(grants)
     }
 
     /// Whether clients of a namespace may put a label on their Secrets, beyond those for everybody.

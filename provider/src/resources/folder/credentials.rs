@@ -76,7 +76,7 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             by_uid.insert(uid, (index, object.spec.secret_ref));
         }
     }
-    let terms = Terms::of(work.installation);
+    let mut moved = moved(&work)?;
     for client in work.clients {
         let name = format!("OidcClient/{}/{}", client.namespace(), client.name());
         // those that registered themselves have no manifest, and are gone at exit
@@ -95,7 +95,10 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             ));
             continue;
         }
-        let written = written(work.state, client)?;
+        let written = match written(work.state, client, client.secret_name())? {
+            Some(written) => Some(written),
+            None => moved.remove(client.uid()),
+        };
         let given = secret_ref.as_ref().map(|reference| {
             let key = (client.namespace().to_owned(), reference.name.clone());
             (reference, work.objects.secrets.get(&key))
@@ -112,7 +115,7 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             },
             &found,
             work.pepper,
-            &terms,
+            &Terms::of(work.installation, client.namespace()),
             work.now,
             &mut SystemRng,
         );
@@ -178,6 +181,13 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             work.state
                 .save_secret(client.namespace(), client.secret_name(), &output)?;
         }
+        if let Some(record) = work.state.records.get_mut(&name)
+            && record.secret.as_deref() != Some(client.secret_name())
+        {
+            record.secret = Some(client.secret_name().to_owned());
+            // before the one under the former name is removed
+            work.state.save_records()?;
+        }
         if let (true, Some(delivery)) = (minted, &decision.deliver) {
             work.state.save_records()?;
             tell(client, &delivery.secret, &path);
@@ -188,6 +198,23 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         work.state.keep_secrets(&kept)?;
     }
     Ok(done)
+}
+
+/// The Secrets of clients that had another name for them, by the client's UID. All are read before any is
+/// written: two clients may change names with each other.
+fn moved(work: &Work<'_>) -> Result<HashMap<String, Written>, String> {
+    let mut moved = HashMap::new();
+    for client in work.clients {
+        let name = format!("OidcClient/{}/{}", client.namespace(), client.name());
+        let record = work.state.records.get(&name);
+        let former = record.and_then(|record| record.secret.as_deref());
+        if let Some(former) = former.filter(|former| *former != client.secret_name())
+            && let Some(written) = written(work.state, client, former)?
+        {
+            moved.insert(client.uid().to_owned(), written);
+        }
+    }
+    Ok(moved)
 }
 
 /// Where an object's Secret lies.
@@ -218,9 +245,9 @@ struct Written {
     data: Data,
 }
 
-/// What lies there, if it was made for this client.
-fn written(state: &State, client: &Client) -> Result<Option<Written>, String> {
-    let Some(text) = state.secret(client.namespace(), client.secret_name())? else {
+/// What lies under this name, if it was made for this client.
+fn written(state: &State, client: &Client, name: &str) -> Result<Option<Written>, String> {
+    let Some(text) = state.secret(client.namespace(), name)? else {
         return Ok(None);
     };
     let object = manifest::read(&text)

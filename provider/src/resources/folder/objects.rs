@@ -133,6 +133,7 @@ pub fn fresh(now: Timestamp) -> Record {
         stamp: String::new(),
         credentials: Box::default(),
         rotated: None,
+        secret: None,
         password: None,
     }
 }

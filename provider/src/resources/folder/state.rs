@@ -40,6 +40,9 @@ pub struct Record {
     /// Of a client: the last `rotation.now` that was seen to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated: Option<String>,
+    /// Of a client: the name that its generated Secret was last written under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
     /// Of a user: the sealed password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SealedPassword>,
@@ -309,6 +312,7 @@ mod tests {
             stamp: "s".to_owned(),
             credentials: Box::default(),
             rotated: Some("a".to_owned()),
+            secret: Some("a-oidc".to_owned()),
             password: None,
         };
         state.records.insert("Secret/default/a".to_owned(), record);

@@ -1,0 +1,67 @@
+//! What routes mean for clients: which of their hosts are served, and who is woken when that changes.
+
+use kube::ResourceExt;
+use oidc_crds::resources::OidcClient;
+use oidc_crds::secrets::installation::Installation;
+use oidc_crds::validate::web_hosts;
+
+use super::{Index, State, key};
+use crate::routes::{Routes, Touched};
+
+/// Which hosts of a client are served by routes.
+pub(super) enum Routed {
+    /// Nobody asks, or there are none.
+    NotAsked,
+    /// The routes have not been listed yet.
+    Unknown,
+    Hosts(Vec<String>),
+}
+
+/// A client as it will be once its status tells what was seen.
+pub(super) fn looked(client: &mut OidcClient, routed_hosts: Vec<String>) {
+    let status = client.status.get_or_insert_default();
+    status.routed_hosts = Some(routed_hosts);
+    status.observed_generation = client.metadata.generation;
+}
+
+impl Index {
+    /// Follows the routes: whose hosts are served otherwise than its status says is woken, and who waited for
+    /// them to be known.
+    pub(crate) fn routes(&self, change: impl FnOnce(&mut Routes) -> Option<Touched>) {
+        let mut state = self.lock();
+        let Some(Touched { scope, anew }) = change(&mut state.routes) else {
+            return;
+        };
+        for object in state.objects() {
+            let (Some(installation), Ok(client)) = (state.installation.clone(), &object.0) else {
+                continue;
+            };
+            if !scope.contains(&client.namespace().unwrap_or_default()) {
+                continue;
+            }
+            if let Routed::Hosts(now) = state.routed(client, &installation) {
+                let told = client
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.routed_hosts.as_ref());
+                state.apply_client(&object);
+                if anew || told != Some(&now) {
+                    state.wake_client(&key(object.as_ref()));
+                }
+            }
+        }
+        self.judge(&mut state);
+    }
+}
+
+impl State {
+    pub(super) fn routed(&self, client: &OidcClient, installation: &Installation) -> Routed {
+        let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
+        let hosts = web_hosts(&client.spec);
+        if hosts.is_empty() || !installation.follows_routes_of(namespace) {
+            return Routed::NotAsked;
+        }
+        let serving = self.routes.serving(namespace, hosts.into_iter());
+        serving.map_or(Routed::Unknown, Routed::Hosts)
+    }
+}
