@@ -1,6 +1,8 @@
-//! The only judge of rules between objects: taken ids and names. Both programs call it after `validate`.
+//! The only judge of rules between objects: taken ids and names. Both programs call it after `validate`, by an
+//! [`Arbiter`], which follows single changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::client::Client;
 use crate::names::Algorithm;
@@ -8,6 +10,11 @@ use crate::resources::Reason;
 use crate::secrets::installation::Installation;
 use crate::user::User;
 use crate::validate::Violation;
+pub use arbiter::Arbiter;
+
+mod arbiter;
+#[cfg(test)]
+mod model;
 
 /// The objects that lose against another, by UID.
 ///
@@ -27,42 +34,15 @@ pub fn arbitrate(
     installation: &Installation,
     algorithms: Option<&BTreeSet<Algorithm>>,
 ) -> Vec<(String, Violation)> {
-    let mut refused = Vec::new();
-    let names = arbitrate_users(users, &mut refused);
-    let ids = arbitrate_ids(clients, &names, installation, &mut refused);
-    arbitrate_audiences(clients, &ids, &mut refused);
-    if let Some(algorithms) = algorithms {
-        arbitrate_algorithms(clients, algorithms, &mut refused);
-    }
-    refused
-}
-
-/// Nothing could be signed for such a client.
-fn arbitrate_algorithms(
-    clients: &[&Client],
-    algorithms: &BTreeSet<Algorithm>,
-    refused: &mut Vec<(String, Violation)>,
-) {
+    let mut arbiter = Arbiter::new(Arc::new(installation.clone()));
+    arbiter.algorithms(algorithms.cloned());
+    arbiter.users(users);
     for client in clients {
-        let named = [
-            ("spec.tokens.idTokenSignedResponseAlg", client.id_token_alg()),
-            ("spec.tokens.accessTokenSigningAlg", client.access_token_alg()),
-        ];
-        for (field, algorithm) in named {
-            let Some(algorithm) = algorithm.filter(|named| !algorithms.contains(named)) else {
-                continue;
-            };
-            let offered: Vec<&str> = algorithms.iter().map(|offered| offered.as_str()).collect();
-            let message = format!(
-                "no key signs with {algorithm}: choose one of {}, or ask for a SigningKey",
-                offered.join(", ")
-            );
-            refused.push((
-                client.uid().to_owned(),
-                violation(field, Reason::AlgorithmNotOffered, message),
-            ));
-        }
+        arbiter.client(None, Some(*client));
     }
+    let lost = arbiter.lost();
+    lost.map(|(uid, violation)| (uid.to_owned(), violation.clone()))
+        .collect()
 }
 
 /// All subjects and usernames that are taken.
@@ -91,82 +71,6 @@ fn arbitrate_users<'a>(users: &[&'a User], refused: &mut Vec<(String, Violation)
         }
     }
     subjects.into_keys().chain(usernames.into_keys()).collect()
-}
-
-/// The winner of each client id.
-fn arbitrate_ids<'a>(
-    clients: &[&'a Client],
-    names: &BTreeSet<&str>,
-    installation: &Installation,
-    refused: &mut Vec<(String, Violation)>,
-) -> BTreeMap<&'a str, &'a Client> {
-    let mut sorted = clients.to_vec();
-    sorted.sort_by_cached_key(|client| {
-        let grant = installation.grants_client_id(&client.namespace, &client.client_id);
-        // a computed id needs no grant, and nobody else can have it
-        (
-            grant.unwrap_or(usize::MAX),
-            client.created_at,
-            &client.namespace,
-            &client.name,
-            &client.uid,
-        )
-    });
-    let mut ids: BTreeMap<&str, &Client> = BTreeMap::new();
-    for client in sorted {
-        if names.contains(client.client_id()) {
-            let message = "a user has this name as subject or username: choose another id".to_owned();
-            refused.push((
-                client.uid().to_owned(),
-                violation("spec.clientId", Reason::NameTaken, message),
-            ));
-            continue;
-        }
-        match ids.get(client.client_id()) {
-            None => {
-                ids.insert(client.client_id(), client);
-            }
-            Some(winner) => {
-                // who may not read another namespace learns nothing of it
-                let message = if winner.namespace == client.namespace {
-                    format!("the older client {} has this id: choose another", winner.name)
-                } else {
-                    "a client of another namespace has this id: choose another".to_owned()
-                };
-                refused.push((
-                    client.uid().to_owned(),
-                    violation("spec.clientId", Reason::ClientIdTaken, message),
-                ));
-            }
-        }
-    }
-    ids
-}
-
-/// Were a token's audience a client's id, the token could pass for that client's ID token.
-fn arbitrate_audiences(
-    clients: &[&Client],
-    ids: &BTreeMap<&str, &Client>,
-    refused: &mut Vec<(String, Violation)>,
-) {
-    for client in clients {
-        let lists = [
-            ("spec.audiences", &client.audiences),
-            ("spec.resourceServerFor", &client.resource_server_for),
-        ];
-        for (field, list) in lists {
-            for (index, audience) in list.iter().enumerate() {
-                let owner = ids.get(audience.as_str());
-                if owner.is_some_and(|owner| owner.uid != client.uid) {
-                    let message = "is the id of another client: choose another audience".to_owned();
-                    refused.push((
-                        client.uid().to_owned(),
-                        violation(&format!("{field}[{index}]"), Reason::ClientIdTaken, message),
-                    ));
-                }
-            }
-        }
-    }
 }
 
 fn violation(field: &str, reason: Reason, message: String) -> Violation {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
-use oidc_crds::arbitrate::arbitrate;
+use oidc_crds::arbitrate::Arbiter;
 use oidc_crds::client::Client;
 use oidc_crds::guard::Guarded;
 use oidc_crds::names::Algorithm;
@@ -45,7 +45,7 @@ pub(crate) struct Index {
 struct State {
     /// What everything here was judged by.
     installation: Option<Arc<Installation>>,
-    clients: HashMap<Key, Client>,
+    clients: HashMap<Key, Arc<Client>>,
     /// By namespace and name, as the clients.
     users: HashMap<Key, User>,
     /// `None`: labels do not matter here, or are not known yet.
@@ -56,9 +56,11 @@ struct State {
     /// Objects that were listed since a watch of users began anew.
     users_listed: HashSet<Key>,
     wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
-    /// Who loses against whom, by UID.
-    lost: HashMap<String, Vec<Violation>>,
+    /// Judges between all of them; there is one from `begin()` on.
+    arbiter: Option<Arbiter<Arc<Client>>>,
     demand: Demand,
+    /// Whether what accepted clients ask of the keys must be asked anew.
+    demand_is_old: bool,
     /// Algorithms that some key signs with; `None`: not known yet.
     algorithms: Option<BTreeSet<Algorithm>>,
 }
@@ -104,8 +106,13 @@ impl Index {
         )>,
     ) {
         let mut state = self.lock();
+        let mut arbiter = Arbiter::new(installation.clone());
+        arbiter.algorithms(state.algorithms.clone());
+        state.arbiter = Some(arbiter);
+        state.arbitrate_users();
         state.installation = Some(installation);
         state.clients.clear();
+        state.demand_is_old = true;
         state.scopes = scopes
             .into_iter()
             .map(|(scope, store, wake)| ScopeState {
@@ -149,7 +156,7 @@ impl Index {
             }
             Event::InitDone => state.reset_clients(scope),
             Event::Apply(object) => state.apply_client(object),
-            Event::Delete(object) => state.clients.remove(&key(object)).is_some(),
+            Event::Delete(object) => state.set_client(key(object), None),
         };
         let done = matches!(event, Event::InitDone);
         if changed || done {
@@ -189,6 +196,7 @@ impl Index {
             Event::Delete(object) => state.users.remove(&key(object)).is_some(),
         };
         if changed {
+            state.arbitrate_users();
             self.judge(&mut state);
         }
     }
@@ -221,6 +229,9 @@ impl Index {
     /// Judges everything anew, because the installation changed.
     pub(crate) fn refresh(&self, installation: Arc<Installation>) {
         let mut state = self.lock();
+        if let Some(arbiter) = &mut state.arbiter {
+            arbiter.installation(installation.clone());
+        }
         state.installation = Some(installation);
         for object in state.objects() {
             state.apply_client(&object);
@@ -255,8 +266,8 @@ impl Index {
             }
         };
         let valid = validate(&client, installation, state.labels(&namespace));
-        let verdict = valid.and_then(|valid| match state.lost.get(valid.uid()) {
-            Some(violations) => Err(violations.clone()),
+        let verdict = valid.and_then(|valid| match state.client_lost(valid.uid()) {
+            Some(violations) => Err(violations.to_vec()),
             None => Ok(valid),
         });
         Some(Judged {
@@ -268,8 +279,13 @@ impl Index {
     /// The verdict on a user.
     pub(crate) fn user_verdict(&self, user: &OidcUser) -> Result<User, Vec<Violation>> {
         let valid = validate_user(user)?;
-        match self.lock().lost.get(valid.uid()) {
-            Some(violations) => Err(violations.clone()),
+        let state = self.lock();
+        match state
+            .arbiter
+            .as_ref()
+            .and_then(|arbiter| arbiter.user_lost(valid.uid()))
+        {
+            Some(violations) => Err(violations.to_vec()),
             None => Ok(valid),
         }
     }
@@ -278,7 +294,10 @@ impl Index {
     pub(crate) fn algorithms(&self, algorithms: BTreeSet<Algorithm>) {
         let mut state = self.lock();
         if state.algorithms.as_ref() != Some(&algorithms) {
-            state.algorithms = Some(algorithms);
+            state.algorithms = Some(algorithms.clone());
+            if let Some(arbiter) = &mut state.arbiter {
+                arbiter.algorithms(Some(algorithms));
+            }
             self.judge(&mut state);
         }
     }
@@ -288,26 +307,16 @@ impl Index {
         self.lock().demand.clone()
     }
 
-    /// Judges between all objects and wakes those whose verdict changed.
+    /// Wakes those whose verdict changed, and the keys, if what accepted clients ask of them did.
     fn judge(&self, state: &mut State) {
-        let lost = state.arbitrate();
-        let changed = |uid: &str| lost.get(uid) != state.lost.get(uid);
-        for (key, _) in state.clients.iter().filter(|(_, client)| changed(client.uid())) {
-            state.wake_client(key);
+        state.wake_changed();
+        if std::mem::take(&mut state.demand_is_old) {
+            let demand = Demand::of(state.accepted());
+            if state.demand != demand {
+                state.demand = demand;
+                self.wake_signing_keys.notify_one();
+            }
         }
-        for (key, _) in state.users.iter().filter(|(_, user)| changed(user.uid())) {
-            state.wake_user(key);
-        }
-        let accepted = state
-            .clients
-            .values()
-            .filter(|client| !lost.contains_key(client.uid()));
-        let demand = Demand::of(accepted);
-        if state.demand != demand {
-            state.demand = demand;
-            self.wake_signing_keys.notify_one();
-        }
-        state.lost = lost;
         let synced = state.users_synced && state.scopes.iter().all(|scope| scope.synced);
         let first = synced && !self.synced.send_replace(synced);
         if first {
@@ -345,13 +354,80 @@ impl State {
                 validate(&client, installation, labels).ok()
             });
         let key = key(object);
-        match valid {
-            Some(client) if self.clients.get(&key) == Some(&client) => false,
-            Some(client) => {
-                self.clients.insert(key, client);
-                true
+        self.set_client(key, valid)
+    }
+
+    /// Whether that is a change.
+    fn set_client(&mut self, key: Key, client: Option<Client>) -> bool {
+        let client = client.map(Arc::new);
+        let old = match &client {
+            Some(client) if self.clients.get(&key) == Some(client) => return false,
+            Some(client) => self.clients.insert(key, client.clone()),
+            None => self.clients.remove(&key),
+        };
+        if old.is_none() && client.is_none() {
+            return false;
+        }
+        self.demand_is_old |= self.asks_more(client.as_deref())
+            || old.as_deref().is_some_and(|old| {
+                client
+                    .as_deref()
+                    .is_none_or(|new| Demand::of([old]) != Demand::of([new]))
+            });
+        if let Some(arbiter) = &mut self.arbiter {
+            arbiter.client(old.as_deref(), client);
+        }
+        true
+    }
+
+    /// Whether a client asks something of the keys that no other does.
+    fn asks_more(&self, client: Option<&Client>) -> bool {
+        client.is_some_and(|client| {
+            let asked = Demand::of([client]);
+            asked.longest_token > self.demand.longest_token
+                || !asked.algorithms.is_subset(&self.demand.algorithms)
+        })
+    }
+
+    /// Why a client loses against another object.
+    fn client_lost(&self, uid: &str) -> Option<&[Violation]> {
+        self.arbiter.as_ref()?.client_lost(uid)
+    }
+
+    /// The clients that passed and that stand.
+    fn accepted(&self) -> impl Iterator<Item = &Client> {
+        let passed = self.clients.values().map(AsRef::as_ref);
+        passed.filter(|client: &&Client| self.client_lost(client.uid()).is_none())
+    }
+
+    fn arbitrate_users(&mut self) {
+        let users: Vec<&User> = self.users.values().collect();
+        if let Some(arbiter) = &mut self.arbiter {
+            arbiter.users(&users);
+        }
+    }
+
+    fn wake_changed(&mut self) {
+        let Some(arbiter) = &mut self.arbiter else {
+            return;
+        };
+        let (clients, users) = (arbiter.take_changed_clients(), arbiter.take_changed_users());
+        self.demand_is_old |= !clients.is_empty();
+        for client in clients {
+            let key = (client.namespace().to_owned(), client.name().to_owned());
+            if self
+                .clients
+                .get(&key)
+                .is_some_and(|present| present.uid() == client.uid())
+            {
+                self.wake_client(&key);
             }
-            None => self.clients.remove(&key).is_some(),
+        }
+        if users.is_empty() {
+            return;
+        }
+        for (key, _) in self.users.iter().filter(|(_, user)| users.contains(user.uid())) {
+            self.wake_user(key);
         }
     }
 
@@ -378,27 +454,15 @@ impl State {
         };
         known.synced = true;
         let listed = std::mem::take(&mut known.listed);
-        let before = self.clients.len();
-        self.clients
-            .retain(|key, _| !scope.contains(&key.0) || listed.contains(key));
-        before != self.clients.len()
-    }
-
-    fn arbitrate(&self) -> HashMap<String, Vec<Violation>> {
-        let Some(installation) = &self.installation else {
-            return HashMap::new();
-        };
-        let clients: Vec<&Client> = self.clients.values().collect();
-        let users: Vec<&User> = self.users.values().collect();
-        let mut lost: HashMap<String, Vec<Violation>> = HashMap::new();
-        for (uid, violation) in arbitrate(&clients, &users, installation, self.algorithms.as_ref()) {
-            lost.entry(uid).or_default().push(violation);
+        let keys = self.clients.keys();
+        let gone: Vec<Key> = keys
+            .filter(|key| scope.contains(&key.0) && !listed.contains(key))
+            .cloned()
+            .collect();
+        for key in &gone {
+            self.set_client(key.clone(), None);
         }
-        for violations in lost.values_mut() {
-            // The same text each time, or the status would change.
-            violations.sort_by(|a, b| (&a.field, &a.message).cmp(&(&b.field, &b.message)));
-        }
-        lost
+        !gone.is_empty()
     }
 
     fn wake_client(&self, (namespace, name): &Key) {

@@ -1,12 +1,12 @@
 //! [`Directory`]: the clients and users that are known, judged. A state machine without I/O: events go
-//! in (apply, delete, reset), [`Directory::settle`] says who is served. Only what changed is judged again,
-//! so thousands of clients cost nothing while they stay as they are.
+//! in (apply, delete, reset), [`Directory::settle`] says who is served. Only what changed is judged again, also
+//! between objects, so thousands of clients cost nothing while they stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use oidc_crds::arbitrate::arbitrate;
+use oidc_crds::arbitrate::Arbiter;
 use oidc_crds::client::Client;
 use oidc_crds::names::Algorithm;
 use oidc_crds::resources::{OidcClient, OidcUser, Reason};
@@ -54,15 +54,24 @@ pub struct Settled {
 
 /// The clients and users that are known.
 pub struct Directory {
-    installation: Installation,
-    clients: BTreeMap<Key, Entry<OidcClient, Client>>,
-    users: BTreeMap<Key, Entry<OidcUser, User>>,
+    installation: Arc<Installation>,
+    clients: Entries<OidcClient, Client>,
+    users: Entries<OidcUser, User>,
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    arbiter: Arbiter<Arc<Client>>,
     told: BTreeMap<(&'static str, Key), String>,
-    algorithms: Option<BTreeSet<Algorithm>>,
 }
 
-/// An object with what was found about it; `None`: it is to be judged.
+/// The objects of a kind.
+struct Entries<O, V> {
+    all: BTreeMap<Key, Entry<O, V>>,
+    /// Those to be judged: they are new, they changed, or the rules did.
+    open: BTreeSet<Key>,
+    /// What passed before, of those that went since they were judged last.
+    gone: Vec<Arc<V>>,
+}
+
+/// An object with what was found about it, unless it was never judged.
 struct Entry<O, V> {
     object: Text<O>,
     verdict: Option<Verdict<V>>,
@@ -79,42 +88,45 @@ impl Directory {
     /// Knows nobody.
     #[must_use]
     pub fn new(installation: Installation) -> Self {
+        let installation = Arc::new(installation);
         Self {
+            arbiter: Arbiter::new(installation.clone()),
             installation,
-            clients: BTreeMap::new(),
-            users: BTreeMap::new(),
+            clients: Entries::default(),
+            users: Entries::default(),
             namespaces: BTreeMap::new(),
             told: BTreeMap::new(),
-            algorithms: None,
         }
     }
 
     /// Algorithms that some key signs with; `None`: not known yet.
     pub fn algorithms(&mut self, algorithms: Option<BTreeSet<Algorithm>>) {
-        self.algorithms = algorithms;
+        self.arbiter.algorithms(algorithms);
     }
 
     /// What the installation is and grants now: everybody is judged again if it differs.
     pub fn installation(&mut self, installation: Installation) {
-        if self.installation != installation {
-            self.installation = installation;
-            self.judge_all();
+        if *self.installation != installation {
+            self.installation = Arc::new(installation);
+            self.arbiter.installation(self.installation.clone());
+            self.clients.judge_again(|_| true);
+            self.users.judge_again(|_| true);
         }
     }
 
     /// Clients of one namespace, or of all (`None`), which is what a reset replaces.
     pub fn clients(&mut self, scope: Option<&str>, delta: Delta<Kept<OidcClient>>) {
-        change(&mut self.clients, scope, delta);
+        self.clients.change(scope, delta);
     }
 
     /// Forgets the clients of namespaces that are no longer watched.
     pub fn keep_clients(&mut self, watched: impl Fn(&str) -> bool) {
-        self.clients.retain(|(namespace, _), _| watched(namespace));
+        self.clients.retain(|(namespace, _)| watched(namespace));
     }
 
     /// Users.
     pub fn users(&mut self, delta: Delta<Kept<OidcUser>>) {
-        change(&mut self.users, None, delta);
+        self.users.change(None, delta);
     }
 
     /// Namespaces with their labels: who is in one whose labels changed is judged again.
@@ -141,71 +153,24 @@ impl Directory {
                 self.namespaces = all;
             }
         }
-        for ((namespace, _), entry) in &mut self.clients {
-            if changed.contains(namespace) {
-                entry.verdict = None;
-            }
+        if !changed.is_empty() {
+            self.clients
+                .judge_again(|(namespace, _)| changed.contains(namespace));
         }
     }
 
-    /// Judges what changed, then all together, and says who is served.
+    /// Judges what changed, then between all of them, and says who is served.
     pub fn settle(&mut self) -> Settled {
-        let (installation, namespaces) = (&self.installation, &self.namespaces);
-        for ((namespace, _), entry) in &mut self.clients {
-            let object = &entry.object;
-            entry.verdict.get_or_insert_with(|| {
-                // a namespace whose labels are not known yet is not served
-                let labels = namespaces.get(namespace);
-                if installation.serves(namespace, labels) != Some(true) {
-                    return Verdict::Elsewhere;
-                }
-                judge(object, |object| {
-                    if is_ours(object, installation) {
-                        Verdict::of(validate(object, installation, labels))
-                    } else {
-                        Verdict::Elsewhere
-                    }
-                })
-            });
-        }
-        for entry in self.users.values_mut() {
-            let object = &entry.object;
-            entry
-                .verdict
-                .get_or_insert_with(|| judge(object, |object| Verdict::of(validate_user(object))));
-        }
-
-        let clients: Vec<_> = good(&self.clients).collect();
-        let users: Vec<_> = good(&self.users).collect();
-        let judged: (Vec<&Client>, Vec<&User>) = (
-            clients.iter().map(|(_, client)| client.as_ref()).collect(),
-            users.iter().map(|(_, user)| user.as_ref()).collect(),
-        );
-        let mut losers: BTreeMap<String, Vec<Violation>> = BTreeMap::new();
-        for (uid, violation) in arbitrate(&judged.0, &judged.1, &self.installation, self.algorithms.as_ref())
-        {
-            losers.entry(uid).or_default().push(violation);
-        }
-
-        let mut refused = refused(CLIENT, &self.clients);
-        refused.extend(self::refused(USER, &self.users));
-        let mut settled = Settled::default();
-        for (key, client) in clients {
-            match losers.get(client.uid()) {
-                Some(violations) => {
-                    refused.insert((CLIENT, key.clone()), line(violations));
-                }
-                None => settled.clients.push(client),
-            }
-        }
-        for (key, user) in users {
-            match losers.get(user.uid()) {
-                Some(violations) => {
-                    refused.insert((USER, key.clone()), line(violations));
-                }
-                None => settled.users.push(user),
-            }
-        }
+        self.judge_clients();
+        self.judge_users();
+        let (arbiter, mut settled) = (&self.arbiter, Settled::default());
+        let mut refused = BTreeMap::new();
+        settled.clients = self
+            .clients
+            .standing(CLIENT, &mut refused, |client| arbiter.client_lost(client.uid()));
+        settled.users = self
+            .users
+            .standing(USER, &mut refused, |user| arbiter.user_lost(user.uid()));
         for (what, reasons) in &refused {
             if self.told.get(what) != Some(reasons) {
                 settled.refusals.push(Refusal {
@@ -219,9 +184,53 @@ impl Directory {
         settled
     }
 
-    fn judge_all(&mut self) {
-        self.clients.values_mut().for_each(|entry| entry.verdict = None);
-        self.users.values_mut().for_each(|entry| entry.verdict = None);
+    fn judge_clients(&mut self) {
+        for gone in std::mem::take(&mut self.clients.gone) {
+            self.arbiter.client(Some(&gone), None);
+        }
+        for key in std::mem::take(&mut self.clients.open) {
+            let Some(entry) = self.clients.all.get_mut(&key) else {
+                continue;
+            };
+            // a namespace whose labels are not known yet is not served
+            let labels = self.namespaces.get(&key.0);
+            let installation = &*self.installation;
+            let verdict = if installation.serves(&key.0, labels) == Some(true) {
+                judge(&entry.object, |object| {
+                    if is_ours(object, installation) {
+                        Verdict::of(validate(object, installation, labels))
+                    } else {
+                        Verdict::Elsewhere
+                    }
+                })
+            } else {
+                Verdict::Elsewhere
+            };
+            let (old, new) = (entry.verdict.take(), verdict.good().cloned());
+            self.arbiter
+                .client(old.as_ref().and_then(Verdict::good).map(Arc::as_ref), new);
+            entry.verdict = Some(verdict);
+        }
+    }
+
+    fn judge_users(&mut self) {
+        let open = std::mem::take(&mut self.users.open);
+        if open.is_empty() && self.users.gone.is_empty() {
+            return;
+        }
+        self.users.gone.clear();
+        for key in open {
+            if let Some(entry) = self.users.all.get_mut(&key) {
+                let verdict = judge(&entry.object, |object| Verdict::of(validate_user(object)));
+                entry.verdict = Some(verdict);
+            }
+        }
+        let users = self.users.all.values();
+        let users: Vec<&User> = users
+            .filter_map(|entry| entry.verdict.as_ref()?.good())
+            .map(Arc::as_ref)
+            .collect();
+        self.arbiter.users(&users);
     }
 }
 
@@ -229,6 +238,13 @@ const CLIENT: &str = "OidcClient";
 const USER: &str = "OidcUser";
 
 impl<V> Verdict<V> {
+    fn good(&self) -> Option<&Arc<V>> {
+        match self {
+            Self::Good(good) => Some(good),
+            Self::Elsewhere | Self::Refused(_) => None,
+        }
+    }
+
     fn of(judged: Result<V, Vec<Violation>>) -> Self {
         match judged {
             Ok(good) => Self::Good(Arc::new(good)),
@@ -248,26 +264,6 @@ fn judge<O: Keep, V>(object: &Text<O>, verdict: impl FnOnce(&O) -> Verdict<V>) -
     }
 }
 
-fn good<O, V>(entries: &BTreeMap<Key, Entry<O, V>>) -> impl Iterator<Item = (&Key, Arc<V>)> {
-    entries.iter().filter_map(|(key, entry)| match &entry.verdict {
-        Some(Verdict::Good(value)) => Some((key, value.clone())),
-        _ => None,
-    })
-}
-
-fn refused<O, V>(
-    kind: &'static str,
-    entries: &BTreeMap<Key, Entry<O, V>>,
-) -> BTreeMap<(&'static str, Key), String> {
-    entries
-        .iter()
-        .filter_map(|(key, entry)| match &entry.verdict {
-            Some(Verdict::Refused(violations)) => Some(((kind, key.clone()), line(violations))),
-            _ => None,
-        })
-        .collect()
-}
-
 fn line(violations: &[Violation]) -> String {
     violations
         .iter()
@@ -283,32 +279,88 @@ pub fn key(metadata: &ObjectMeta) -> Key {
     (part(&metadata.namespace), part(&metadata.name))
 }
 
-fn change<O, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, scope: Option<&str>, delta: Delta<Kept<O>>) {
-    match delta {
-        Delta::Apply(object) => put(entries, object),
-        Delta::Delete(key) => {
-            entries.remove(&key);
-        }
-        Delta::Reset(objects) => {
-            let present: BTreeSet<&Key> = objects.iter().map(Kept::key).collect();
-            let in_scope = |key: &Key| scope.is_none_or(|namespace| key.0 == namespace);
-            entries.retain(|key, _| !in_scope(key) || present.contains(key));
-            drop(present);
-            objects.into_iter().for_each(|object| put(entries, object));
+impl<O, V> Default for Entries<O, V> {
+    fn default() -> Self {
+        Self {
+            all: BTreeMap::new(),
+            open: BTreeSet::new(),
+            gone: Vec::new(),
         }
     }
 }
 
-fn put<O, V>(entries: &mut BTreeMap<Key, Entry<O, V>>, object: Kept<O>) {
-    let (key, object) = object.into_parts();
-    if entries.get(&key).is_none_or(|entry| entry.object != object) {
-        entries.insert(
-            key,
-            Entry {
-                object,
-                verdict: None,
-            },
-        );
+impl<O, V> Entries<O, V> {
+    fn change(&mut self, scope: Option<&str>, delta: Delta<Kept<O>>) {
+        match delta {
+            Delta::Apply(object) => self.put(object),
+            Delta::Delete(key) => {
+                let entry = self.all.remove(&key);
+                self.gone.extend(entry.and_then(Entry::passed));
+            }
+            Delta::Reset(objects) => {
+                let present: BTreeSet<&Key> = objects.iter().map(Kept::key).collect();
+                let in_scope = |key: &Key| scope.is_none_or(|namespace| key.0 == namespace);
+                self.retain(|key| !in_scope(key) || present.contains(key));
+                drop(present);
+                objects.into_iter().for_each(|object| self.put(object));
+            }
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Key) -> bool) {
+        let gone = self.all.extract_if(.., |key, _| !keep(key));
+        self.gone.extend(gone.filter_map(|(_, entry)| entry.passed()));
+    }
+
+    fn put(&mut self, object: Kept<O>) {
+        let (key, object) = object.into_parts();
+        match self.all.get_mut(&key) {
+            Some(entry) if entry.object == object => return,
+            Some(entry) => entry.object = object,
+            None => {
+                let verdict = None;
+                self.all.insert(key.clone(), Entry { object, verdict });
+            }
+        }
+        self.open.insert(key);
+    }
+
+    fn judge_again(&mut self, who: impl Fn(&Key) -> bool) {
+        self.open.extend(self.all.keys().filter(|key| who(key)).cloned());
+    }
+
+    /// Who is served; whoever is not is added to `refused`.
+    fn standing<'a>(
+        &self,
+        kind: &'static str,
+        refused: &mut BTreeMap<(&'static str, Key), String>,
+        lost: impl Fn(&V) -> Option<&'a [Violation]>,
+    ) -> Vec<Arc<V>> {
+        let mut standing = Vec::with_capacity(self.all.len());
+        for (key, entry) in &self.all {
+            let violations = match &entry.verdict {
+                Some(Verdict::Good(good)) => match lost(good) {
+                    Some(violations) => violations,
+                    None => {
+                        standing.push(good.clone());
+                        continue;
+                    }
+                },
+                Some(Verdict::Refused(violations)) => violations,
+                Some(Verdict::Elsewhere) | None => continue,
+            };
+            refused.insert((kind, key.clone()), line(violations));
+        }
+        standing
+    }
+}
+
+impl<O, V> Entry<O, V> {
+    fn passed(self) -> Option<Arc<V>> {
+        match self.verdict {
+            Some(Verdict::Good(good)) => Some(good),
+            _ => None,
+        }
     }
 }
 
