@@ -137,7 +137,7 @@ fn objects(
     let (context, scope, shared) = (context.clone(), scope.clone(), shared.clone());
     watcher(api, watches::config())
         .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None) // never read, and larger than all else
+        .modify(|object| watches::slim(object.meta_mut()))
         .reflect(writer)
         .inspect_err({
             let (context, scope) = (context.clone(), scope.clone());

@@ -43,7 +43,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let tap = context.clone();
     let objects = watcher(api, watches::config())
         .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None) // never read, and larger than all else
+        .modify(|object| watches::slim(object.meta_mut()))
         .reflect(writer)
         .inspect_ok(move |event| tap.index.user_event(event))
         .applied_objects();

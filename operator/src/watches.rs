@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, PartialObjectMeta};
 use kube::{Client, Resource};
 use kube_runtime::watcher::{self, Event, watcher as watch_objects};
@@ -50,6 +51,14 @@ impl Scope {
             Self::All => Api::all(client),
             Self::Namespace(name) => Api::namespaced(client, name),
         }
+    }
+}
+
+/// Drops what is never read of an object that is kept, and is larger than all else.
+pub(crate) fn slim(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
 }
 

@@ -124,7 +124,7 @@ fn installation(grants: &str) -> Arc<Installation> {
 #[derive(Debug, Clone)]
 enum Change {
     /// The client of this place is so now; `None`: it is gone.
-    Client(usize, Option<Client>),
+    Client(usize, Option<Box<Client>>),
     /// These are the users.
     Users(Vec<User>),
     Algorithms(Option<BTreeSet<Algorithm>>),
@@ -190,7 +190,7 @@ fn change() -> impl Strategy<Value = Change> {
         .prop_map(|all| Change::Algorithms(Some(all.into_iter().collect())));
     prop_oneof![
         10 => (0..4usize, proptest::option::weighted(0.8, client()))
-            .prop_map(|(place, client)| Change::Client(place, client)),
+            .prop_map(|(place, client)| Change::Client(place, client.map(Box::new))),
         2 => users,
         1 => algorithms,
         1 => (0..2usize).prop_map(Change::Installation),
@@ -209,7 +209,7 @@ proptest! {
             let (lost_before, known) = (of(&arbiter), clients.clone());
             match change {
                 Change::Client(_, Some(client)) => {
-                    let client = Arc::new(client);
+                    let client: Arc<Client> = Arc::from(client);
                     // as in a cluster, there is one object of a name
                     let key = format!("{}/{}", client.namespace, client.name);
                     let old = clients.insert(key, client.clone());
