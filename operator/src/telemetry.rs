@@ -163,15 +163,19 @@ impl Metrics {
 mod tests {
     use super::*;
 
-    #[test]
-    fn metrics_have_the_promised_names() {
+    fn text() -> String {
         let metrics = Metrics::new();
         metrics.reconciled("OidcClient", Reason::Ready);
         metrics.wrote("Secret", "create");
         metrics.watch_failed("Secret");
         metrics.leads(true);
         metrics.pods_behind(2);
-        let text = metrics.text();
+        metrics.text()
+    }
+
+    #[test]
+    fn metrics_have_the_promised_names() {
+        let text = text();
         for line in [
             "oidc_operator_reconciles_total{kind=\"OidcClient\",reason=\"Ready\"} 1",
             "oidc_operator_writes_total{kind=\"Secret\",verb=\"create\"} 1",
@@ -182,5 +186,24 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn dashboards_and_alerts_ask_for_metrics_that_are_there() {
+        let files = [
+            include_str!("../../examples/monitoring/dashboard.json"),
+            include_str!("../../examples/monitoring/alerts.yaml"),
+        ];
+        let text = text();
+        let names = files
+            .iter()
+            .flat_map(|file| file.split(|c: char| !c.is_ascii_lowercase() && c != '_'));
+        let mut ours = 0;
+        for name in names.filter(|name| name.starts_with("oidc_operator_")) {
+            let family = name.trim_end_matches("_total").trim_end_matches("_bucket");
+            assert!(text.contains(&format!("# TYPE {family} ")), "{name}");
+            ours += 1;
+        }
+        assert!(ours > 3);
     }
 }

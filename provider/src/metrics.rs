@@ -236,17 +236,25 @@ impl Metrics {
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_are_those_that_dashboards_know() {
+    fn text() -> String {
         let metrics = Metrics::default();
         metrics.token_issued("refresh_token");
         metrics.auth_request("code");
         metrics.login("success");
         metrics.rate_limited("login_per_account");
         metrics.response(&metrics.of_endpoint("/token"), 200, 0.002);
+        metrics.account_action("withdraw");
+        metrics.watch_contact("OidcClient", 1);
+        metrics.last_good_in_force("key-set", true);
+        metrics.acknowledgement_failed();
         metrics.store_error();
         metrics.limit_exchange_failed();
-        let text = metrics.encode(Some(3));
+        metrics.encode(Some(3))
+    }
+
+    #[test]
+    fn names_are_those_that_dashboards_know() {
+        let text = text();
         for line in [
             r#"oidc_tokens_issued_total{grant_type="refresh_token"} 1"#,
             r#"oidc_auth_requests_total{outcome="code"} 1"#,
@@ -262,5 +270,24 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn dashboards_and_alerts_ask_for_metrics_that_are_there() {
+        let files = [
+            include_str!("../../examples/monitoring/dashboard.json"),
+            include_str!("../../examples/monitoring/alerts.yaml"),
+        ];
+        let text = text();
+        let names = files
+            .iter()
+            .flat_map(|file| file.split(|c: char| !c.is_ascii_lowercase() && c != '_'));
+        let mut ours = 0;
+        for name in names.filter(|name| name.starts_with("oidc_") && !name.starts_with("oidc_operator_")) {
+            let family = name.trim_end_matches("_total").trim_end_matches("_bucket");
+            assert!(text.contains(&format!("# TYPE {family} ")), "{name}");
+            ours += 1;
+        }
+        assert!(ours > 3);
     }
 }
