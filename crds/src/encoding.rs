@@ -31,6 +31,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Reads pairs of hex digits of either case.
+pub(crate) fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let digits = Zeroizing::new(digits?);
+    let bytes = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
+    Some(Zeroizing::new(bytes.collect()))
+}
+
 /// The length of a part as its prefix.
 fn prefix(part: &[u8]) -> [u8; 4] {
     // No part comes near 4 GiB; saturating would only ever make an input that nothing else makes.

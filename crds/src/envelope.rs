@@ -17,7 +17,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::encoding::{from_base64url, hex, join};
+use crate::encoding::{from_base64url, from_hex, hex, join};
 use crate::secrets::{Data, DataError};
 
 /// Bytes of every key here.
@@ -231,16 +231,6 @@ fn key(value: &[u8]) -> Result<KeyBytes, &'static str> {
         return Err("is not random: all its bytes are the same");
     }
     Ok(Zeroizing::new(key))
-}
-
-fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect();
-    let digits = Zeroizing::new(digits?);
-    let bytes = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
-    Some(Zeroizing::new(bytes.collect()))
 }
 
 struct Length(usize);

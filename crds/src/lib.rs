@@ -11,6 +11,7 @@
 //! | [`secrets`] | what the operator writes and the pods read, one Secret or ConfigMap a file |
 //! | [`credentials`], [`password`], [`seal`], [`jwk`] | secrets, digests, seals and keys |
 //! | [`distinguished_name`] | subjects of certificates |
+//! | [`registration`] | what a client gets that a program registers |
 //! | [`envelope`] | how private keys lie in the key-set Secret when they are encrypted; the seam for a KMS |
 //! | [`rng`], [`testing`] | the system's randomness, and one that repeats for tests |
 //! | [`rotation`], [`schedule`] | the life of credentials and of signing keys as pure functions |
@@ -30,6 +31,7 @@ pub mod jwk;
 pub mod language;
 pub mod names;
 pub mod password;
+pub mod registration;
 pub mod resources;
 pub mod rng;
 pub mod rotation;

@@ -12,6 +12,8 @@ pub const GROUP: &str = "oidc-operator.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Label of an `OidcClient` that the provider made: `registration`.
 pub const LABEL_REGISTERED: &str = "oidc-operator.dev/registered-by";
+/// Label of an `OidcClient` that the provider made: the name of the initial access token that it was made with.
+pub const LABEL_REGISTRATION_TOKEN: &str = "oidc-operator.dev/registration-token";
 /// Label of a Secret that another object refers to: its edits are noticed at once.
 pub const LABEL_WATCH: &str = "oidc-operator.dev/watch";
 /// Label of what an installation hands out beyond its own namespace; its value is the class.

@@ -8,6 +8,7 @@ pub mod installation;
 pub mod key_ring;
 pub mod key_set;
 pub mod pepper;
+pub mod registration_tokens;
 
 /// The data of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;

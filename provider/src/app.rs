@@ -11,6 +11,7 @@ use oidc_crds::resources::OidcClientSpec;
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::secrets::registration_tokens::RegistrationTokens;
 use oidc_crds::validate::Violation;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -62,6 +63,8 @@ pub struct App {
     pub ring: ArcSwapOption<KeyRing>,
     /// What client secrets are digested under; `None` until it is known.
     pub pepper: ArcSwapOption<Pepper>,
+    /// The initial access tokens of registration; `None` until they are known.
+    pub registration_tokens: ArcSwapOption<RegistrationTokens>,
     /// What is shared or used once.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -107,6 +110,7 @@ impl App {
             keys: KeyHolder::default(),
             ring: ArcSwapOption::empty(),
             pepper: ArcSwapOption::empty(),
+            registration_tokens: ArcSwapOption::empty(),
             store,
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
@@ -198,6 +202,15 @@ impl Readiness {
     }
 }
 
+/// What a program asks for that registers itself.
+#[derive(Debug, Clone)]
+pub struct NewClient {
+    /// The metadata.
+    pub spec: OidcClientSpec,
+    /// The name of the initial access token that it has, where one is asked for.
+    pub token: Option<String>,
+}
+
 /// The client that a registration made, with its secret unless it has none.
 pub type Registered = Result<(Arc<Client>, Option<ClientSecret>), NotRegistered>;
 
@@ -222,5 +235,5 @@ pub trait Registrar: Send + Sync {
     fn is_open(&self, installation: &Installation) -> bool;
 
     /// Makes a client, which is served when this returns; the secret is told once.
-    fn register<'a>(&'a self, app: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, Registered>;
+    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registered>;
 }

@@ -46,6 +46,7 @@ pub async fn dev(settings: Dev) -> anyhow::Result<()> {
     let issuer = issuer.unwrap_or_else(|| default_issuer(port));
     let loopback = settings.listen.is_loopback();
     let installation = installation::read(&issuer, loopback, settings.installation.as_deref())?;
+    let by_token = installation.registers_by_token();
     let redis = settings.redis.filter(|url| !url.expose().is_empty());
     let store: Arc<dyn Store> = match &redis {
         Some(url) => {
@@ -58,8 +59,8 @@ pub async fn dev(settings: Dev) -> anyhow::Result<()> {
     let (wake, woken) = mpsc::channel();
     let registrar = || Arc::new(FolderRegistrar::new(wake.clone())) as Arc<dyn Registrar>;
     let app = Arc::new(App {
-        // whoever can reach it may register as many clients as they like
-        registrar: (loopback || settings.open_registration).then(registrar),
+        // whoever can reach it may register as many clients as they like, unless a token is asked for
+        registrar: (loopback || settings.open_registration || by_token).then(registrar),
         loopback,
         ..App::new(installation, store)
     });

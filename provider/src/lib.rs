@@ -9,6 +9,7 @@
 //! | [`cluster`], [`client_keys`], [`fetched`] | keys that others publish: the cluster, clients |
 //! | [`outbound`] | the guarded way out |
 //! | [`resources`] | where the snapshots come from: the cluster, or a folder |
+//! | [`registration`] | what is asked before a program gets a client |
 //! | [`store`] | what must be shared or used once: one method = one atomic step |
 //! | [`sessions`] | the logins of a user, listed and ended from elsewhere |
 //! | [`serve`], [`dev`] | the two ways to run: a pod of a cluster, or standalone |
@@ -39,6 +40,7 @@ pub mod mtls;
 pub mod openapi;
 pub mod outbound;
 pub mod rate;
+pub mod registration;
 pub mod resources;
 pub mod router;
 pub mod serve;

@@ -103,6 +103,11 @@ fn security_schemes(issuer: &str) -> Value {
             "scheme": "bearer",
             "description": "An access token with the scope `openid` (RFC 6750 §2.1).",
         },
+        "initialAccessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An initial access token (RFC 7591 §3), from those who run the installation.",
+        },
         "browser": cookie("oidc_browser", "Names the browser: forms are bound to it. It is set with the first page. \
             Beside it, a cookie of the same value whose name goes on (`-…`) lasts as long as a form: so first pages that \
             a browser asks for at once do not replace each other's."),

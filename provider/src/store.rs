@@ -1,10 +1,11 @@
 //! What must be shared by pods or used once. One method is one atomic protocol step, its outcome an
 //! enum; there is no find-then-update. `now` is the caller's clock: what has ended by it is not there.
 //!
-//! Slots (design.md §4): everything of one login lives in `{login}` (its tag), of one user in `{user}`.
+//! Slots (design.md §4): everything of one login lives in `{login}` (its tag), of one user in `{user}`, the uses of
+//! one registration token in `{token}`.
 //! Keys are digests, HMACs and random tags; values come sealed. Every key has a time to live.
 //!
-//! The steps stand in four traits, by what they are about; a backend has a file for each. To add a
+//! The steps stand in five traits, by what they are about; a backend has a file for each. To add a
 //! backend: a folder in `store/` that implements [`Store`], a line in `config.rs`; it passes
 //! `tests/store_contract.rs` unchanged.
 //!
@@ -20,11 +21,13 @@ mod grants;
 mod limits;
 pub mod memory;
 pub mod redis;
+mod registrations;
 mod sessions;
 
 pub use accounts::{Account, AccountStore, Attempt, Indexed, LoginLimit, NewAttempt, NewLogin, StoredLogin};
 pub use grants::{GrantStore, Opening, Redeemed, Rotated, Rotation, StoredGrant};
 pub use limits::{LimitStore, Shared, Used};
+pub use registrations::{NewUse, RegistrationStore};
 pub use sessions::{NewCode, NewConsent, NewSession, SessionStore, StoredSession};
 
 /// The store is away or made no sense; the caller answers 503. The text is for the log.
@@ -68,7 +71,7 @@ fn seconds(length: u64) -> i64 {
 }
 
 /// The shared state.
-pub trait Store: AccountStore + SessionStore + GrantStore + LimitStore {
+pub trait Store: AccountStore + SessionStore + GrantStore + LimitStore + RegistrationStore {
     /// Whether the store answers.
     fn ping(&self) -> Answer<'_, ()>;
 

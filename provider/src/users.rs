@@ -31,6 +31,12 @@ impl UserIndex {
         self.snapshot.load().by_uid.get(uid).cloned()
     }
 
+    /// All of them, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<User>> {
+        self.snapshot.load().by_uid.values().cloned().collect()
+    }
+
     /// Replaces them all.
     pub fn publish(&self, users: impl IntoIterator<Item = Arc<User>>) {
         let mut snapshot = Snapshot::default();

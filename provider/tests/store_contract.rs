@@ -100,6 +100,9 @@ macro_rules! rules {
             revoked_token_of_no_login
             a_value_is_used_once
             of_many_at_once_one_is_the_first
+            reg_01_a_registration_token_is_used_so_often
+            reg_01_uses_that_are_known_otherwise_count
+            reg_01_of_many_registrations_at_once_so_many_win
             records_may_be_empty_or_binary
             store_answers
         }

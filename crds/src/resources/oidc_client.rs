@@ -263,6 +263,10 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::DIGEST))]
     pub secret_digest: Option<String>,
+    /// Name of the initial access token that it was made with, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = limits::LABEL_VALUE))]
+    pub token: Option<String>,
 }
 
 /// A claim of a client's own: the same for everybody, or one that the person has.

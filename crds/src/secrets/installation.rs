@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
+use super::registration_tokens::RegistrationTokens;
 use crate::names::Seconds;
 
 mod allowed;
@@ -215,10 +216,24 @@ impl Installation {
         self.made_secrets().chain(envelope).collect()
     }
 
-    /// Names of the Secrets that the operator makes, and of a given certificate.
+    /// Names of the Secrets that the operator makes, of a given certificate and of the registration tokens.
     fn made_secrets(&self) -> impl Iterator<Item = String> {
         let own = ["key-set", "key-ring", "pepper", "ca"].map(|what| format!("{}-{what}", self.release));
-        own.into_iter().chain([self.tls_secret()])
+        own.into_iter()
+            .chain([self.tls_secret(), self.registration_tokens_secret()])
+    }
+
+    /// Name of the Secret with the initial access tokens of registration.
+    #[must_use]
+    pub fn registration_tokens_secret(&self) -> String {
+        RegistrationTokens::secret_name(&self.release)
+    }
+
+    /// Whether registration asks for an initial access token.
+    #[must_use]
+    pub fn registers_by_token(&self) -> bool {
+        let rules = self.registration.as_ref();
+        rules.is_some_and(|rules| rules.mode == RegistrationMode::Token)
     }
 
     /// Name of the ConfigMaps with the CA. Not after the release: two may have one name and serve one namespace.
@@ -340,6 +355,26 @@ registration:
         assert_eq!(installation.serves("team-b", None), Some(false));
         let text = serde_yaml::to_string(&installation).unwrap();
         assert_eq!(Installation::parse(&text).unwrap(), installation);
+    }
+
+    #[test]
+    fn reg_01_strangers_who_need_a_token_need_no_limit() {
+        let by_token = RENDERED.replace("mode: open", "mode: token");
+        let installation = Installation::parse(&by_token).unwrap();
+        assert!(installation.registers_by_token());
+        assert!(!Installation::parse(RENDERED).unwrap().registers_by_token());
+        assert_eq!(
+            installation.registration_tokens_secret(),
+            "oidc-registration-tokens"
+        );
+        // no client's Secret may be that one
+        assert!(
+            installation
+                .own_secrets()
+                .contains(&"oidc-registration-tokens".to_owned())
+        );
+        let address = "clientAddress:\n  forwarded:\n    trustedProxies: [\"10.0.0.0/8\"]\n";
+        assert!(Installation::parse(&by_token.replace(address, "")).is_ok());
     }
 
     #[test]
@@ -558,6 +593,7 @@ registration:
                 "registration.mode",
             ),
             ("loginPerAccount: 5", "requestsPerAddress: 0", "registration.mode"),
+            ("my-envelope", "oidc-registration-tokens", "envelope.secretName"),
         ] {
             let told = replace(from, to).unwrap_err().to_string();
             assert!(told.contains(name) && !told.contains('\n'), "{to}: {told}");

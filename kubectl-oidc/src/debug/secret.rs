@@ -244,6 +244,7 @@ mod tests {
         object.spec.registration = Some(Box::new(Registration {
             id: "r1".to_owned(),
             secret_digest: Some("p:d".to_owned()),
+            ..Registration::default()
         }));
         let client = validate(&object, &installation(), None).unwrap();
         let line = written(&client, &object, None, &installation());

@@ -88,9 +88,15 @@ impl Provider {
     }
 
     async fn register(&self, metadata: Value) -> (u16, Value) {
+        self.register_with("", metadata).await
+    }
+
+    /// The same with an initial access token.
+    async fn register_with(&self, token: &str, metadata: Value) -> (u16, Value) {
         let request = self
             .http
             .post(format!("{}/register", self.issuer))
+            .bearer_auth(token)
             .json(&metadata);
         let answer = request.send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
@@ -201,6 +207,70 @@ async fn reg_01_a_program_registers_and_is_a_client_at_once() {
     clients.delete(name, &Default::default()).await.expect("deleted");
     wait("it is gone", SOON, async || {
         (provider.token(id, secret).await == 401).then_some(())
+    })
+    .await;
+}
+
+const TOKEN: &str = "canary-0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn reg_01_a_program_with_a_token_registers_and_its_object_names_the_token() {
+    let mut world = World::new(&[]).await;
+    let programs = world.other_namespace();
+    let watched = format!("watchNamespaces={{{programs}}}");
+    let namespace = format!("registration.namespace={programs}");
+    // no limit per address is needed
+    let settings = [watched.as_str(), namespace.as_str(), "registration.mode=token"];
+    world.install(&settings);
+    world.install_registration(&settings);
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let provider = Provider::start(&world).await;
+    assert!(provider.discovery().await.get("registration_endpoint").is_some());
+    let machine = json!({"grant_types": ["client_credentials"]});
+    wait("the Secret is known to be absent", SOON, async || {
+        (provider.register_with(TOKEN, machine.clone()).await.0 == 401).then_some(())
+    })
+    .await;
+
+    let value = json!({"token": TOKEN, "uses": 1, "expiresAt": "2099-01-01T00:00:00Z"});
+    let secret =
+        json!({"metadata": {"name": "oidc-registration-tokens"}, "stringData": {"ci": value.to_string()}});
+    let secret: Secret = serde_json::from_value(secret).expect("a Secret");
+    let secrets = world.api::<Secret>();
+    secrets
+        .create(&PostParams::default(), &secret)
+        .await
+        .expect("created");
+    let told = wait("the token is taken", SOON, async || {
+        let (status, told) = provider.register_with(TOKEN, machine.clone()).await;
+        (status == 201).then_some(told)
+    })
+    .await;
+    let (id, secret) = (text(&told, "client_id"), text(&told, "client_secret"));
+    assert_eq!(provider.token(id, secret).await, 200);
+    let label = "oidc-operator.dev/registration-token=ci";
+    let shown = world.kubectl(&["get", "oidcclients", "-n", &programs, "-l", label, "-o", "yaml"]);
+    let name = id
+        .strip_prefix(&format!("{programs}."))
+        .expect("of the namespace");
+    assert!(
+        shown.contains("token: ci") && shown.contains(&format!("name: {name}")),
+        "{shown}"
+    );
+    assert!(!shown.contains("canary"));
+    assert_eq!(
+        provider.register_with(TOKEN, machine.clone()).await.0,
+        401,
+        "used up"
+    );
+    let log = fs::read_to_string(world.file("provider.log")).expect("a log");
+    assert!(!log.contains("canary"), "a token is in the log");
+
+    // who closes registration takes the right to the Secret away, and the pod does not ask for it any more
+    world.install(&[watched.as_str()]);
+    wait("it is closed", SOON, async || {
+        (provider.register_with(TOKEN, machine.clone()).await.0 == 404).then_some(())
     })
     .await;
 }

@@ -13,15 +13,20 @@ use crate::authorize::scope;
 use crate::error::{ErrorCode, OAuthError};
 
 /// Fields of the spec and the metadata that they come from.
-const FIELDS: [(&str, &str); 13] = [
+const FIELDS: [(&str, &str); 15] = [
     ("spec.redirectUris", "redirect_uris"),
     ("spec.postLogoutRedirectUris", "post_logout_redirect_uris"),
     ("spec.grantTypes", "grant_types"),
     ("spec.responseTypes", "response_types"),
     ("spec.scopes", "scope"),
     ("spec.applicationType", "application_type"),
+    ("spec.authentication.privateKeyJwt.jwksUri", "jwks_uri"),
     ("spec.authentication.privateKeyJwt", "jwks"),
     ("spec.authentication", "token_endpoint_auth_method"),
+    (
+        "spec.tokens.idTokenSignedResponseAlg",
+        "id_token_signed_response_alg",
+    ),
     ("spec.displayName", "client_name"),
     ("spec.logoUri", "logo_uri"),
     ("spec.clientUri", "client_uri"),
@@ -154,6 +159,13 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
             _ => None,
         },
     );
+    add(
+        "jwks_uri",
+        match client.authentication() {
+            client::Authentication::KeysAt(address) => Some(address.as_ref().into()),
+            _ => None,
+        },
+    );
     let algorithm = client.id_token_alg().map(|algorithm| algorithm.as_str().into());
     add("id_token_signed_response_alg", algorithm);
     answer
@@ -240,7 +252,11 @@ fn scopes(metadata: &Map<String, Value>, offered: &[&str]) -> Result<Option<Vec<
 /// "If unspecified or omitted, the default is client_secret_basic" (RFC 7591 §2); us: then the secret may
 /// come in the body as well, for those who never said how they would send it.
 fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication>, OAuthError> {
-    let keys = keys(metadata)?;
+    let (keys, address) = (keys(metadata)?, text(metadata, "jwks_uri")?);
+    // "The jwks_uri and jwks parameters MUST NOT both be present in the same request or response" (RFC 7591 §2).
+    if keys.is_some() && address.is_some() {
+        return Err(wrong("jwks_uri", "must not stand beside jwks"));
+    }
     let method = match text(metadata, "token_endpoint_auth_method")?.as_deref() {
         None => return Ok(None),
         Some("none") => {
@@ -251,9 +267,15 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
         }
         Some("private_key_jwt") => {
             return Ok(Some(Authentication {
-                private_key_jwt: Some(PrivateKeyJwt {
-                    jwks: Some(jwks(keys)?),
-                    jwks_uri: None,
+                private_key_jwt: Some(match address {
+                    Some(_) => PrivateKeyJwt {
+                        jwks: None,
+                        jwks_uri: address,
+                    },
+                    None => PrivateKeyJwt {
+                        jwks: Some(jwks(keys)?),
+                        jwks_uri: None,
+                    },
                 }),
                 ..Authentication::default()
             }));

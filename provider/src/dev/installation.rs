@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use oidc_crds::secrets::installation::{Installation, Lifetimes, Limits, Pages, strict};
+use oidc_crds::secrets::installation::{
+    Installation, Lifetimes, Limits, Pages, Registration, RegistrationMode, strict,
+};
 use serde::Deserialize;
+
+use crate::resources::folder::registered::NAMESPACE;
 
 /// What the file may say: members of the installation that mean something to one process on its own.
 #[derive(Debug, Default, Deserialize)]
@@ -13,6 +17,21 @@ struct Chosen {
     lifetimes: Lifetimes,
     limits: Limits,
     pages: Pages,
+    registration: Option<ByToken>,
+}
+
+/// Registration is open on loopback and closed elsewhere, unless the file says otherwise.
+#[derive(Debug, Deserialize)]
+struct ByToken {
+    /// The only word that there is.
+    mode: TokenMode,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum TokenMode {
+    /// Whoever has an initial access token may register.
+    Token,
 }
 
 /// The installation; it keeps the rules that hold for every installation.
@@ -37,11 +56,21 @@ fn chosen(installation: Installation, text: &str, setting: &str) -> anyhow::Resu
         lifetimes,
         limits,
         pages,
+        registration,
     } = chosen.unwrap_or_default();
+    let registration = registration.map(
+        |ByToken {
+             mode: TokenMode::Token,
+         }| Registration {
+            mode: RegistrationMode::Token,
+            namespace: NAMESPACE.to_owned(),
+        },
+    );
     let installation = Installation {
         lifetimes,
         limits,
         pages,
+        registration,
         ..installation
     };
     check(&installation, setting)?;
@@ -105,6 +134,7 @@ mod tests {
         assert!(some.grants_all && some.weak_secrets);
         let branded = of("pages: {name: Example Corp, defaultLanguage: ja}").unwrap();
         assert_eq!(branded.pages.name.as_deref(), Some("Example Corp"));
+        assert!(of("registration: {mode: token}").unwrap().registers_by_token());
         for empty in ["", "# nothing\n", "{}"] {
             assert_eq!(of(empty).unwrap(), Installation::standalone(ISSUER, true));
         }
@@ -123,6 +153,9 @@ mod tests {
             ("lifetimes: {sessionsPerUser: 0}", "sessionsPerUser"),
             ("lifetimes: {session: soon}", "soon"),
             ("limits: [", "--installation my.yaml"),
+            ("registration: {mode: open}", "open"),
+            ("registration: {mode: token, namespace: a}", "namespace"),
+            ("registration: {}", "mode"),
             ("pages: {accentColor: red}", "pages.accentColor"),
             ("pages: {logo: 'javascript:alert(1)'}", "pages.logo"),
         ] {

@@ -27,6 +27,19 @@ pub fn revoked(call: &Call, what: &'static str) {
     line(call, "revoked", what, None);
 }
 
+/// A program `created` a client; `token` is the name of its initial access token, where one is asked for.
+pub fn registration(call: &Call, outcome: &'static str, token: Option<&str>) {
+    tracing::info!(
+        target: AUDIT,
+        event = "registration",
+        outcome,
+        client_id = call.client().map(|client| client.client_id()),
+        registration_token = token,
+        address = call.address().map(tracing::field::display),
+        "audit"
+    );
+}
+
 /// A person ended sessions of theirs: `sign_out`, `sign_out_others`, `sign_out_everywhere`.
 pub fn session(call: &Call, action: &'static str, subject: &str) {
     line(call, "session", action, Some(subject));

@@ -1,4 +1,5 @@
-//! `/register` (RFC 7591), where it is open; elsewhere there is nothing at this address.
+//! `/register` (RFC 7591), where it is open, or open to those who have a token; elsewhere there is nothing at this
+//! address.
 
 use std::sync::Arc;
 
@@ -9,10 +10,14 @@ use oidc_crds::names::STANDARD_SCOPES;
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::registration::{parse, refused, response};
 
+use super::audit;
 use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract;
-use crate::app::{App, NotRegistered};
+use crate::app::{App, NewClient, NotRegistered};
+use permit::Permit;
+
+mod permit;
 
 /// Makes a client.
 ///
@@ -25,6 +30,7 @@ pub async fn post(
 ) -> Result<Response, Failure> {
     let registrar = app.registration().ok_or_else(Failure::not_found)?;
     let (parts, content) = request.into_parts();
+    let permit = Permit::read(&app, &parts.headers)?;
     if !extract::is_of_type(&parts.headers, "application/json") {
         return Err(extract::refused("The body must be of the type application/json."));
     }
@@ -40,8 +46,20 @@ pub async fn post(
         .chain(granted.flat_map(|grant| grant.scopes.iter().map(String::as_str)))
         .collect();
     let spec = parse(&body, &offered)?;
-    let (client, secret) = registrar.register(&app, spec).await.map_err(failed)?;
+    let token = permit.as_ref().map(|permit| permit.name().to_owned());
+    let used = match permit {
+        Some(permit) => Some(permit.take(&app).await?),
+        None => None,
+    };
+    let new = NewClient { spec, token };
+    let token = new.token.clone();
+    let made = registrar.register(&app, new).await;
+    if let (Err(_), Some(used)) = (&made, used) {
+        used.give_back(&app).await;
+    }
+    let (client, secret) = made.map_err(failed)?;
     call.note_client(&client);
+    audit::registration(&call, "created", token.as_deref());
     let secret = secret.as_ref().map(|secret| secret.expose());
     let answer = response(&client, secret, client.created_at().as_second());
     Ok(json_answer(StatusCode::CREATED, answer.to_string()))

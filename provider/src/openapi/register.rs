@@ -1,6 +1,8 @@
 //! Registration, where it is open.
 
-use oidc_protocol::error::ErrorCode::{InvalidClientMetadata, InvalidRedirectUri, InvalidRequest};
+use oidc_protocol::error::ErrorCode::{
+    InvalidClientMetadata, InvalidRedirectUri, InvalidRequest, InvalidToken,
+};
 use serde_json::{Map, Value, json};
 
 use super::parts::{Operation, body, schema};
@@ -41,8 +43,11 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
         },
     });
     Operation::new("register", "Tokens", "Makes a client (RFC 7591)")
-        .about("Unknown metadata is ignored; grant types and scopes that are not offered are dropped.")
-        .security(&[""])
+        .about(
+            "Unknown metadata is ignored; grant types and scopes that are not offered are dropped. Where the \
+             installation asks for an initial access token, it comes as a bearer token.",
+        )
+        .security(&["", "initialAccessToken"])
         .body(body(
             "application/json",
             schema("Registration"),
@@ -59,6 +64,17 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
                     (InvalidRedirectUri, "redirect_uris is missing."),
                     (InvalidClientMetadata, "Send one JSON object."),
                 ],
+            ),
+        )
+        .answer(
+            401,
+            refusal(
+                "The initial access token is not good; without a token there is no body.",
+                &[("WWW-Authenticate", "BearerChallenge")],
+                &[(
+                    InvalidToken,
+                    "The initial access token is not good, has expired, or was used as often as it may be.",
+                )],
             ),
         )
         .shared("Json", &[414, 431, 500, 503])

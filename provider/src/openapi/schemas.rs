@@ -242,6 +242,7 @@ fn metadata() -> Value {
             "enum": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]},
         "jwks": {"type": "object", "required": ["keys"], "properties": {
             "keys": {"type": "array", "minItems": 1, "maxItems": limits::CLIENT_KEYS, "items": {"type": "object"}}}},
+        "jwks_uri": uri(),
         "application_type": {"type": "string", "enum": ["web", "native"]},
         "scope": {"type": "string"},
         "client_name": {"type": "string", "maxLength": limits::DISPLAY_NAME},

@@ -21,6 +21,7 @@ use oidc_crds::rng::SystemRng;
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::secrets::registration_tokens::RegistrationTokens;
 use tracing::{error, warn};
 
 use crate::app::{App, NotRegistered};
@@ -147,12 +148,7 @@ impl Standalone {
         match wake {
             Wake::Changed => true,
             Wake::Register(registration) => {
-                let made = self.registered.make(
-                    &registration.spec,
-                    &self.installation,
-                    &self.pepper,
-                    self.app.clock.now(),
-                );
+                let made = self.registered.make(*registration.new, &self.app, &self.pepper);
                 let made = made.and_then(|(object, secret)| {
                     let key = object.key().clone();
                     self.directory.clients(None, Delta::Apply(object));
@@ -198,6 +194,9 @@ impl Standalone {
         ));
         self.state.save_records()?;
 
+        if self.installation.registers_by_token() {
+            problems.extend(self.registration_tokens());
+        }
         let users = self.objects.users.iter().cloned().map(Kept::of);
         self.directory.users(Delta::Reset(users.collect()));
         let clients = self.objects.clients.iter().chain(self.registered.objects());
@@ -246,6 +245,21 @@ impl Standalone {
         self.next = [done.next, scheduled.next].into_iter().flatten().min();
         self.tell(problems);
         Ok(())
+    }
+
+    /// The initial access tokens of registration are in a Secret as in the cluster, in the namespace of those that
+    /// name none. Returns what is wrong.
+    fn registration_tokens(&self) -> Vec<String> {
+        let key = (
+            manifest::NAMESPACE.to_owned(),
+            self.installation.registration_tokens_secret(),
+        );
+        let secret = self.objects.secrets.get(&key);
+        let data = secret.map(|secret| secret.data.clone()).unwrap_or_default();
+        let (tokens, refused) = RegistrationTokens::from_data(&data);
+        self.app.registration_tokens.store(Some(Arc::new(tokens)));
+        let named = |token| format!("Secret/{}/{}: {token}", key.0, key.1);
+        refused.into_iter().map(named).collect()
     }
 
     /// Each problem once, until it is another.

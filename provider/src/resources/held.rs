@@ -11,6 +11,7 @@ use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, SealedKeySet, Stored};
 use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::secrets::registration_tokens::RegistrationTokens;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -37,6 +38,8 @@ pub enum What {
     Envelope,
     /// The CAs of clients' certificates, if there are any.
     ClientCa,
+    /// The initial access tokens of registration, where it asks for them. Without the Secret there are none.
+    RegistrationTokens,
 }
 
 impl What {
@@ -60,6 +63,7 @@ impl What {
             Self::Tls => "tls",
             Self::Envelope => "envelope",
             Self::ClientCa => "client-ca",
+            Self::RegistrationTokens => "registration-tokens",
         }
     }
 }
@@ -97,6 +101,9 @@ impl Held {
 
     /// Takes the present state of an object; `None`: there is none. Whether it is good.
     pub async fn take(&mut self, what: What, data: Option<&Data>) -> bool {
+        // whoever takes these away wants them gone: no last good state of them stays in force
+        let nothing = Data::new();
+        let data = data.or((what == What::RegistrationTokens).then_some(&nothing));
         if what == What::KeySet {
             self.locked = None;
         }
@@ -181,6 +188,7 @@ impl Held {
                 let pepper = Pepper::from_data(data).map_err(|error| error.to_string())?;
                 self.app.pepper.store(Some(Arc::new(pepper)));
             }
+            What::RegistrationTokens => registration_tokens(&self.app, data),
             What::Tls => {
                 let config = tls::server_config(data).map_err(|error| error.to_string())?;
                 self.certificate.send_replace(Some(Arc::new(config)));
@@ -242,6 +250,17 @@ impl Held {
             .publish(prepared.map_err(|error| error.to_string())?);
         Ok(())
     }
+}
+
+/// Puts the initial access tokens in force, those that are good.
+pub fn registration_tokens(app: &App, data: &Data) {
+    let (tokens, refused) = RegistrationTokens::from_data(data);
+    for token in refused {
+        error!("a registration token is refused: {token}");
+    }
+    let names: Vec<&str> = tokens.names().collect();
+    info!(names = names.join(", "), "registration tokens");
+    app.registration_tokens.store(Some(Arc::new(tokens)));
 }
 
 #[cfg(test)]
@@ -309,6 +328,27 @@ mod tests {
             keys: vec![key],
             default_algorithm: Algorithm::ES256,
         }
+    }
+
+    #[tokio::test]
+    async fn reg_01_tokens_go_with_their_secret_and_a_bad_one_goes_alone() {
+        let mut held = held();
+        let names = |held: &Held| {
+            let tokens = held.app.registration_tokens.load();
+            let names = tokens
+                .as_deref()
+                .map(|tokens| tokens.names().map(str::to_owned).collect());
+            names.unwrap_or_else(|| vec!["unknown".to_owned()])
+        };
+        assert_eq!(names(&held), ["unknown"]);
+        let token = r#"{"token": "0123456789abcdef0123456789abcdef", "uses": 1, "expiresAt": "2030-01-01T00:00:00Z"}"#;
+        let bad = r#"{"token": "weak", "uses": 1, "expiresAt": "2030-01-01T00:00:00Z"}"#;
+        let data =
+            Data::from([("ci", token), ("weak", bad)].map(|(name, text)| (name.to_owned(), text.into())));
+        assert!(held.take(What::RegistrationTokens, Some(&data)).await);
+        assert_eq!(names(&held), ["ci"]);
+        assert!(held.take(What::RegistrationTokens, None).await);
+        assert_eq!(names(&held), [""; 0]);
     }
 
     #[tokio::test]

@@ -63,6 +63,10 @@ impl Home {
         if let Some(ClientCa::ConfigMap(name)) = mtls.and_then(|mtls| mtls.ca.as_ref()) {
             targets.insert(Target::Own(What::ClientCa, name.clone()));
         }
+        if installation.registers_by_token() {
+            let name = installation.registration_tokens_secret();
+            targets.insert(Target::Own(What::RegistrationTokens, name));
+        }
         match &installation.namespaces {
             Namespaces::Watch(names) => {
                 targets.extend(names.iter().map(|name| Target::Clients(Some(name.clone()))));
@@ -245,11 +249,15 @@ impl Driver {
                 .any(|wanted| self.listed.contains(wanted))
     }
 
-    /// Whether everything was listed that requests are answered from. Limits do without the number of pods, and
-    /// a cluster whose definitions are of an older version has no classes.
+    /// Whether everything was listed that requests are answered from. Limits do without the number of pods,
+    /// a cluster whose definitions are of an older version has no classes, and registration alone waits for its
+    /// tokens.
     fn is_listed(&self) -> bool {
         let mut missing = self.wanted.difference(&self.listed);
-        missing.all(|target| matches!(target, Target::Pods | Target::Classes))
+        missing.all(|target| {
+            use Target::{Classes, Own, Pods};
+            matches!(target, Pods | Classes | Own(What::RegistrationTokens, _))
+        })
     }
 
     fn is_complete(&self) -> bool {
@@ -311,6 +319,8 @@ mod tests {
         assert!(sealed.contains("kek") && !listed.contains("kek"));
         let mutual = targets("{watch: [a]}\nmtls: {url: 'https://x:8443', ca: {configMap: my-ca}}");
         assert!(mutual.contains("my-ca"));
+        let tokens = targets("{watch: [a]}\nregistration: {mode: token, namespace: a}");
+        assert!(tokens.contains("oidc-registration-tokens") && !listed.contains("oidc-registration-tokens"));
         let all = targets("{clusterWide: {selector: null}}");
         assert!(all.contains("clients") && !all.contains("namespaces"));
         let some = targets("{clusterWide: {selector: {matchLabels: {oidc: served}}}}");

@@ -6,21 +6,31 @@ use oidc_protocol::registration::parse;
 use tower::Service;
 
 use super::*;
-use crate::app::NotRegistered;
+use crate::app::{NewClient, NotRegistered};
 use crate::router;
 
 /// An installation in which everybody may register, in the namespace a.
 fn open() -> Value {
+    with_mode("open")
+}
+
+fn with_mode(mode: &str) -> Value {
     let mut map = config_map("[a]");
     let text = map["data"]["installation.yaml"].as_str().unwrap();
-    let text = format!("{text}registration: {{mode: open, namespace: a}}\nclientAddress: socket\n");
+    let text = format!("{text}registration: {{mode: {mode}, namespace: a}}\nclientAddress: socket\n");
     map["data"]["installation.yaml"] = text.into();
     map
 }
 
 async fn ask(app: &Arc<App>, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+    ask_as(app, "", method, path, body).await
+}
+
+/// The same with a token.
+async fn ask_as(app: &Arc<App>, token: &str, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
     let request = http::Request::builder()
         .method(method)
+        .header("authorization", format!("Bearer {token}"))
         .uri(format!("https://oidc.example.com{path}"))
         .header("content-type", "application/json")
         .extension(axum::extract::ConnectInfo(std::net::SocketAddr::from((
@@ -140,7 +150,119 @@ async fn reg_01_an_object_that_the_watch_does_not_tell_of_is_removed_again() {
     let (api, app) = started(&open()).await;
     api.slow.store(true, Ordering::Relaxed);
     let spec = parse(metadata("x").to_string().as_bytes(), &[]).unwrap();
-    let registered = registrar::register(&app, spec, Duration::from_millis(1)).await;
+    let new = NewClient { spec, token: None };
+    let registered = registrar::register(&app, new, Duration::from_millis(1)).await;
     assert!(matches!(registered, Err(NotRegistered::Unavailable(_))));
+    assert!(made(&api).is_empty());
+}
+
+const TOKEN: &str = "canary-0123456789abcdef0123456789abcdef";
+
+fn tokens(uses: u32) -> Value {
+    let value = json!({"token": TOKEN, "uses": uses, "expiresAt": "2099-01-01T00:00:00Z"});
+    let data = Data::from([("ci".to_owned(), value.to_string().into_bytes())]);
+    secret("oidc-registration-tokens", &data)
+}
+
+#[tokio::test]
+async fn reg_01_with_a_token_programs_register_and_the_object_says_with_which() {
+    let (api, app) = started(&with_mode("token")).await;
+    until("the tokens are known", || {
+        app.registration_tokens.load().is_some()
+    })
+    .await;
+    let document = discovery(&app).await;
+    assert_eq!(
+        document["registration_endpoint"],
+        "https://oidc.example.com/register"
+    );
+    let register = async |token: &str| ask_as(&app, token, "POST", "/register", &metadata("x")).await;
+    assert_eq!(register(TOKEN).await.0, 401, "there is none yet");
+    api.put(SECRETS, tokens(2));
+    let known = || app.registration_tokens.load_full().unwrap();
+    until("the token is known", || known().find(TOKEN).is_some()).await;
+
+    let (status, told) = register("another").await;
+    assert_eq!((status.as_u16(), &told["error"]), (401, &json!("invalid_token")));
+    assert!(made(&api).is_empty());
+    // what the API server does not make takes no use
+    api.refused.lock().unwrap().insert(clients("a"));
+    for _ in 0..3 {
+        assert_eq!(register(TOKEN).await.0, 503);
+    }
+    api.refused.lock().unwrap().clear();
+    for _ in 0..2 {
+        let (status, told) = register(TOKEN).await;
+        assert_eq!(status, 201, "{told}");
+    }
+    assert_eq!(register(TOKEN).await.0, 401, "used up");
+    let objects = made(&api);
+    assert_eq!(objects.len(), 2);
+    for object in &objects {
+        assert_eq!(
+            object["metadata"]["labels"]["oidc-operator.dev/registration-token"],
+            "ci"
+        );
+        assert_eq!(object["spec"]["registration"]["token"], "ci");
+        assert!(!object.to_string().contains("canary"));
+    }
+
+    // without its Secret no token is good
+    api.put(SECRETS, tokens(3));
+    api.delete(SECRETS, "oidc-registration-tokens");
+    until("it is gone", || known().find(TOKEN).is_none()).await;
+    assert_eq!(register(TOKEN).await.0, 401);
+}
+
+#[tokio::test]
+async fn reg_01_a_store_that_lost_its_data_gives_no_use_again() {
+    let (api, app) = started(&with_mode("token")).await;
+    api.put(SECRETS, tokens(2));
+    let known = || app.registration_tokens.load_full();
+    until("the token is known", || {
+        known().is_some_and(|known| known.find(TOKEN).is_some())
+    })
+    .await;
+    for _ in 0..2 {
+        assert_eq!(
+            ask_as(&app, TOKEN, "POST", "/register", &metadata("x")).await.0,
+            201
+        );
+    }
+    // a pod with an empty store
+    let installation = app.installation.load().as_ref().clone();
+    let other = Arc::new(App {
+        registrar: app.registrar.clone(),
+        ..App::new(installation, Arc::new(MemoryStore::default()))
+    });
+    other.clients.publish(app.clients.all());
+    other.pepper.store(app.pepper.load_full());
+    other.registration_tokens.store(known());
+    other.cluster.connect(api.client());
+    assert_eq!(
+        ask_as(&other, TOKEN, "POST", "/register", &metadata("x")).await.0,
+        401
+    );
+    assert_eq!(made(&api).len(), 2);
+}
+
+#[tokio::test]
+async fn reg_02_what_a_rule_between_objects_refuses_makes_no_object() {
+    let (api, app) = started(&open()).await;
+    let mut asked = metadata("x");
+    asked["id_token_signed_response_alg"] = "ES384".into();
+    let (status, told) = ask(&app, "POST", "/register", &asked).await;
+    assert_eq!(
+        (status.as_u16(), &told["error"]),
+        (400, &json!("invalid_client_metadata")),
+        "{told}"
+    );
+    assert!(
+        told["error_description"]
+            .as_str()
+            .unwrap()
+            .contains("id_token_signed_response_alg"),
+        "{told}"
+    );
     assert!(made(&api).is_empty());
 }

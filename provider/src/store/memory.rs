@@ -13,6 +13,7 @@ use super::{Answer, Store, millis};
 mod accounts;
 mod grants;
 mod limits;
+mod registrations;
 mod sessions;
 mod state;
 

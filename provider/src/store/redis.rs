@@ -20,6 +20,7 @@
 //! | `lc:{limit}:<0…65535>`, `lr:{limit}:<0…65535>` | packed | what pods let through, of clients and from addresses |
 //! | `lx:{limit}:<attempt>` | string | an attempt to tell it, which is counted |
 //! | `j:{<digest>}` | packed | a revoked access token of no login |
+//! | `rt:{<digest>}` | hash | the uses of a registration token |
 //! | `{sessions}` | sorted set | live sessions by end, to count them |
 //!
 //! Names are base64url (`redis/keys.rs`). Packed strings and the session's fields are described in `scripts/common.lua`.
@@ -44,6 +45,7 @@ mod grants;
 mod keys;
 mod limits;
 mod link;
+mod registrations;
 mod script;
 mod sessions;
 

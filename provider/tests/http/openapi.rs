@@ -532,10 +532,12 @@ async fn register() {
         let answer = app.send(Ask::post("/register").body(media_type, body)).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
+    by_token(&app);
+    let answer = app.send(Ask::post("/register").bearer("unknown")).await;
+    answer.is_error(401, "invalid_token");
     app.app.pepper.store(None);
-    let answer = app
-        .send(Ask::post("/register").body("application/json", example))
-        .await;
+    let ask = Ask::post("/register").body("application/json", example);
+    let answer = app.send(ask.bearer(TOKEN)).await;
     answer.is_error(503, "temporarily_unavailable");
     assert!(answer.header("retry-after").is_some());
 }

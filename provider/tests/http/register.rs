@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use oidc_crds::secrets::installation::Installation;
 use serde_json::{Value, json};
 
 use super::support::*;
@@ -123,4 +126,166 @@ async fn reg_02_unknown_metadata_is_ignored_and_unknown_scopes_are_dropped() {
     let body = json!({"redirect_uris": [REDIRECT], "scope": "openid mcp:tools email", "whatever": {"x": 1}});
     let client = register(&app, body).await.json();
     assert_eq!(client["scope"], "openid email");
+}
+
+fn with_token() -> TestApp {
+    let app = TestApp::with(Setup {
+        registration: true,
+        ..Setup::default()
+    });
+    by_token(&app);
+    app
+}
+
+fn ask_with(token: &str, body: Value) -> Ask {
+    Ask::post("/register")
+        .bearer(token)
+        .body("application/json", body.to_string())
+}
+
+#[tokio::test]
+async fn reg_01_without_an_initial_access_token_there_is_a_challenge_and_nothing_is_stored() {
+    let app = with_token();
+    let good = json!({"redirect_uris": [REDIRECT]});
+    let before = app.app.clients.len();
+    let none = register(&app, good.clone()).await;
+    assert_eq!((none.status.as_u16(), none.text.as_str()), (401, ""));
+    // RFC 6750 §3.1: no error code, since no token was sent
+    assert_eq!(none.header("www-authenticate"), Some("Bearer realm=\"oidc\""));
+    let basic = ask_with("x", good.clone());
+    let other_scheme = app
+        .send(Ask::post("/register").basic("web").body("application/json", "{}"))
+        .await;
+    assert_eq!(other_scheme.status, 401);
+    let (unknown, trips) = app.trips(app.send(basic)).await;
+    unknown.is_error(401, "invalid_token");
+    assert!(
+        unknown
+            .header("www-authenticate")
+            .unwrap()
+            .contains("error=\"invalid_token\"")
+    );
+    let nearly = &TOKEN[..TOKEN.len() - 1];
+    app.send(ask_with(nearly, good.clone()))
+        .await
+        .is_error(401, "invalid_token");
+    // the metadata of strangers is not looked at
+    app.send(ask_with("x", json!([])))
+        .await
+        .is_error(401, "invalid_token");
+    // a token in the body is none
+    let mut body = good.clone();
+    body["access_token"] = TOKEN.into();
+    assert_eq!(register(&app, body).await.status, 401);
+    assert_eq!((trips, app.app.clients.len()), (0, before), "i5");
+    let document = app
+        .send(Ask::get("/.well-known/openid-configuration"))
+        .await
+        .json();
+    assert_eq!(document["registration_endpoint"], format!("{ISSUER}/register"));
+}
+
+#[tokio::test]
+async fn reg_01_a_token_makes_as_many_clients_as_it_may_until_it_ends() {
+    let app = with_token();
+    let good = json!({"redirect_uris": [REDIRECT]});
+    // what is refused takes no use
+    for _ in 0..3 {
+        app.send(ask_with(TOKEN, json!({})))
+            .await
+            .is_error(400, "invalid_redirect_uri");
+        let refused = json!({"redirect_uris": [REDIRECT], "logo_uri": "javascript:x"});
+        app.send(ask_with(TOKEN, refused))
+            .await
+            .is_error(400, "invalid_client_metadata");
+    }
+    let (first, trips) = app.trips(app.send(ask_with(TOKEN, good.clone()))).await;
+    assert_eq!((first.status.as_u16(), trips), (201, 1), "{first:?}");
+    let client = app
+        .app
+        .clients
+        .get(first.json()["client_id"].as_str().unwrap())
+        .unwrap();
+    assert_eq!(client.registration().unwrap().token.as_deref(), Some("ci"));
+    assert_eq!(app.send(ask_with(TOKEN, good.clone())).await.status, 201);
+    let used_up = app.send(ask_with(TOKEN, good.clone())).await;
+    used_up.is_error(401, "invalid_token");
+
+    let app = with_token();
+    app.clock.advance(24 * 3600);
+    app.send(ask_with(TOKEN, good.clone()))
+        .await
+        .is_error(401, "invalid_token");
+    // before the Secret was read nobody knows
+    app.app.registration_tokens.store(None);
+    app.send(ask_with(TOKEN, good.clone()))
+        .await
+        .is_error(503, "temporarily_unavailable");
+    // the uses are in the store
+    let app = with_token();
+    app.store.set_away(true);
+    app.send(ask_with(TOKEN, good))
+        .await
+        .is_error(503, "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn reg_01_of_many_registrations_at_once_as_many_win_as_may() {
+    let app = with_token();
+    let tries = (0..20).map(|_| app.send(ask_with(TOKEN, json!({"redirect_uris": [REDIRECT]}))));
+    let answers = futures::future::join_all(tries).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 2);
+}
+
+#[tokio::test]
+async fn reg_01_keys_at_an_address_are_registered_where_documents_are_fetched_from() {
+    let app = TestApp::with(Setup {
+        registration: true,
+        ..Setup::default()
+    });
+    let body = |more: Value| {
+        let mut body = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt",
+            "jwks_uri": "https://app.example.com/keys"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body
+    };
+    let allow = |outbound: Value| {
+        let mut installation = Installation::clone(&app.app.installation.load());
+        installation.grants_all = false;
+        installation.outbound = serde_json::from_value(outbound).unwrap();
+        app.app.installation.store(Arc::new(installation));
+    };
+    allow(json!({}));
+    let refused = register(&app, body(json!({}))).await;
+    refused.is_error(400, "invalid_client_metadata");
+    assert!(
+        refused.json()["error_description"]
+            .as_str()
+            .unwrap()
+            .contains("jwks_uri"),
+        "{refused:?}"
+    );
+    allow(json!({"hosts": ["app.example.com"]}));
+    let client = register(&app, body(json!({}))).await.json();
+    assert_eq!(client["jwks_uri"], "https://app.example.com/keys");
+    assert_eq!(client["token_endpoint_auth_method"], "private_key_jwt");
+    assert!(client.get("jwks").is_none() && client.get("client_secret").is_none());
+    for odd in [
+        json!({"jwks_uri": "http://app.example.com/keys"}),
+        json!({"jwks_uri": "https://other.example.com/keys"}),
+        json!({"jwks_uri": 7}),
+        json!({"jwks": {"keys": [{"kty": "EC"}]}}),
+    ] {
+        let answer = register(&app, body(odd.clone())).await;
+        answer.is_error(400, "invalid_client_metadata");
+        assert!(
+            answer.json()["error_description"]
+                .as_str()
+                .unwrap()
+                .contains("jwks"),
+            "{odd}"
+        );
+    }
 }

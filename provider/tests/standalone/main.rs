@@ -604,6 +604,38 @@ async fn reg_02_registration_is_closed_where_others_can_reach_it_unless_it_was_o
     }
 }
 
+#[tokio::test]
+async fn reg_01_with_tokens_registration_is_open_to_those_who_have_one() {
+    let world = World::new(&[("machine.yaml", CLIENT)]);
+    // by its name no manifest
+    world.write("installation.conf", "registration: {mode: token}");
+    let file = world.manifest("installation.conf");
+    let file = file.to_str().unwrap();
+    let provider = world.start_with(&["--installation", file, "--listen", "0.0.0.0:0"]);
+    let token = "canary-0123456789abcdef0123456789abcdef";
+    let register = async || {
+        let metadata = json!({"redirect_uris": ["com.myapp://callback"]});
+        let request = provider.http.post(format!("{}/register", provider.url));
+        let answer = request.bearer_auth(token).json(&metadata).send().await;
+        answer.unwrap().status().as_u16()
+    };
+    assert_eq!(register().await, 401);
+    let value = json!({"token": token, "uses": 1, "expiresAt": "2099-01-01T00:00:00Z"});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "standalone-registration-tokens"},
+        "stringData": {"ci": value.to_string(), "weak": "canary"}});
+    world.write("tokens.yaml", &secret.to_string());
+    eventually("the token is taken", async || {
+        (register().await == 201).then_some(())
+    })
+    .await;
+    assert_eq!(register().await, 401, "used up");
+    let said = provider
+        .stderr
+        .wait_for("Secret/default/standalone-registration-tokens: `weak`");
+    assert!(!said.contains("canary"), "{said}");
+    assert!(provider.stop().success());
+}
+
 #[test]
 fn a_wrong_setting_is_one_line_that_names_it_and_exit_1() {
     let world = World::new(&[("machine.yaml", CLIENT)]);

@@ -99,6 +99,7 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
         time: 60_000_000,
     });
     store.share_limits(&used, random(), at(2)).await.unwrap();
+    store.take_use(new_use(digest(), 3, 1), at(2)).await.unwrap();
     login.tag
 }
 
@@ -124,6 +125,8 @@ async fn i5_who_proves_nothing_stores_nothing() {
     store.detached_revoked(digest(), at(1)).await.unwrap();
     store.consents(&user, at(1)).await.unwrap();
     store.end_session(tag, at(1)).await.unwrap();
+    store.return_use(digest(), random()).await.unwrap();
+    store.take_use(new_use(digest(), 1, 1), at(1)).await.unwrap();
     store.revoke_family(terms.family).await.unwrap();
     let keys: Vec<String> = admin.keys("*").await.unwrap();
     assert!(keys.is_empty(), "{keys:?}");
@@ -194,6 +197,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "lr",
             "lx",
             "o",
+            "rt",
             "s",
             "ua",
             "ub",
@@ -219,7 +223,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
                 assert_eq!((slot, digest.len()), (login.as_str(), 43));
             }
             ["oidc", "f", slot, seed] => assert_eq!((slot, seed.len()), (login.as_str(), 22)),
-            ["oidc", "j" | "o", digest] => assert_eq!(digest.len(), 45),
+            ["oidc", "j" | "o" | "rt", digest] => assert_eq!(digest.len(), 45),
             [
                 "oidc",
                 "uc" | "uf" | "ui" | "ue" | "uo" | "ur" | "ua" | "ub",
@@ -340,6 +344,11 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     };
     store.begin_login(attempt, at(1)).await.unwrap();
     one("begin_login");
+    let taken = new_use(digest(), 3, 1);
+    store.take_use(taken, at(1)).await.unwrap();
+    one("take_use");
+    store.return_use(taken.token, taken.attempt).await.unwrap();
+    one("return_use");
     store.take_address(random(), random(), 3, at(1)).await.unwrap();
     one("take_address");
     let used = Used {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use oidc_protocol::handle::{FamilyId, LoginTag};
 use oidc_provider::store::{
-    Account, Attempt, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, Redeemed, Rotated,
-    Rotation, Shared, Store, StoredSession, Used, UserKey,
+    Account, Attempt, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, NewUse, Redeemed,
+    Rotated, Rotation, Shared, Store, StoredSession, Used, UserKey,
 };
 
 use crate::support::*;
@@ -1300,6 +1300,62 @@ pub async fn of_many_at_once_one_is_the_first(store: AnyStore) {
     assert_eq!(
         first.into_iter().filter(|first| *first.as_ref().unwrap()).count(),
         1
+    );
+}
+
+pub async fn reg_01_a_registration_token_is_used_so_often(store: AnyStore) {
+    let token = digest();
+    let take = async |taken: NewUse, now| store.take_use(taken, now).await.unwrap();
+    let first = new_use(token, 2, 0);
+    assert!(take(first, at(1)).await);
+    // the answer was lost, and the store asked again
+    assert!(take(first, at(1)).await);
+    let second = new_use(token, 2, 0);
+    assert!(take(second, at(2)).await);
+    assert!(!take(new_use(token, 2, 0), at(2)).await);
+    assert!(take(first, at(2)).await, "it had its use");
+    assert!(take(new_use(digest(), 2, 0), at(2)).await, "another token");
+    // what made no client is given back, once
+    for _ in 0..2 {
+        store.return_use(token, second.attempt).await.unwrap();
+        store.return_use(token, random()).await.unwrap();
+    }
+    assert!(take(new_use(token, 2, 0), at(3)).await);
+    assert!(!take(new_use(token, 2, 0), at(3)).await);
+    // somebody raised the number
+    assert!(take(new_use(token, 3, 0), ms(299_999)).await);
+    assert!(!take(new_use(token, 3, 0), ms(299_999)).await);
+    // nothing is known of what has ended
+    let again = NewUse {
+        until: at(900),
+        ..new_use(token, 1, 0)
+    };
+    assert!(take(again, at(300)).await);
+    assert!(!take(new_use(token, 1, 0), at(300)).await);
+    store.return_use(digest(), random()).await.unwrap();
+}
+
+pub async fn reg_01_uses_that_are_known_otherwise_count(store: AnyStore) {
+    let token = digest();
+    let take = async |most, known| store.take_use(new_use(token, most, known), at(1)).await.unwrap();
+    assert!(!take(3, 3).await, "the store lost its data");
+    assert!(take(3, 2).await);
+    assert!(!take(3, 2).await && !take(3, 0).await);
+    // the client that was made is known by now: it counts once
+    assert!(take(4, 3).await);
+    assert!(!take(4, 4).await && !take(4, 0).await);
+    assert!(!take(6, 6).await);
+    assert!(take(6, 4).await && take(6, 4).await);
+    assert!(!take(6, 4).await);
+}
+
+pub async fn reg_01_of_many_registrations_at_once_so_many_win(store: AnyStore) {
+    let token = digest();
+    let tries = (0..40).map(|_| store.take_use(new_use(token, 7, 2), at(1)));
+    let taken = futures::future::join_all(tries).await;
+    assert_eq!(
+        taken.into_iter().filter(|taken| *taken.as_ref().unwrap()).count(),
+        5
     );
 }
 

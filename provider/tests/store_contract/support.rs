@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::{
-    ConsentKey, Indexed, LoginLimit, NewCode, NewConsent, NewLogin, NewSession, Opening, Redeemed, Rotated,
-    Rotation, Store, StoredGrant, StoredSession, UserKey,
+    ConsentKey, Indexed, LoginLimit, NewCode, NewConsent, NewLogin, NewSession, NewUse, Opening, Redeemed,
+    Rotated, Rotation, Store, StoredGrant, StoredSession, UserKey,
 };
 
 /// The database `database` of the server under test; `None` where there is none.
@@ -49,6 +49,17 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 pub fn digest() -> Digest {
     Digest(random())
+}
+
+/// A use of a registration token that ends at second 300.
+pub fn new_use(token: Digest, most: u32, known: u32) -> NewUse {
+    NewUse {
+        token,
+        attempt: random(),
+        most,
+        known,
+        until: at(300),
+    }
 }
 
 /// A login and one code of it.

@@ -14,24 +14,28 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oidc_crds::client::Client;
 use oidc_crds::credentials::{ClientSecret, digest};
 use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::names::Algorithm;
 use oidc_crds::password;
+use oidc_crds::registration;
 use oidc_crds::resources::signing_key::Phase;
-use oidc_crds::resources::{OidcClient, OidcClientSpec, OidcUser};
+use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::seal::KeyRing;
-use oidc_crds::secrets::installation::{Installation, Lifetimes};
+use oidc_crds::secrets::installation::{self, Installation, Lifetimes, RegistrationMode};
 use oidc_crds::secrets::key_ring::KeyRingData;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::{validate, validate_user};
 use oidc_protocol::jwt::Signer;
-use oidc_provider::app::{App, Clock, Hashing, NotRegistered, Readiness, Registered, Registrar};
+use oidc_provider::app::{App, Clock, Hashing, NewClient, NotRegistered, Readiness, Registered, Registrar};
 use oidc_provider::keys::{Offers, Prepared};
 use oidc_provider::outbound::Outbound;
+use oidc_provider::registration::judge;
+use oidc_provider::resources::held::registration_tokens;
 use oidc_provider::router::{self, Router};
 use oidc_provider::store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -129,6 +133,7 @@ impl TestApp {
             keys: Default::default(),
             ring: Some(ring).into(),
             pepper: Some(pepper).into(),
+            registration_tokens: Default::default(),
             store: store.clone(),
             clock: clock.clone(),
             metrics: Default::default(),
@@ -302,6 +307,7 @@ impl TestApp {
             keys: Default::default(),
             ring: self.app.ring.load_full().into(),
             pepper: self.app.pepper.load_full().into(),
+            registration_tokens: Default::default(),
             store: self.store.clone(),
             clock: self.clock.clone(),
             metrics: Default::default(),
@@ -756,6 +762,23 @@ fn key_set(now: Timestamp) -> KeySet {
     }
 }
 
+/// The initial access token `ci` of [`by_token`].
+pub const TOKEN: &str = "canary-0123456789abcdef0123456789abcdef";
+
+/// Lets programs register with an initial access token that is good for two clients and a day.
+pub fn by_token(app: &TestApp) {
+    let mut installation = Installation::clone(&app.app.installation.load());
+    installation.registration = Some(installation::Registration {
+        mode: RegistrationMode::Token,
+        namespace: "registrations".to_owned(),
+    });
+    app.app.installation.store(Arc::new(installation));
+    let until = app.clock.now() + SignedDuration::from_hours(24);
+    let value = json!({"token": TOKEN, "uses": 2, "expiresAt": until}).to_string();
+    let data = BTreeMap::from([("ci".to_owned(), value.into_bytes())]);
+    registration_tokens(&app.app, &data);
+}
+
 /// Makes clients in memory by the real validator, as a standalone provider does.
 struct TestRegistrar;
 
@@ -764,29 +787,21 @@ impl Registrar for TestRegistrar {
         true
     }
 
-    fn register<'a>(&'a self, app: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, Registered> {
+    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registered> {
         async move {
-            let how = spec.authentication.as_ref();
-            let has_secret = how.is_none_or(|how| how.client_secret.is_some());
-            let secret = has_secret.then(|| ClientSecret::generate(&mut SystemRng));
             let Some(pepper) = app.pepper.load_full() else {
                 return Err(NotRegistered::Unavailable("no pepper".to_owned()));
             };
-            let credentials = secret.iter().map(|secret| {
-                json!({"id": "1", "digest": digest(&pepper, "uid-registered", "1", secret),
-                    "createdAt": "2026-01-01T00:00:00Z"})
-            });
-            let object = json!({
-                "apiVersion": "oidc-operator.dev/v1alpha1",
-                "kind": "OidcClient",
-                "metadata": {"name": "registered", "namespace": "registrations", "uid": "uid-registered",
-                    "creationTimestamp": "2026-01-01T00:00:00Z"},
-                "spec": spec,
-                "status": {"conditions": [], "credentials": credentials.collect::<Vec<_>>()},
-            });
-            let object: OidcClient = serde_json::from_value(object).unwrap();
+            let name = format!("client-{}", app.clients.len());
+            let mut object = OidcClient::new(&name, new.spec);
+            object.metadata.namespace = Some("registrations".to_owned());
+            object.metadata.uid = Some(format!("uid-{name}"));
+            object.metadata.creation_timestamp = Some(Time(app.clock.now()));
+            let has_secret = judge(app, &object)?.has_secret();
+            let secret = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
             let client = Arc::new(validate(&object, &app.installation.load(), None)?);
-            app.clients.publish([client.clone()]);
+            app.clients
+                .publish(app.clients.all().into_iter().chain([client.clone()]));
             Ok((client, secret))
         }
         .boxed()

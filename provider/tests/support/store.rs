@@ -9,8 +9,9 @@ use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
     AccountStore, Answer, Attempt, ClientKey, ConsentKey, GrantStore, Indexed, LimitStore, LoginLimit,
-    NewAttempt, NewCode, NewConsent, NewLogin, NewSession, Opening, Redeemed, Rotated, Rotation,
-    SessionStore, Store, StoreError, StoredGrant, StoredLogin, StoredSession, Used, UserKey,
+    NewAttempt, NewCode, NewConsent, NewLogin, NewSession, NewUse, Opening, Redeemed, RegistrationStore,
+    Rotated, Rotation, SessionStore, Store, StoreError, StoredGrant, StoredLogin, StoredSession, Used,
+    UserKey,
 };
 
 pub struct Counting {
@@ -351,6 +352,16 @@ impl LimitStore for Counting {
         now: Timestamp,
     ) -> Answer<'a, Vec<Option<i64>>> {
         self.counted(self.inner.share_limits(used, attempt, now))
+    }
+}
+
+impl RegistrationStore for Counting {
+    fn take_use(&self, taken: NewUse, now: Timestamp) -> Answer<'_, bool> {
+        self.counted(self.inner.take_use(taken, now))
+    }
+
+    fn return_use(&self, token: Digest, attempt: [u8; 16]) -> Answer<'_, ()> {
+        self.counted(self.inner.return_use(token, attempt))
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Registration {
 pub enum RegistrationMode {
     /// Everybody, as often as the limits per address allow.
     Open,
+    /// Whoever has an initial access token
+    /// ([`RegistrationTokens`](crate::secrets::registration_tokens::RegistrationTokens)).
+    Token,
 }
 
 impl Registration {

@@ -5,32 +5,32 @@ use std::sync::mpsc::Sender;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use oidc_crds::credentials::{ClientSecret, credential_id, digest};
-use oidc_crds::resources::oidc_client::Credential;
-use oidc_crds::resources::{OidcClient, OidcClientSpec, OidcClientStatus, Reason};
+use oidc_crds::credentials::{ClientSecret, credential_id};
+use oidc_crds::registration;
+use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
-use oidc_crds::validate::{Violation, validate};
+use oidc_crds::validate::Violation;
 use tokio::sync::oneshot;
 
 use super::Wake;
 use super::objects::uid;
-use crate::app::{self, App, NotRegistered, Registrar};
+use crate::app::{self, App, NewClient, NotRegistered, Registrar};
+use crate::registration::judge;
 use crate::resources::directory::Key;
 use crate::resources::kept::Kept;
 
 /// The namespace of clients that registered themselves.
-const NAMESPACE: &str = "registered";
+pub const NAMESPACE: &str = "registered";
 /// Anybody on this machine may register, so their number is bounded.
 const LIMIT: usize = 10_000;
 
 /// A registration on its way to the folder's owner.
 pub struct Registration {
     /// What is asked for.
-    pub spec: Box<OidcClientSpec>,
+    pub new: Box<NewClient>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<app::Registered>,
 }
@@ -54,10 +54,10 @@ impl Registrar for FolderRegistrar {
         true
     }
 
-    fn register<'a>(&'a self, _: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, app::Registered> {
+    fn register<'a>(&'a self, _: &'a App, new: NewClient) -> BoxFuture<'a, app::Registered> {
         let (answer, made) = oneshot::channel();
         let sent = self.wake.send(Wake::Register(Registration {
-            spec: Box::new(spec),
+            new: Box::new(new),
             answer,
         }));
         async move {
@@ -83,10 +83,9 @@ impl Registered {
     /// What the validator refuses.
     pub fn make(
         &mut self,
-        spec: &OidcClientSpec,
-        installation: &Installation,
+        new: NewClient,
+        app: &App,
         pepper: &Pepper,
-        now: Timestamp,
     ) -> Result<(Kept<OidcClient>, Option<ClientSecret>), Vec<Violation>> {
         if self.objects.len() >= LIMIT {
             return Err(violation(
@@ -95,33 +94,16 @@ impl Registered {
             ));
         }
         let id = credential_id(&mut SystemRng) + &credential_id(&mut SystemRng);
-        let mut object = OidcClient::new(
-            &id,
-            OidcClientSpec {
-                client_id: Some(id.clone()),
-                ..spec.clone()
-            },
-        );
+        let spec = OidcClientSpec {
+            client_id: Some(id.clone()),
+            ..new.spec
+        };
+        let mut object = OidcClient::new(&id, spec);
         object.metadata.namespace = Some(NAMESPACE.to_owned());
         object.metadata.uid = Some(uid());
-        object.metadata.creation_timestamp = Some(Time(now));
-        let client = validate(&object, installation, None)?;
-        let secret = client
-            .has_secret()
-            .then(|| ClientSecret::generate(&mut SystemRng));
-        if let Some(secret) = &secret {
-            let id = credential_id(&mut SystemRng);
-            let credential = Credential {
-                digest: digest(pepper, client.uid(), &id, secret),
-                id,
-                created_at: Time(now),
-                retires_at: None,
-            };
-            object.status = Some(OidcClientStatus {
-                credentials: vec![credential],
-                ..OidcClientStatus::default()
-            });
-        }
+        object.metadata.creation_timestamp = Some(Time(app.clock.now()));
+        let has_secret = judge(app, &object)?.has_secret();
+        let secret = registration::register(&mut object, has_secret, new.token, pepper, &mut SystemRng);
         let kept = Kept::of(object);
         self.objects.insert(kept.key().clone(), kept.clone());
         Ok((kept, secret))

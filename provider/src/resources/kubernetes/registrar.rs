@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::{Error, ResourceExt};
-use oidc_crds::client::registration_scope;
-use oidc_crds::credentials::{ClientSecret, credential_id, digest};
-use oidc_crds::names::LABEL_REGISTERED;
-use oidc_crds::resources::oidc_client::Registration;
+use oidc_crds::credentials::credential_id;
+use oidc_crds::names::{LABEL_REGISTERED, LABEL_REGISTRATION_TOKEN};
+use oidc_crds::registration;
 use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
-use oidc_crds::validate::{Violation, validate};
+use oidc_crds::validate::Violation;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::app::{App, NotRegistered, Registered, Registrar};
+use crate::app::{App, NewClient, NotRegistered, Registered, Registrar};
+use crate::registration::judge;
 
 /// How long the API server may take to make an object.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,13 +34,13 @@ impl Registrar for ClusterRegistrar {
         installation.registration.is_some()
     }
 
-    fn register<'a>(&'a self, app: &'a App, spec: OidcClientSpec) -> BoxFuture<'a, Registered> {
-        register(app, spec, WATCH).boxed()
+    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registered> {
+        register(app, new, WATCH).boxed()
     }
 }
 
 /// Waits `patience` for the watch.
-pub(super) async fn register(app: &App, spec: OidcClientSpec, patience: Duration) -> Registered {
+pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> Registered {
     let installation = app.installation.load_full();
     let (Some(rules), Some(client), Some(pepper)) = (
         &installation.registration,
@@ -56,19 +55,17 @@ pub(super) async fn register(app: &App, spec: OidcClientSpec, patience: Duration
         &name,
         OidcClientSpec {
             class_name: Some(installation.class_name.clone()),
-            ..spec
+            ..new.spec
         },
     );
     object.metadata.namespace = Some(namespace.clone());
-    let has_secret = judge(&object, &installation, app)?;
-    let secret = has_secret.then(|| ClientSecret::generate(&mut SystemRng));
-    let id = credential_id(&mut SystemRng);
-    let scope = registration_scope(namespace, &name);
-    let secret_digest = secret.as_ref().map(|secret| digest(&pepper, &scope, &id, secret));
-    object.spec.registration = Some(Box::new(Registration { id, secret_digest }));
-    object
-        .labels_mut()
-        .insert(LABEL_REGISTERED.to_owned(), "registration".to_owned());
+    let has_secret = judge(app, &object)?.has_secret();
+    let labels = object.labels_mut();
+    labels.insert(LABEL_REGISTERED.to_owned(), "registration".to_owned());
+    if let Some(token) = &new.token {
+        labels.insert(LABEL_REGISTRATION_TOKEN.to_owned(), token.clone());
+    }
+    let secret = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
 
     let api: Api<OidcClient> = Api::namespaced(client.clone(), namespace);
     let created = timeout(PATIENCE, api.create(&PostParams::default(), &object)).await;
@@ -82,25 +79,6 @@ pub(super) async fn register(app: &App, spec: OidcClientSpec, patience: Duration
         Err(_) => {
             forget(&api, &name, uid).await;
             Err(unavailable("the watch did not tell of the new object in time"))
-        }
-    }
-}
-
-/// Whether the client will have a secret. Its audiences and its id are no other's, so that it is good by itself is
-/// all that there is to know; whether its namespace is served, the watch tells.
-fn judge(object: &OidcClient, installation: &Installation, app: &App) -> Result<bool, NotRegistered> {
-    let mut object = object.clone();
-    object.metadata.uid = Some("not-yet".to_owned());
-    object.metadata.creation_timestamp = Some(Time(app.clock.now()));
-    match validate(&object, installation, None) {
-        Ok(client) => Ok(client.has_secret()),
-        Err(mut violations) => {
-            violations.retain(|violation| violation.reason != Reason::NamespaceNotServed);
-            if violations.is_empty() {
-                let how = object.spec.authentication.as_ref();
-                return Ok(how.is_none_or(|how| how.client_secret.is_some()));
-            }
-            Err(violations.into())
         }
     }
 }

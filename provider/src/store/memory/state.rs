@@ -1,6 +1,6 @@
 //! The records, and how they leave. Times are milliseconds since 1970.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_protocol::limits::Attempts;
@@ -152,6 +152,16 @@ pub(super) enum Item {
     Used(Digest),
     Barred(LoginTag),
     User(UserKey),
+    Uses(Digest),
+}
+
+/// Uses of a registration token.
+#[derive(Default)]
+pub(super) struct Uses {
+    pub attempts: HashSet<[u8; 16]>,
+    /// Those that are known otherwise.
+    pub others: u32,
+    pub until: i64,
 }
 
 #[derive(Default)]
@@ -167,6 +177,7 @@ pub(super) struct State {
     /// Until when logins that were ended get no session.
     pub barred: HashMap<LoginTag, i64>,
     pub users: HashMap<UserKey, User>,
+    pub uses: HashMap<Digest, Uses>,
     /// Attempts from addresses: until when they reach, and the last of them.
     pub addresses: HashMap<u16, (i64, [u8; 16])>,
     /// Until when what pods let through of a limit has had its time, in microseconds since 1970.
@@ -248,6 +259,7 @@ impl State {
             Item::Revoked(tag, jti) => self.revoked.get(&(tag, jti)).copied(),
             Item::Used(value) => self.used.get(&value).map(|(until, _)| *until),
             Item::Barred(tag) => self.barred.get(&tag).copied(),
+            Item::Uses(token) => self.uses.get(&token).map(|uses| uses.until),
             Item::User(key) => {
                 let user = self.users.get_mut(&key)?;
                 user.consents.retain(|_, (_, stop)| *stop > now);
@@ -274,6 +286,7 @@ impl State {
             Item::Used(value) => drop(self.used.remove(&value)),
             Item::Barred(tag) => drop(self.barred.remove(&tag)),
             Item::User(key) => drop(self.users.remove(&key)),
+            Item::Uses(token) => drop(self.uses.remove(&token)),
         }
     }
 }

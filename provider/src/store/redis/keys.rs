@@ -42,6 +42,11 @@ pub(super) fn used_key(value: Digest) -> String {
     format!("oidc:o:{{{}}}", text(&value.0))
 }
 
+/// Of the uses of a registration token.
+pub(super) fn uses_key(token: Digest) -> String {
+    format!("oidc:rt:{{{}}}", text(&token.0))
+}
+
 pub(super) fn user_key(kind: &str, user: &UserKey) -> String {
     format!("oidc:{kind}:{{{}}}", text(user))
 }

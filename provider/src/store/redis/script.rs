@@ -45,6 +45,7 @@ scripts! {
     LAST_SEEN = "../scripts/last_seen.lua";
     END_LOGIN = "../scripts/end_login.lua";
     SHARE_LIMITS = "../scripts/share_limits.lua";
+    TAKE_USE = "../scripts/take_use.lua";
     COUNT_SESSIONS = "../scripts/count_sessions.lua";
 }
 
