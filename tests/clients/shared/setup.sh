@@ -36,14 +36,16 @@ npm_story() {
 
 pip_install() {
   python3 -m venv "$1/venv" && "$1/venv/bin/pip" install --disable-pip-version-check --require-hashes --only-binary :all: \
-    -r "$here/requirements.txt"
+    -r "$needs/requirements.txt"
 }
 
-# python_story: exports PYTHON, which has the packages of requirements.txt (every one with its hash).
+# python_story [FOLDER]: exports PYTHON, which has the packages of the requirements.txt (every one with its hash)
+# in FOLDER, by default the story's; those in shared are enough for a person and a pod.
 python_story() {
-  local packages
+  local needs=${1:-$here} packages name
+  name=$(basename "$needs")
   python3 -c 'import venv, ensurepip' 2>/dev/null || unable "needs python3 with venv"
-  packages=$(cached python "$here/requirements.txt" pip_install) || die "pip install failed"
+  packages=$(cached python "$needs/requirements.txt" pip_install) || die "pip install failed"
   cp "$here"/*.py "$shared"/*.py "$work"
   export PYTHON=$packages/venv/bin/python
 }
