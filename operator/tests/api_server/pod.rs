@@ -25,6 +25,7 @@ pub struct Pod {
     child: Child,
     http: reqwest::Client,
     issuer: String,
+    listen: SocketAddr,
     internal: String,
     mutual: SocketAddr,
     log: PathBuf,
@@ -89,6 +90,7 @@ impl Pod {
             child,
             http,
             issuer: format!("https://{host}:{}", listen.port()),
+            listen,
             internal: format!("http://{internal}"),
             mutual,
             log,
@@ -100,6 +102,21 @@ impl Pod {
         })
         .await;
         pod
+    }
+
+    /// Whether somebody who trusts these CAs alone (PEM) gets through.
+    pub async fn is_trusted_by(&self, bundle: &str) -> bool {
+        let roots = Certificate::from_pem_bundle(bundle.as_bytes()).expect("certificates");
+        let host = self.issuer.trim_start_matches("https://");
+        let host = host.split(':').next().expect("a host");
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .tls_certs_only(roots)
+            .resolve(host, self.listen)
+            .build()
+            .expect("a client");
+        let answer = http.get(format!("{}/jwks.json", self.issuer)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Asks for a token of the client itself, with what its Secret holds.

@@ -1,12 +1,15 @@
 //! The CA beside the apps' Secrets: ConfigMaps where asked, a ClusterTrustBundle. The API server of these
 //! tests has ClusterTrustBundles (`tests/run` switches them on).
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
 use crate::harness::{SOON, World, wait};
+use crate::pod::{Pod, Proxy};
 
 impl World {
     /// The CA of now, once there is one that differs from another.
@@ -19,7 +22,7 @@ impl World {
         .await
     }
 
-    /// Waits until the ConfigMap of a namespace holds just this CA.
+    /// Waits until the ConfigMap of a namespace holds just this bundle.
     async fn config_map_holds(&self, namespace: &str, ca: &str) -> ConfigMap {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
         let name = format!("{}-ca", self.namespace);
@@ -89,8 +92,9 @@ async fn the_ca_is_a_config_map_where_asked_and_never_overwrites_a_foreign_one()
     found.delete(&name, &Default::default()).await.expect("deleted");
     world.delete::<Secret>("oidc-ca").await;
     let next = world.ca(Some(&ca)).await;
-    world.config_map_holds(&asked, &next).await;
-    world.config_map_holds(&world.namespace, &next).await;
+    let both = format!("{ca}{next}");
+    world.config_map_holds(&asked, &both).await;
+    world.config_map_holds(&world.namespace, &both).await;
     assert_eq!(maps.get(&name).await.expect("there"), theirs);
     let elsewhere: Api<ConfigMap> = Api::namespaced(world.client.clone(), &other);
     assert!(elsewhere.get_opt(&name).await.expect("readable").is_none());
@@ -104,11 +108,90 @@ async fn the_ca_is_a_cluster_trust_bundle_if_asked() {
     world.bundle_holds(&ca).await;
     world.delete::<Secret>("oidc-ca").await;
     let next = world.ca(Some(&ca)).await;
-    world.bundle_holds(&next).await;
+    world.bundle_holds(&format!("{ca}{next}")).await;
 
     let role = format!("{}-oidc-operator-trust", world.namespace);
     world.kubectl(&["delete", "clusterrole,clusterrolebinding", &role]);
     world.kubectl(&["delete", &world.bundle()]);
+}
+
+/// The CA of the Secret as it would be if it had been made some days ago: the same key and name.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operator goes by the system's clock"
+)]
+async fn age_the_ca(world: &World, days: u64) {
+    let held = world.secret_data("oidc-ca").await;
+    let key = String::from_utf8(held["tls.key"].clone()).expect("PEM");
+    let key = rcgen::KeyPair::from_pem(&key).expect("a key");
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let name = format!("oidc in {} (oidc-operator)", world.namespace);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    params.key_usages = vec![
+        rcgen::KeyUsagePurpose::KeyCertSign,
+        rcgen::KeyUsagePurpose::CrlSign,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    let day = Duration::from_secs(86400);
+    let now = Duration::from_secs(jiff::Timestamp::now().as_second().unsigned_abs());
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let begin = now - day * u32::try_from(days).expect("few") - Duration::from_secs(600);
+    params.not_before = epoch + begin;
+    params.not_after = epoch + begin + day * 3652;
+    let certificate = params.self_signed(&key).expect("a CA").pem();
+    let edit = json!({"stringData": {"tls.crt": certificate}});
+    world.patch::<Secret>("oidc-ca", edit).await;
+}
+
+#[tokio::test]
+async fn a_new_ca_is_in_every_bundle_before_it_signs() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    let proxy = Proxy::start(&world);
+    let pod = Pod::start(&world, "oidc-provider-0", &proxy).await;
+    let app = async || {
+        let mut data = world.secret_data("demo-oidc").await;
+        String::from_utf8(data.remove("CA_CRT").expect("there")).expect("PEM")
+    };
+    let leaf = async || world.secret_data("oidc-tls").await["tls.crt"].clone();
+    let old = app().await;
+    let first = leaf().await;
+
+    // The new one is beside the old one in the app's Secret, and the old one's leaf is served.
+    world.delete::<Secret>("oidc-ca").await;
+    let new = world.ca(Some(&old)).await;
+    wait("both are in the app's Secret", SOON, async || {
+        (app().await == format!("{old}{new}")).then_some(())
+    })
+    .await;
+    let both = app().await;
+    assert_eq!(leaf().await, first);
+    assert!(pod.is_trusted_by(&old).await && pod.is_trusted_by(&both).await);
+    assert!(!pod.is_trusted_by(&new).await);
+
+    // A week later it signs: whoever has read the bundle meanwhile goes on.
+    age_the_ca(&world, 8).await;
+    wait("the pod serves a leaf of the new CA", SOON, async || {
+        assert!(pod.is_trusted_by(&both).await);
+        pod.is_trusted_by(&new).await.then_some(())
+    })
+    .await;
+    assert!(pod.is_trusted_by(&both).await && !pod.is_trusted_by(&old).await);
+    assert_ne!(leaf().await, first);
+    assert!(app().await.contains(&old), "some pod may still serve its leaf");
+
+    // When that leaf is over, nobody trusts the old one any more.
+    age_the_ca(&world, 98).await;
+    wait("the old CA is gone", SOON, async || {
+        (!app().await.contains(&old)).then_some(())
+    })
+    .await;
+    assert!(pod.is_trusted_by(&app().await).await);
 }
 
 #[tokio::test]
