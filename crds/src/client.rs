@@ -130,6 +130,7 @@ pub struct Client {
     pub(crate) access_token_alg: Option<Algorithm>,
     pub(crate) access_token_type: AccessTokenType,
     pub(crate) access_token_format: AccessTokenFormat,
+    pub(crate) certificate_bound: bool,
     pub(crate) id_token_claims: IdTokenClaims,
     pub(crate) claims: Box<[CustomClaim]>,
     pub(crate) allowed_groups: Box<[String]>,
@@ -316,6 +317,11 @@ impl Client {
     #[must_use]
     pub fn access_token_format(&self) -> AccessTokenFormat {
         self.access_token_format
+    }
+    /// Whether its access tokens are bound to the certificate by which it connects (RFC 8705 §3).
+    #[must_use]
+    pub fn certificate_bound(&self) -> bool {
+        self.certificate_bound
     }
     /// Which claims about a person its ID tokens have.
     #[must_use]

@@ -191,7 +191,9 @@ fn ca_05_a_certificate_is_named_by_exactly_one_thing() {
 #[test]
 fn good_clients_pass() {
     for spec in [
-        client(json!({"authentication": {"tls": {"subjectDn": "CN=a"}}})),
+        client(
+            json!({"authentication": {"tls": {"subjectDn": "CN=a"}}, "tokens": {"certificateBound": true}}),
+        ),
         client(json!({"authentication": {"tls": {"thumbprints": ["0123"]}}})),
         client(json!({})),
         client(json!({"grantTypes": ["authorization_code", "refresh_token", "client_credentials"]})),

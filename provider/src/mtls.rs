@@ -58,11 +58,17 @@ impl PeerCertificate {
         })
     }
 
+    /// Its SHA-256 thumbprint in base64url.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        self.certificate.thumbprint()
+    }
+
     /// With the judgement of its chain, which is made once a minute at most.
     #[must_use]
     pub fn shown(&self, authorities: Option<&Arc<Authorities>>, now: Timestamp) -> Shown<'_> {
         let chain = match authorities {
-            None => Err("no CA is known: look at the ConfigMap that mtls.ca names".into()),
+            None => Err("no CA is known: look at what mtls.ca names".into()),
             Some(authorities) => self.judge(authorities, now).map_err(Into::into),
         };
         Shown {

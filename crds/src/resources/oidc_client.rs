@@ -324,6 +324,11 @@ pub struct Tokens {
     /// Whether ID tokens hold the claims of the granted scopes (`scopes`); default `none`: they are at userinfo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_claims: Option<IdTokenClaims>,
+    /// Whether access tokens are good only beside the certificate by which the client connected when it got them
+    /// (RFC 8705 §3, `tls_client_certificate_bound_access_tokens`); default: no. The installation must take
+    /// certificates (`mtls.enabled`), and the client must authenticate, in whatever way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_bound: Option<bool>,
     /// The `typ` of access tokens; default `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_type: Option<AccessTokenType>,

@@ -40,6 +40,7 @@ fn client(authentication: Authentication) -> Client {
         id_token_alg: None,
         access_token_alg: None,
         access_token_type: AccessTokenType::AtJwt,
+        certificate_bound: false,
         access_token_format: crate::names::AccessTokenFormat::Jwt,
         id_token_claims: crate::names::IdTokenClaims::None,
         claims: Box::default(),

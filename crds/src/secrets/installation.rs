@@ -314,7 +314,6 @@ mtls:
   url: https://oidc.identity.svc.cluster.local:8443
   ca:
     configMap: client-ca
-  clientCertHeader: true
 envelope:
   secretName: my-envelope
 registration:
@@ -347,7 +346,22 @@ registration:
         assert_eq!(installation.tls_secret(), "my-tls");
         let mtls = installation.mtls.as_ref().unwrap();
         assert_eq!(mtls.ca, Some(ClientCa::ConfigMap("client-ca".to_owned())));
-        assert!(mtls.client_cert_header);
+        assert!(!mtls.client_cert_header);
+        let told = replace(
+            "    configMap: client-ca",
+            "    configMap: client-ca\n  clientCertHeader: true",
+        );
+        assert!(told.unwrap().mtls.is_some_and(|mtls| mtls.client_cert_header));
+        let bundle = replace(
+            "configMap: client-ca",
+            "clusterTrustBundle: 'example.com:spiffe:live'",
+        )
+        .unwrap();
+        let ca = bundle.mtls.and_then(|mtls| mtls.ca);
+        assert_eq!(
+            ca,
+            Some(ClientCa::ClusterTrustBundle("example.com:spiffe:live".to_owned()))
+        );
         let own = installation.own_secrets();
         assert!(own.contains(&"my-tls".to_owned()) && own.contains(&"my-envelope".to_owned()));
         assert!(!installation.grants_all && !installation.weak_secrets);
@@ -578,9 +592,9 @@ registration:
             ("configMap: client-ca", "configMap: Ca", "mtls.ca.configMap"),
             ("configMap: client-ca", "file: client-ca", "file"),
             (
-                "clientAddress:\n  forwarded:\n    trustedProxies: [\"10.0.0.0/8\"]\n",
-                "clientAddress: socket\n",
-                "mtls.clientCertHeader",
+                "configMap: client-ca",
+                "clusterTrustBundle: a/b",
+                "mtls.ca.clusterTrustBundle",
             ),
             ("my-envelope", "oidc-key-set", "envelope.secretName"),
             ("my-envelope", "my-tls", "envelope.secretName"),
@@ -598,6 +612,15 @@ registration:
             let told = replace(from, to).unwrap_err().to_string();
             assert!(told.contains(name) && !told.contains('\n'), "{to}: {told}");
         }
+        let nobody = RENDERED
+            .replace("  forwarded:\n    trustedProxies: [\"10.0.0.0/8\"]\n", "")
+            .replace("clientAddress:", "clientAddress: socket")
+            .replace(
+                "    configMap: client-ca",
+                "    configMap: client-ca\n  clientCertHeader: true",
+            );
+        let told = Installation::parse(&nobody).unwrap_err().to_string();
+        assert!(told.contains("mtls.clientCertHeader"), "{told}");
         assert!(Installation::parse("").is_err());
         assert!(Installation::parse("[]").is_err());
     }

@@ -80,6 +80,7 @@ pub fn validate(
     let tokens = spec.tokens.clone().unwrap_or_default();
     let claims = claims::of_client(&spec.claims, v);
     opaque(&tokens, v);
+    certificate::bound(&tokens, &authentication, installation, v);
     let lifetimes = lifetimes::effective(&tokens, &identity.namespace, installation, v);
     let links = Links {
         logo: spec.logo_uri.clone(),
@@ -111,6 +112,7 @@ pub fn validate(
         id_token_alg: tokens.id_token_signed_response_alg,
         access_token_alg: tokens.access_token_signing_alg,
         access_token_type: tokens.access_token_type.unwrap_or(AccessTokenType::AtJwt),
+        certificate_bound: tokens.certificate_bound == Some(true),
         access_token_format: tokens.access_token_format.unwrap_or_default(),
         id_token_claims: tokens.id_token_claims.unwrap_or_default(),
         claims: claims.into(),

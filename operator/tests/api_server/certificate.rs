@@ -8,9 +8,9 @@ use crate::pod::{Pod, Proxy};
 
 const URI: &str = "spiffe://example.com/ns/team-a/sa/billing";
 
-type Ca = CertifiedIssuer<'static, KeyPair>;
+pub type Ca = CertifiedIssuer<'static, KeyPair>;
 
-fn ca() -> Ca {
+pub fn ca() -> Ca {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -25,7 +25,7 @@ fn identity(issuer: &Ca) -> String {
     certificate.pem() + &key.serialize_pem()
 }
 
-fn name(world: &World, ca: &Ca) {
+pub fn name(world: &World, ca: &Ca) {
     let file = world.file("ca.crt");
     std::fs::write(&file, ca.pem()).expect("written");
     let from = format!("--from-file=ca.crt={}", file.display());

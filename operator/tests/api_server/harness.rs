@@ -653,7 +653,7 @@ pub fn chart() -> PathBuf {
     )
 }
 
-fn success(output: Output) -> String {
+pub fn success(output: Output) -> String {
     assert!(
         output.status.success(),
         "{}",

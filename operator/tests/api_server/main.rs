@@ -15,6 +15,7 @@ mod installation;
 mod keys;
 mod leader;
 mod pod;
+mod pod_certificate;
 mod policy;
 mod published_keys;
 mod recovery;

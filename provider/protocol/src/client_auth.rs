@@ -46,6 +46,7 @@ pub struct AuthenticatedClient {
     pub(crate) client: Arc<Client>,
     pub(crate) credential_id: Option<String>,
     pub(crate) workload: Option<Workload>,
+    pub(crate) bound_to: Option<String>,
 }
 
 impl AuthenticatedClient {
@@ -53,6 +54,38 @@ impl AuthenticatedClient {
     #[must_use]
     pub fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// By its authentication alone, with nothing else known.
+    fn new(client: &Arc<Client>) -> Self {
+        Self {
+            client: Arc::clone(client),
+            credential_id: None,
+            workload: None,
+            bound_to: None,
+        }
+    }
+
+    /// With the thumbprint of the certificate whose key it holds (`x5t#S256`), to which its tokens are bound if
+    /// the client says so.
+    #[must_use]
+    pub fn bound_to(mut self, thumbprint: Option<String>) -> Self {
+        self.bound_to = thumbprint.filter(|_| self.client.certificate_bound());
+        self
+    }
+
+    /// Which certificate its access tokens are bound to; `None`: to none.
+    ///
+    /// # Errors
+    /// `invalid_request` when they must be and it showed none: RFC 8705 §3.4 leaves it to us whether to issue an
+    /// unbound token then.
+    pub fn binding(&self) -> Result<Option<&str>, OAuthError> {
+        if self.client.certificate_bound() && self.bound_to.is_none() {
+            return Err(OAuthError::invalid_request(
+                "The access tokens of this client are bound to its certificate: connect with it to the token endpoint of mtls_endpoint_aliases.",
+            ));
+        }
+        Ok(self.bound_to.as_deref())
     }
 
     /// Which of its secrets was used; `None`: it has none.
@@ -191,11 +224,7 @@ pub fn authenticate(
     let challenge = method == Some(SecretMethod::ClientSecretBasic);
     let client = client.filter(|client| client.client_id() == presented.client_id);
     match (client, secret) {
-        (Some(client), None) if client.is_public() => Ok(AuthenticatedClient {
-            client: Arc::clone(client),
-            credential_id: None,
-            workload: None,
-        }),
+        (Some(client), None) if client.is_public() => Ok(AuthenticatedClient::new(client)),
         (Some(client), None) => {
             Err(failed(challenge).because(format!("{} sent no secret", client.client_id())))
         }
@@ -214,9 +243,8 @@ pub fn authenticate(
             };
             id.filter(|_| allowed)
                 .map(|credential_id| AuthenticatedClient {
-                    client: Arc::clone(client),
                     credential_id: Some(credential_id),
-                    workload: None,
+                    ..AuthenticatedClient::new(client)
                 })
                 .ok_or_else(|| {
                     failed(challenge).because(format!("wrong secret or method for {}", client.client_id()))

@@ -101,8 +101,9 @@ pub fn document(capabilities: &Capabilities<'_>) -> Value {
         "request_uri_parameter_supported": false,
     });
     if let Some(mtls) = capabilities.mtls {
-        // "a client intending to do mutual TLS … uses the alias" (RFC 8705 §5)
+        // clients that show certificates use these in preference to the others (RFC 8705 §5)
         let at = |path: &str| format!("{}{path}", mtls.url);
+        document["tls_client_certificate_bound_access_tokens"] = true.into();
         document["mtls_endpoint_aliases"] = json!({
             "token_endpoint": at("/token"),
             "userinfo_endpoint": at("/userinfo"),
@@ -327,6 +328,7 @@ mod tests {
             "revocation_endpoint": "https://mtls.example.com/id/revoke",
         });
         assert_eq!(document["mtls_endpoint_aliases"], aliases);
+        assert_eq!(document["tls_client_certificate_bound_access_tokens"], true);
         assert_eq!(document["token_endpoint"], "https://id.example.com/token");
         let methods = [
             "client_secret_basic",

@@ -231,6 +231,12 @@ impl AccessToken {
         self.claims.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The thumbprint of the certificate that it is bound to (RFC 8705 §3.1).
+    #[must_use]
+    pub fn bound_to(&self) -> Option<&str> {
+        self.claims.get("cnf")?.get("x5t#S256")?.as_str()
+    }
+
     /// Whether it is of this issuer, and of this time.
     pub(crate) fn holds(&self, issuer: &str, now: jiff::Timestamp) -> bool {
         let now = now.as_second();

@@ -102,6 +102,7 @@ pub(crate) fn authenticated(client: &Arc<Client>) -> AuthenticatedClient {
         client: Arc::clone(client),
         credential_id: client.has_secret().then(|| "0123456789abcdef".to_owned()),
         workload: None,
+        bound_to: None,
     }
 }
 

@@ -30,7 +30,8 @@ impl TokenRequest {
     /// Parses; the client must have the grant.
     ///
     /// # Errors
-    /// `unsupported_grant_type`, `unauthorized_client`, `invalid_request`.
+    /// `unsupported_grant_type`, `unauthorized_client`, `invalid_request`; the last also when its tokens are bound to
+    /// a certificate and it showed none.
     pub fn parse(params: &Params, client: &AuthenticatedClient) -> Result<Self, OAuthError> {
         let asked = params.require("grant_type")?;
         let grant = GrantType::ALL
@@ -49,6 +50,8 @@ impl TokenRequest {
                 "The client is not registered for this grant type.",
             ));
         }
+        // before a code or refresh token is taken that a bound token would be issued for
+        client.binding()?;
         let text = |name| params.get(name).map(str::to_owned);
         let scope = params.get("scope").map(scope::split);
         Ok(match grant {

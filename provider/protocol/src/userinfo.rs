@@ -85,6 +85,21 @@ pub fn answer(
     Ok(answer)
 }
 
+/// Whether whoever shows an access token may: one that is bound to a certificate is good beside that certificate
+/// only. `shown` is the thumbprint of the one whose key the caller holds.
+///
+/// # Errors
+/// `invalid_token`, as RFC 8705 §3 has it.
+pub fn held(token: &AccessToken, shown: Option<&str>) -> Result<(), OAuthError> {
+    match token.bound_to() {
+        Some(bound) if shown != Some(bound) => Err(OAuthError::new(
+            ErrorCode::InvalidToken,
+            "The access token is bound to a certificate: connect with it to the userinfo endpoint of mtls_endpoint_aliases.",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What follows a scheme; its name has no case (RFC 9110 §11.1).
 fn scheme<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
@@ -206,6 +221,19 @@ mod tests {
             ..session()
         };
         assert!(answer(&token("openid"), &client(), &old, Some(&user()), ISSUER).is_err());
+    }
+
+    #[test]
+    fn mtls_01_a_bound_token_is_good_beside_its_certificate_only() {
+        let mut token = token("openid");
+        for shown in [None, Some("a")] {
+            assert_eq!(held(&token, shown), Ok(()));
+        }
+        token.claims.insert("cnf".to_owned(), json!({"x5t#S256": "a"}));
+        assert_eq!(held(&token, Some("a")), Ok(()));
+        for shown in [None, Some("b"), Some("")] {
+            assert_eq!(held(&token, shown).unwrap_err().code, ErrorCode::InvalidToken);
+        }
     }
 
     #[test]

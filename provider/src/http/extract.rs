@@ -179,6 +179,12 @@ impl FromRequest<Arc<App>> for Caller {
                 by_assertion(app, &moment, known.as_ref(), assertion, &endpoint).await?
             }
         };
+        let client = if client.client().certificate_bound() {
+            let shown = mtls::of_request(app, &parts).map(|certificate| certificate.thumbprint());
+            client.bound_to(shown)
+        } else {
+            client
+        };
         if let (Some(workload), Some(Calling(call))) = (client.workload(), parts.extensions.get()) {
             call.note_workload(workload);
         }

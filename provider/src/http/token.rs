@@ -81,6 +81,7 @@ fn issued(
         scope,
         audience,
         refresh_token,
+        bound_to: caller.client.binding()?,
         tell_scope,
     };
     Ok(issue(

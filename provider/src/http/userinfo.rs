@@ -15,6 +15,7 @@ use super::error::{Failure, json_answer};
 use super::extract::{FORM, authorization, body, is_of_type, refuse_secrets_in};
 use super::moment::Moment;
 use crate::app::App;
+use crate::mtls;
 
 /// Answers with the person's claims.
 ///
@@ -49,6 +50,10 @@ async fn answer(app: &App, call: &Call, request: Request) -> Result<Response, Fa
         )
     })?;
     call.note_client(&access.client);
+    if access.token.bound_to().is_some() {
+        let shown = mtls::of_request(app, &parts).map(|certificate| certificate.thumbprint());
+        userinfo::held(&access.token, shown.as_deref()).map_err(Failure::bearer)?;
+    }
     let session = match access.state(app, &moment).await? {
         access::State::Login(session) => session,
         access::State::Client => {

@@ -119,7 +119,7 @@ fn introspection() -> Value {
             },
             {
                 "type": "object",
-                "required": ["active", "iss", "sub", "client_id", "exp", "scope", "token_type"],
+                "required": ["active", "iss", "sub", "client_id", "exp", "token_type"],
                 "properties": {
                     "active": {"const": true},
                     "iss": text(),
@@ -135,6 +135,8 @@ fn introspection() -> Value {
                     "token_type": {"type": "string", "enum": ["Bearer", "refresh_token"]},
                     "username": text(),
                     "groups": {"type": "array", "items": text()},
+                    "cnf": {"type": "object", "required": ["x5t#S256"], "properties": {"x5t#S256": text()},
+                        "description": "The certificate that the token is bound to (RFC 8705 §3.2)."},
                 },
                 "description": "Beside these, the access token's own claims.",
             },

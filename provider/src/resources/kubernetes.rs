@@ -60,9 +60,10 @@ impl Home {
             targets.insert(Target::Own(What::Envelope, envelope.secret_name.clone()));
         }
         let mtls = installation.mtls.as_ref();
-        if let Some(ClientCa::ConfigMap(name)) = mtls.and_then(|mtls| mtls.ca.as_ref()) {
-            targets.insert(Target::Own(What::ClientCa, name.clone()));
-        }
+        targets.extend(mtls.and_then(|mtls| mtls.ca.clone()).map(|ca| match ca {
+            ClientCa::ConfigMap(name) => Target::Own(What::ClientCa, name),
+            ClientCa::ClusterTrustBundle(name) => Target::Bundle(name),
+        }));
         if installation.registers_by_token() {
             let name = installation.registration_tokens_secret();
             targets.insert(Target::Own(What::RegistrationTokens, name));
@@ -190,6 +191,9 @@ impl Driver {
                     self.installation(watches);
                 }
             }
+            (Target::Bundle(_), Change::Own(data)) => {
+                self.held.take(What::ClientCa, data.as_ref()).await;
+            }
             (target, _) => warn!("an event of another kind from the watch of {target}"),
         }
     }
@@ -231,7 +235,7 @@ impl Driver {
                         || self.wanted.contains(&Target::Clients(Some(namespace.to_owned())))
                 }),
                 Target::Namespaces => self.directory.namespaces(Delta::Reset(Vec::new())),
-                Target::Users | Target::Classes | Target::Pods | Target::Own(..) => {}
+                Target::Users | Target::Classes | Target::Pods | Target::Bundle(_) | Target::Own(..) => {}
             }
         }
     }
@@ -250,13 +254,17 @@ impl Driver {
     }
 
     /// Whether everything was listed that requests are answered from. Limits do without the number of pods,
-    /// a cluster whose definitions are of an older version has no classes, and registration alone waits for its
-    /// tokens.
+    /// a cluster whose definitions are of an older version has no classes, registration alone waits for its
+    /// tokens, and a cluster that does not serve ClusterTrustBundles can still serve all clients that are known
+    /// otherwise.
     fn is_listed(&self) -> bool {
         let mut missing = self.wanted.difference(&self.listed);
         missing.all(|target| {
-            use Target::{Classes, Own, Pods};
-            matches!(target, Pods | Classes | Own(What::RegistrationTokens, _))
+            use Target::{Bundle, Classes, Own, Pods};
+            matches!(
+                target,
+                Pods | Classes | Bundle(_) | Own(What::RegistrationTokens, _)
+            )
         })
     }
 
@@ -321,6 +329,8 @@ mod tests {
         assert!(mutual.contains("my-ca"));
         let tokens = targets("{watch: [a]}\nregistration: {mode: token, namespace: a}");
         assert!(tokens.contains("oidc-registration-tokens") && !listed.contains("oidc-registration-tokens"));
+        let bundle = "{watch: [a]}\nmtls: {url: 'https://x:8443', ca: {clusterTrustBundle: 'a.b:c:d'}}";
+        assert!(targets(bundle).contains("the ClusterTrustBundle a.b:c:d"));
         let all = targets("{clusterWide: {selector: null}}");
         assert!(all.contains("clients") && !all.contains("namespaces"));
         let some = targets("{clusterWide: {selector: {matchLabels: {oidc: served}}}}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum_server::Control;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use oidc_crds::secrets::Data;
 use oidc_crds::secrets::installation::{ClientAddress, ClientCa, Forwarded, Installation};
 use oidc_provider::mtls::authorities::Authorities;
@@ -306,7 +306,7 @@ async fn ca_05_a_self_signed_certificate_is_registered_by_thumbprint_or_key() {
     set_client(&mut app, "pinned", json!({"thumbprints": [first.thumbprint()]}));
     let point = second.key.public_key_raw();
     let (x, y) = point[1..].split_at(32);
-    let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let jwk = json!({"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)});
     set_client(&mut app, "keyed-tls", json!({"jwks": {"keys": [jwk]}}));
     let mutual = Mutual::start(app);
@@ -371,6 +371,17 @@ async fn ca_05_the_listener_has_the_endpoints_of_clients_and_no_page() {
     mutual.end().await;
 }
 
+/// Proxies of these addresses tell of certificates.
+fn trust_proxies(app: &TestApp) {
+    change_installation(app, |installation| {
+        installation.client_address = Some(ClientAddress::Forwarded(Forwarded {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            header: Default::default(),
+        }));
+        installation.mtls.as_mut().unwrap().client_cert_header = true;
+    });
+}
+
 /// A request whose connection no certificate came by.
 fn by_proxy(own: &str, chain: Option<&str>) -> Ask {
     let form = [
@@ -399,11 +410,9 @@ async fn ca_05_a_trusted_proxy_may_tell_whose_certificate_it_was_shown() {
     app.send(from(PROXY, Some(&chain)))
         .await
         .is_error(401, "invalid_client");
+    trust_proxies(&app);
     change_installation(&app, |installation| {
-        installation.client_address = Some(ClientAddress::Forwarded(Forwarded {
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            header: Default::default(),
-        }));
+        installation.mtls.as_mut().unwrap().client_cert_header = false;
     });
     // to trust a proxy's word about addresses is not to trust its word about certificates
     app.send(from(PROXY, Some(&chain)))
@@ -426,6 +435,96 @@ async fn ca_05_a_trusted_proxy_may_tell_whose_certificate_it_was_shown() {
     }
     let twice = from(PROXY, Some(&chain)).header("client-cert", &own);
     app.send(twice).await.is_error(401, "invalid_client");
+}
+
+#[tokio::test]
+async fn mtls_01_access_tokens_are_bound_to_the_certificate_of_the_connection() {
+    let mut app = taking_certificates(&[&ca("root")]);
+    for (name, format) in [("bound", "jwt"), ("sealed", "opaque")] {
+        app.set_client(
+            name,
+            json!({"applicationType": "service", "grantTypes": ["client_credentials"], "scopes": [],
+                "tokens": {"certificateBound": true, "accessTokenFormat": format}}),
+        );
+    }
+    let mutual = Mutual::start(app);
+    // whoever signed it: the client proves itself by its secret here
+    let identity = Identity::self_signed();
+    let client = mutual.client(Some(&identity));
+    for name in ["bound", "sealed"] {
+        let form = [("grant_type", "client_credentials")];
+        let request = client.post(mutual.url("/token")).form(&form);
+        let answer = request.basic_auth(format!("default.{name}"), Some(secret_of(name)));
+        let answer: Value = answer.send().await.unwrap().json().await.unwrap();
+        let token = answer["access_token"].as_str().unwrap();
+        let told = mutual.app.introspect(name, token).await;
+        let thumbprint = told["cnf"]["x5t#S256"].as_str().unwrap();
+        let digest = URL_SAFE_NO_PAD.decode(thumbprint).unwrap();
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, identity.thumbprint());
+        if name == "bound" {
+            assert_eq!(decode(token).1["cnf"], told["cnf"]);
+        }
+        // never an unbound one instead
+        let answer = mutual.app.token(name, &form).await;
+        answer.is_error(400, "invalid_request");
+        assert!(answer.text.contains("mtls_endpoint_aliases"), "{answer:?}");
+    }
+    mutual.end().await;
+}
+
+#[tokio::test]
+async fn mtls_01_userinfo_wants_the_certificate_and_refreshed_tokens_follow_it() {
+    let mut app = taking_certificates(&[&ca("root")]);
+    app.set_client(
+        "bound",
+        json!({"redirectUris": [REDIRECT], "grantTypes": ["authorization_code", "refresh_token"],
+            "scopes": ["openid", "email"], "tokens": {"certificateBound": true}}),
+    );
+    trust_proxies(&app);
+    let (first, second) = (Identity::self_signed(), Identity::self_signed());
+    let header = |identity: &Identity| format!(":{}:", STANDARD.encode(&identity.chain[0]));
+    let by = |ask: Ask, identity: &Identity| {
+        ask.header("client-cert", header(identity))
+            .from(PROXY.parse().unwrap())
+    };
+    let code = Browser::new(&app)
+        .code("bound", &[("scope", "openid email")])
+        .await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &*code),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", VERIFIER),
+    ];
+    let redeem = || Ask::post("/token").basic("bound").form(&form);
+    // a code is not used up by a request that could have no bound token
+    app.send(redeem()).await.is_error(400, "invalid_request");
+    let tokens = Tokens::of(&app.send(by(redeem(), &first)).await);
+
+    let ask = |token: &str| Ask::get("/userinfo").bearer(token);
+    assert_eq!(app.send(by(ask(&tokens.access), &first)).await.status, 200);
+    for refused in [ask(&tokens.access), by(ask(&tokens.access), &second)] {
+        let answer = app.send(refused).await;
+        answer.is_error(401, "invalid_token");
+        assert!(
+            answer
+                .header("www-authenticate")
+                .unwrap()
+                .contains("invalid_token")
+        );
+    }
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*tokens.refresh),
+    ];
+    let refresh = || Ask::post("/token").basic("bound").form(&form);
+    app.send(refresh()).await.is_error(400, "invalid_request");
+    let renewed = Tokens::of(&app.send(by(refresh(), &second)).await);
+    assert_eq!(app.send(by(ask(&renewed.access), &second)).await.status, 200);
+    app.send(by(ask(&renewed.access), &first))
+        .await
+        .is_error(401, "invalid_token");
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub struct MutualTls {
 pub enum ClientCa {
     /// A ConfigMap of the installation's namespace, its key `ca.crt`.
     ConfigMap(String),
+    /// A ClusterTrustBundle, as signers of pod certificates publish their CA.
+    ClusterTrustBundle(String),
 }
 
 impl ClientCa {
@@ -39,13 +41,17 @@ impl MutualTls {
         if let Err(why) = uri::issuer(&self.url) {
             wrong.push(format!("mtls.url: {} {why}", text::quoted(&self.url)));
         }
-        if let Some(ClientCa::ConfigMap(name)) = &self.ca
-            && !text::is_dns_name(name)
-        {
-            wrong.push(format!(
-                "mtls.ca.configMap: {} cannot be the name of a ConfigMap",
-                text::quoted(name)
-            ));
+        let named = match &self.ca {
+            // that of a signer is `<signer, with : for />:<any name>`
+            Some(ClientCa::ClusterTrustBundle(name)) => {
+                Some(("clusterTrustBundle", name, name.split(':').all(text::is_dns_name)))
+            }
+            Some(ClientCa::ConfigMap(name)) => Some(("configMap", name, text::is_dns_name(name))),
+            None => None,
+        };
+        if let Some((member, name, false)) = named {
+            let quoted = text::quoted(name);
+            wrong.push(format!("mtls.ca.{member}: {quoted} cannot be the name of one"));
         }
         let proxies = matches!(installation.client_address, Some(ClientAddress::Forwarded(_)));
         if self.client_cert_header && !proxies {
@@ -61,7 +67,8 @@ impl Installation {
     /// What the endpoints begin with that a client calls: the issuer, or where certificates are asked for.
     #[must_use]
     pub fn endpoints_of(&self, client: &Client) -> &str {
-        let mtls = self.mtls.as_ref().filter(|_| client.certificate().is_some());
+        let shows_one = client.certificate().is_some() || client.certificate_bound();
+        let mtls = self.mtls.as_ref().filter(|_| shows_one);
         mtls.map_or(&self.issuer, |mtls| &mtls.url)
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Violations, authentication};
-use crate::client::RegisteredCertificate;
+use crate::client::{Authentication, RegisteredCertificate};
 use crate::distinguished_name::DistinguishedName;
 use crate::encoding::from_base64url;
-use crate::resources::oidc_client::TlsAuthentication;
+use crate::resources::oidc_client::{TlsAuthentication, Tokens};
 use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 use crate::validate::{text, uri};
@@ -91,6 +91,28 @@ fn possible(
     v.add(Reason::NotGranted, field, message);
 }
 
+/// Whether access tokens can be bound to certificates.
+pub(super) fn bound(
+    tokens: &Tokens,
+    authentication: &Authentication,
+    installation: &Installation,
+    v: &mut Violations,
+) {
+    if tokens.certificate_bound != Some(true) {
+        return;
+    }
+    let field = "spec.tokens.certificateBound";
+    if installation.mtls.is_none() {
+        let message =
+            "needs an installation that takes client certificates: have it switched on (mtls.enabled)";
+        v.add(Reason::NotGranted, field, message);
+    }
+    if *authentication == Authentication::None {
+        // its refresh tokens would have to be bound, too (RFC 8705 §7.1)
+        v.invalid(field, "is for clients that authenticate: this one is public");
+    }
+}
+
 /// Names in certificates have no case (RFC 5280 §7.2); a wildcard is no name of a client.
 fn dns(name: &str) -> Result<Box<str>, String> {
     let lower = name.to_ascii_lowercase();
@@ -163,7 +185,7 @@ mod tests {
 
     use super::super::tests::{installation, judge, object, with};
     use super::*;
-    use crate::client::{Authentication, Client};
+    use crate::client::Client;
     use crate::jwk::PrivateJwk;
     use crate::names::Algorithm;
     use crate::validate::validate;
@@ -270,6 +292,39 @@ mod tests {
             assert!(
                 violations[0].field == field && violations[0].message.contains(why),
                 "{tls}: {violations:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn mtls_01_tokens_are_bound_where_certificates_are_taken() {
+        let bound = |authentication: Value| {
+            object(with(
+                json!({"authentication": authentication, "tokens": {"certificateBound": true}}),
+            ))
+        };
+        let judged = validate(&bound(json!({"clientSecret": {}})), &installation(), None).unwrap();
+        assert!(judged.certificate_bound());
+        assert_eq!(
+            installation().endpoints_of(&judged),
+            "https://oidc.identity.svc.cluster.local:8443"
+        );
+        let plain = judge(with(json!({"tokens": {"certificateBound": false}}))).unwrap();
+        assert!(!plain.certificate_bound());
+        assert_eq!(installation().endpoints_of(&plain), installation().issuer);
+        let without = Installation {
+            mtls: None,
+            ..installation()
+        };
+        for (authentication, installation, reason) in [
+            (json!({"none": {}}), installation(), Reason::Invalid),
+            (json!({"clientSecret": {}}), without, Reason::NotGranted),
+        ] {
+            let broken = validate(&bound(authentication), &installation, None).unwrap_err();
+            assert_eq!(broken.len(), 1, "{broken:?}");
+            assert!(
+                broken[0].field == "spec.tokens.certificateBound" && broken[0].reason == reason,
+                "{broken:?}"
             );
         }
     }

@@ -173,17 +173,13 @@ pub fn authenticate(
     if !certificate.is_valid_at(now) {
         return told("it has expired or is not good yet");
     }
-    // "self-signed … the X.509 certificate chain of the client certificate is not validated" (RFC 8705 §2.2)
+    // "the client's certificate chain is not validated by the server in this case" (RFC 8705 §2.2)
     if registered.needs_ca()
         && let Err(why) = chain
     {
         return told(&why);
     }
-    Ok(AuthenticatedClient {
-        client: Arc::clone(client),
-        credential_id: None,
-        workload: None,
-    })
+    Ok(AuthenticatedClient::new(client))
 }
 
 #[cfg(test)]

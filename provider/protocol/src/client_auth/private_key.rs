@@ -45,11 +45,7 @@ impl Once {
     /// maintaining the set of used `jti` values" (RFC 7523 §3); OpenID Connect Core §9 demands a single use.
     pub fn first(self, first: bool) -> Result<AuthenticatedClient, OAuthError> {
         if first {
-            Ok(AuthenticatedClient {
-                client: self.client,
-                credential_id: None,
-                workload: None,
-            })
+            Ok(AuthenticatedClient::new(&self.client))
         } else {
             Err(told(
                 "The assertion was used before: make a new one, with a new jti, for each request.",

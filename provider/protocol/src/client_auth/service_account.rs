@@ -125,9 +125,8 @@ pub fn authenticate(
     };
     match client.filter(lists) {
         Some(client) => Ok(AuthenticatedClient {
-            client: Arc::clone(client),
-            credential_id: None,
             workload: Some(workload),
+            ..AuthenticatedClient::new(client)
         }),
         None => Err(OAuthError {
             cause: Some(match client {

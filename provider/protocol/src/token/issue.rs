@@ -53,6 +53,8 @@ pub struct Issuance<'a> {
     pub audience: &'a [String],
     /// The refresh token to hand out.
     pub refresh_token: Option<&'a RefreshToken>,
+    /// The thumbprint of the certificate that the access token is bound to (`x5t#S256`).
+    pub bound_to: Option<&'a str>,
     /// Whether `scope` differs from what was asked for, so that it must be told.
     pub tell_scope: bool,
 }
@@ -173,6 +175,7 @@ fn access_token(
         amr: session.map_or(&[], |session| &session.amr),
         groups,
         token_use,
+        cnf: issuance.bound_to.map(|thumbprint| Confirmation { thumbprint }),
         own: &own,
     };
     let token = match client.access_token_format() {
@@ -241,9 +244,18 @@ struct AccessClaims<'a> {
     groups: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_use: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<'a>>,
     /// Under names that none of the others has.
     #[serde(flatten)]
     own: &'a Map<String, Value>,
+}
+
+/// Whose token it is (RFC 7800 §3.1): the holder's of a certificate (RFC 8705 §3.1).
+#[derive(Serialize)]
+struct Confirmation<'a> {
+    #[serde(rename = "x5t#S256")]
+    thumbprint: &'a str,
 }
 
 /// A text when there is one (kube-apiserver and others take no list), else a list (RFC 7519 §4.1.3).

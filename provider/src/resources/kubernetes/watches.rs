@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use k8s_openapi::api::certificates::v1beta1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource};
@@ -13,6 +14,7 @@ use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::guard::{Guarded, Unreadable};
 use oidc_crds::resources::{OidcClass, OidcClient, OidcUser};
 use oidc_crds::secrets::Data;
+use oidc_crds::secrets::installation::ClientCa;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 use tokio::task::{AbortHandle, JoinSet};
@@ -38,6 +40,8 @@ pub(super) enum Target {
     Classes,
     /// The pods of the provider's Service.
     Pods,
+    /// A ClusterTrustBundle, by name.
+    Bundle(String),
     /// An object of the installation, by name.
     Own(What, String),
 }
@@ -51,6 +55,7 @@ impl fmt::Display for Target {
             Self::Namespaces => f.write_str("namespaces"),
             Self::Classes => f.write_str("classes"),
             Self::Pods => f.write_str("pods"),
+            Self::Bundle(name) => write!(f, "the ClusterTrustBundle {name}"),
             Self::Own(_, name) => f.write_str(name),
         }
     }
@@ -173,6 +178,12 @@ impl Watches {
                     .map(Change::Pods)
                     .boxed()
             }
+            Target::Bundle(object) => {
+                let config = config.fields(&format!("metadata.name={object}"));
+                deltas(Api::all(client), config, name.to_string(), trust_bundle)
+                    .map(|delta| Change::Own(present(delta)))
+                    .boxed()
+            }
             Target::Own(What::Installation | What::ClientCa, object) => {
                 let config = config.fields(&format!("metadata.name={object}"));
                 deltas(Api::namespaced(client, own), config, name.to_string(), config_map)
@@ -227,6 +238,12 @@ fn config_map(map: ConfigMap) -> Option<Data> {
             .map(|(key, text)| (key, text.into_bytes()))
             .collect(),
     )
+}
+
+/// As the ConfigMap that might be there instead.
+fn trust_bundle(bundle: ClusterTrustBundle) -> Data {
+    let pem = bundle.spec.trust_bundle.into_bytes();
+    [(ClientCa::DATA_KEY.to_owned(), pem)].into()
 }
 
 fn secret(secret: Secret) -> Data {

@@ -62,6 +62,7 @@ impl Ask {
             scope: &self.scope,
             audience: &self.audience,
             refresh_token: None,
+            bound_to: None,
             tell_scope: false,
         };
         issue(
@@ -360,6 +361,43 @@ fn jwt_05_expires_in_is_the_access_tokens_lifetime_in_seconds() {
 }
 
 #[test]
+fn mtls_01_a_bound_access_token_names_the_certificate() {
+    for format in ["jwt", "opaque"] {
+        let ask = Ask {
+            client: client_with(json!({"tokens": {"certificateBound": true, "accessTokenFormat": format}})),
+            ..Ask::default()
+        };
+        let issuance = |bound_to| Issuance {
+            issuer: ISSUER,
+            client: &ask.client,
+            who: Who::Client,
+            scope: &ask.scope,
+            audience: &[],
+            refresh_token: None,
+            bound_to,
+            tell_scope: false,
+        };
+        let token = |bound_to| {
+            let issued = issue(
+                &issuance(bound_to),
+                &ask.keys,
+                &ring(),
+                NOW,
+                &mut SeededRng::new(1),
+            )
+            .unwrap();
+            match crate::token::opaque::open(&issued.access_token, &ring(), ISSUER, NOW) {
+                Some((token, _)) => token,
+                None => verify_access_token(&issued.access_token, &ask.keys, ISSUER, NOW).unwrap(),
+            }
+        };
+        assert_eq!(token(Some("thumb")).claims["cnf"], json!({"x5t#S256": "thumb"}));
+        assert_eq!(token(Some("thumb")).bound_to(), Some("thumb"));
+        assert!(token(None).claims.get("cnf").is_none());
+    }
+}
+
+#[test]
 fn tok_06_the_refresh_token_is_handed_out_as_derived() {
     let ask = Ask::default();
     let token = RefreshToken::derive(&ring(), 1, ask.client.grantee(), TAG, [7; 16], 0).unwrap();
@@ -377,6 +415,7 @@ fn tok_06_the_refresh_token_is_handed_out_as_derived() {
         scope: &ask.scope,
         audience: &[],
         refresh_token: Some(&token),
+        bound_to: None,
         tell_scope: false,
     };
     let answer = issue(&issuance, &ask.keys, &ring(), NOW, &mut SeededRng::new(1)).unwrap();
