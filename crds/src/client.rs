@@ -152,6 +152,8 @@ pub struct Rotation {
     pub overlap: Option<Seconds>,
     /// Each new word replaces it once.
     pub now: Option<Box<str>>,
+    /// A replaced one retires early when it was not used for so long.
+    pub retire_unused: Option<Seconds>,
 }
 
 /// Addresses that the consent page shows, of the few clients that have any.

@@ -130,6 +130,7 @@ pub fn decoy() -> Credential {
         digest: format!("-:{}", "A".repeat(43)),
         created_at: Time(Timestamp::UNIX_EPOCH),
         retires_at: None,
+        last_used_at: None,
     }
 }
 
@@ -153,6 +154,7 @@ mod tests {
             digest: digest(pepper, UID, id, secret),
             created_at: Time(NOW),
             retires_at: None,
+            last_used_at: None,
         }
     }
 

@@ -15,6 +15,7 @@
 //! | [`envelope`] | how private keys lie in the key-set Secret when they are encrypted; the seam for a KMS |
 //! | [`rng`], [`testing`] | the system's randomness, and one that repeats for tests |
 //! | [`rotation`], [`schedule`] | the life of credentials and of signing keys as pure functions |
+//! | [`uses`] | which credential was used last when, and how much of that is known |
 //!
 //! To add a field: its kind in `resources/` with the CEL rule beside it, its rule in `validate.rs`, its
 //! accessor in `client.rs`, then its reader; `just crds` writes the chart's copy, which a test compares.
@@ -42,4 +43,5 @@ pub mod secrets;
 pub mod testing;
 mod time;
 pub mod user;
+pub mod uses;
 pub mod validate;

@@ -8,6 +8,8 @@
 //! - A Secret that is gone or was edited is made anew. A status that is empty, or digests under a pepper
 //!   that is gone, are computed again from the Secret, and nothing is minted.
 //! - A `secretRef` that is late changes nothing.
+//! - A replaced one that nobody uses any more retires early, where the spec asks for it and it is proven
+//!   ([`uses`](crate::uses)).
 //! - A generated secret is replaced when it is due ([`Due`]). The one that it replaces does not retire before
 //!   the new one is in the Secret, so whatever fails between: what the Secret holds is accepted.
 
@@ -23,6 +25,7 @@ use crate::resources::oidc_client::Credential;
 use crate::secrets::installation::Installation;
 use crate::secrets::pepper::Pepper;
 use crate::time::{later, stored};
+use crate::uses::{Seen, Unused};
 
 mod due;
 mod given;
@@ -87,6 +90,8 @@ pub struct Known<'a> {
     pub credentials: &'a [Credential],
     /// The last [`Rotation::now`](crate::client::Rotation::now) that was seen to.
     pub now: Option<&'a str>,
+    /// What is known of uses; `None`: nothing.
+    pub uses: Option<&'a Seen>,
 }
 
 /// What to do about the credentials.
@@ -106,6 +111,8 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// Why the secret was replaced, if it was due.
     pub due: Option<Due>,
+    /// Ids of replaced secrets that retire early, because nobody used them.
+    pub unused: Vec<String>,
     /// When a credential retires next.
     pub next: Option<Timestamp>,
     /// When the secret is due to be replaced next.
@@ -142,11 +149,13 @@ pub fn decide(
         now,
         first: known.credentials.is_empty(),
         handled: known.now,
+        uses: known.uses,
         credentials: known.credentials.to_vec(),
         reasons: Vec::new(),
         deliver: None,
         held: None,
         due: None,
+        unused: Vec::new(),
         problem: None,
     };
     match found {
@@ -184,6 +193,7 @@ struct Life<'a> {
     first: bool,
     /// The last `rotation.now` that was seen to.
     handled: Option<&'a str>,
+    uses: Option<&'a Seen>,
     /// Oldest first.
     credentials: Vec<Credential>,
     reasons: Vec<Reason>,
@@ -191,6 +201,7 @@ struct Life<'a> {
     /// The id of the good credential that our Secret holds, when another is to be delivered.
     held: Option<String>,
     due: Option<Due>,
+    unused: Vec<String>,
     problem: Option<(Reason, String)>,
 }
 
@@ -222,6 +233,8 @@ impl Life<'_> {
                 if undelivered || self.due.is_some() {
                     self.held = Some(self.credentials[at].id.clone());
                     self.mint(Reason::SecretUpdated, rng);
+                } else {
+                    self.retire_unused(at);
                 }
             }
             // Status is empty beside a Secret of ours.
@@ -305,6 +318,7 @@ impl Life<'_> {
             digest: credentials::digest(self.pepper, self.client.uid(), id, secret),
             created_at: stored(self.now),
             retires_at: None,
+            last_used_at: None,
         });
     }
 
@@ -329,6 +343,21 @@ impl Life<'_> {
         }
         if rotated {
             self.reason(Reason::CredentialRotated);
+        }
+    }
+
+    /// Replaced secrets retire now that nobody has used for so long as the spec says, while our Secret held the
+    /// current one.
+    fn retire_unused(&mut self, current: usize) {
+        let wanted = self.client.rotation().and_then(|rotation| rotation.retire_unused);
+        let (Some(length), Some(uses)) = (wanted, self.uses) else {
+            return;
+        };
+        let unused: Vec<usize> = unused(&self.credentials, current, length, uses, self.now).collect();
+        for known in unused {
+            let known = &mut self.credentials[known];
+            known.retires_at = Some(stored(self.now));
+            self.unused.push(known.id.clone());
         }
     }
 
@@ -419,6 +448,7 @@ impl Life<'_> {
             next_rotation: current.and_then(|current| due::next(rotation?, current)),
             now: handled.map(str::to_owned),
             due: self.due,
+            unused: self.unused,
             before,
             credentials,
             deliver: self.deliver,
@@ -426,6 +456,33 @@ impl Life<'_> {
             problem: self.problem,
         }
     }
+}
+
+/// Whether some replaced secret of a client could retire early by what is known of its uses: worth a look.
+#[must_use]
+pub fn has_unused(client: &Client, credentials: &[Credential], uses: &Seen, now: Timestamp) -> bool {
+    let wanted = client.rotation().and_then(|rotation| rotation.retire_unused);
+    let current = credentials.iter().position(|known| known.retires_at.is_none());
+    let both = wanted.zip(current);
+    both.is_some_and(|(length, current)| unused(credentials, current, length, uses, now).next().is_some())
+}
+
+/// Which of the credentials are retiring and were not used for so long since the current one was made.
+fn unused<'a>(
+    credentials: &'a [Credential],
+    current: usize,
+    length: Seconds,
+    uses: &'a Seen,
+    now: Timestamp,
+) -> impl Iterator<Item = usize> + use<'a> {
+    let since = credentials[current].created_at.0;
+    let asked = Unused { since, length, now };
+    let is_unused = move |known: &Credential| {
+        let noted = known.last_used_at.as_ref().map(|at| at.0);
+        known.retires_at.is_some() && uses.is_unused(&known.id, noted, asked)
+    };
+    let all = credentials.iter().enumerate();
+    all.filter(move |(_, known)| is_unused(known)).map(|(at, _)| at)
 }
 
 /// Whether an annotation can be a generated credential's id.

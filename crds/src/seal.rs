@@ -36,11 +36,13 @@ pub enum Purpose {
     SessionId,
     /// Names of low entropy in keys of the store: users, addresses.
     Name,
+    /// What the operator asks pods about uses of credentials, and their answers.
+    Uses,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Password,
         Self::Request,
         Self::Csrf,
@@ -53,6 +55,7 @@ impl Purpose {
         Self::Refresh,
         Self::SessionId,
         Self::Name,
+        Self::Uses,
     ];
 
     /// The HKDF info.
@@ -71,6 +74,7 @@ impl Purpose {
             Self::Refresh => "refresh/v1",
             Self::SessionId => "sid/v1",
             Self::Name => "name/v1",
+            Self::Uses => "uses/v1",
         }
     }
 }

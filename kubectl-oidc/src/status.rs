@@ -72,6 +72,8 @@ struct ClientLine {
     message: String,
     /// When the newest credential was made.
     secret_created_at: Option<Timestamp>,
+    /// When it was last used, up to some minutes ago.
+    last_used_at: Option<Timestamp>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -233,6 +235,7 @@ fn client_line(client: &Guarded<OidcClient>) -> ClientLine {
         reason: String::new(),
         message: String::new(),
         secret_created_at: None,
+        last_used_at: None,
     };
     match &client.0 {
         Err(odd) => ClientLine {
@@ -250,6 +253,7 @@ fn client_line(client: &Guarded<OidcClient>) -> ClientLine {
                 reason: reason.to_owned(),
                 message: message.to_owned(),
                 secret_created_at: status.credentials.iter().map(|made| made.created_at.0).max(),
+                last_used_at: status.last_used_at.map(|used| used.0),
                 ..line
             }
         }
@@ -343,9 +347,7 @@ fn text(report: &Report, now: Timestamp) -> String {
         .clients
         .iter()
         .map(|client| {
-            let secret = client
-                .secret_created_at
-                .map_or_else(String::new, |made| age(made, now));
+            let ago = |at: Option<Timestamp>| at.map_or_else(String::new, |at| age(at, now));
             let ClientLine {
                 namespace,
                 name,
@@ -360,7 +362,8 @@ fn text(report: &Report, now: Timestamp) -> String {
                 client_id.clone(),
                 ready.clone(),
                 reason.clone(),
-                secret,
+                ago(client.secret_created_at),
+                ago(client.last_used_at),
             ]
         })
         .collect();
@@ -372,6 +375,7 @@ fn text(report: &Report, now: Timestamp) -> String {
             "READY",
             "REASON",
             "SECRET AGE",
+            "LAST USED",
         ];
         let mut section = table(&headings, &clients);
         for client in report.clients.iter().filter(|client| client.ready == "False") {
@@ -517,6 +521,7 @@ mod tests {
             "metadata": {"name": "shop", "namespace": "team"}, "spec": {},
             "status": {
                 "clientId": "team.shop", "conditions": conditions("True", "Ready", ""),
+                "lastUsedAt": "2026-11-25T11:55:00Z",
                 "credentials": [
                     {"id": "1", "digest": "d", "createdAt": "2026-11-20T09:00:00Z"},
                     {"id": "2", "digest": "d", "createdAt": "2026-11-25T09:00:00Z"},
@@ -535,7 +540,7 @@ mod tests {
         };
         let shown = text(&report, at("2026-11-25T12:00:00Z"));
         assert!(
-            shown.contains("team        shop         team.shop   True    Ready     3h"),
+            shown.contains("team        shop         team.shop   True    Ready     3h           5m"),
             "{shown}"
         );
         assert!(shown.contains("team/bad: spec.scopes: no?"), "{shown}");

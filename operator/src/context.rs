@@ -17,6 +17,7 @@ use crate::index::Index;
 use crate::lease::Leadership;
 use crate::plan::Note;
 use crate::telemetry::Metrics;
+use crate::uses::Uses;
 
 /// Names that follow from the release. Apart from [`Context`], so that plans need no client.
 #[derive(Debug, Clone)]
@@ -80,6 +81,8 @@ pub(crate) struct Context {
     pub(crate) announcer: Arc<Announcer>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) failures: Failures,
+    /// When clients were used last.
+    pub(crate) uses: Uses,
     /// How many objects are reconciled at once, whatever their namespaces.
     pub(crate) reconciles: Semaphore,
     /// How many passwords are hashed at once: each takes a core and 19 MiB.

@@ -31,7 +31,7 @@ pub(crate) type GuardedClient = Guarded<OidcClient>;
 pub(crate) type GuardedUser = Guarded<OidcUser>;
 
 /// Namespace and name.
-type Key = (String, String);
+pub(crate) type Key = (String, String);
 
 /// The index. One lock, held for computations only.
 pub(crate) struct Index {
@@ -288,6 +288,23 @@ impl Index {
             Some(violations) => Err(violations.to_vec()),
             None => Ok(valid),
         }
+    }
+
+    /// The accepted clients of which this holds, given what they are and their object as it was told last.
+    pub(crate) fn due(&self, is_due: impl Fn(&Client, &OidcClient) -> bool) -> Vec<Key> {
+        let state = self.lock();
+        let is_due = |object: &Arc<GuardedClient>| {
+            let Ok(client) = &object.0 else { return false };
+            let valid = state.clients.get(&key(object.as_ref()));
+            valid.is_some_and(|valid| state.client_lost(valid.uid()).is_none() && is_due(valid, client))
+        };
+        let objects = state.objects().into_iter().filter(is_due);
+        objects.map(|object| key(object.as_ref())).collect()
+    }
+
+    /// Has a client reconciled.
+    pub(crate) fn wake(&self, client: &Key) {
+        self.lock().wake_client(client);
     }
 
     /// Follows the key set: clients that name another algorithm are refused.

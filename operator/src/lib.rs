@@ -8,6 +8,7 @@
 //! | `oidc_client` | a client's Secret and the digests in its status |
 //! | `signing_key` | the key-set Secret and the phases of keys |
 //! | `oidc_user` | sealed password digests |
+//! | `uses` | when clients were used last, as the pods tell |
 //! | `index` | rules between objects |
 //! | `routes` | hosts that Ingresses and HTTPRoutes serve, where redirects follow them |
 //! | `execute` | the only writes |
@@ -35,6 +36,7 @@ mod plan;
 mod routes;
 mod signing_key;
 mod telemetry;
+mod uses;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -101,6 +103,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         announcer: announcer.clone(),
         metrics: metrics.clone(),
         failures: Failures::default(),
+        uses: uses::Uses::default(),
         reconciles: Semaphore::new(RECONCILES),
         hashes: Semaphore::new(HASHES),
         wake_own_secrets: Notify::new(),
@@ -201,6 +204,7 @@ async fn work_until(context: Arc<Context>, stop: CancellationToken) {
                 clients(&context, begun, &stop),
                 oidc_user::run(context.clone(), stop.clone()),
                 signing_key::run(context.clone(), stop.clone()),
+                uses::run(&context, &stop),
             );
         }),
     );

@@ -5,7 +5,7 @@
 mod envelope;
 mod imports;
 mod plan;
-mod pods;
+pub(crate) mod pods;
 mod spares;
 mod truth;
 

@@ -74,6 +74,7 @@ pub(crate) struct Metrics {
     leader: Gauge<i64, AtomicI64>,
     installation_valid: Gauge<i64, AtomicI64>,
     pods_behind: Gauge<i64, AtomicI64>,
+    uses_known: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -111,6 +112,12 @@ impl Metrics {
             "Provider pods that count and have not acknowledged the key set as it is",
             pods_behind.clone(),
         );
+        let uses_known = Gauge::default();
+        registry.register(
+            "uses_known_timestamp_seconds",
+            "Up to when all pods have told which credentials clients used",
+            uses_known.clone(),
+        );
         Self {
             registry,
             reconciles,
@@ -119,6 +126,7 @@ impl Metrics {
             leader,
             installation_valid,
             pods_behind,
+            uses_known,
         }
     }
 
@@ -150,6 +158,11 @@ impl Metrics {
         self.pods_behind.set(i64::try_from(pods).unwrap_or(i64::MAX));
     }
 
+    /// Up to then every use of a credential is known.
+    pub(crate) fn uses_known(&self, second: i64) {
+        self.uses_known.set(second);
+    }
+
     /// The OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -170,6 +183,7 @@ mod tests {
         metrics.watch_failed("Secret");
         metrics.leads(true);
         metrics.pods_behind(2);
+        metrics.uses_known(7);
         metrics.text()
     }
 
@@ -183,6 +197,7 @@ mod tests {
             "oidc_operator_leader 1",
             "oidc_operator_installation_valid 0",
             "oidc_operator_pods_behind 2",
+            "oidc_operator_uses_known_timestamp_seconds 7",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
         }

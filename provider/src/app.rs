@@ -26,6 +26,7 @@ use crate::outbound::Outbound;
 use crate::rate::{Buckets, Pods};
 use crate::store::Store;
 use crate::users::UserIndex;
+use crate::uses::Uses;
 
 /// The time, as the shell sees it; everything below takes it as an argument.
 pub trait Clock: Send + Sync {
@@ -90,6 +91,8 @@ pub struct App {
     pub address_requests: Buckets,
     /// How many pods share both.
     pub pods: Pods,
+    /// Which credentials were used last when.
+    pub uses: Uses,
     /// Whether the process is ready, and why not.
     pub readiness: Readiness,
     /// Whether demo credentials may be used: standalone on loopback.
@@ -123,6 +126,7 @@ impl App {
             client_requests: Buckets::default(),
             address_requests: Buckets::default(),
             pods: Pods::default(),
+            uses: Uses::default(),
             readiness: Readiness::default(),
             loopback: false,
         }

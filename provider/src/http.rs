@@ -42,5 +42,6 @@ pub mod register;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
+pub mod uses;
 pub mod view;
 pub mod way_back;

@@ -6,6 +6,7 @@
 //! | [`router`] | one table: path → handler → layers |
 //! | [`http`] | one file an endpoint: extract, call, respond |
 //! | [`clients`], [`users`], [`keys`] | lock-free snapshots that requests read |
+//! | [`uses`] | which credential was used last when, told to the store once a minute |
 //! | [`cluster`], [`client_keys`], [`fetched`] | keys that others publish: the cluster, clients |
 //! | [`outbound`] | the guarded way out |
 //! | [`resources`] | where the snapshots come from: the cluster, or a folder |
@@ -53,6 +54,7 @@ mod testing;
 pub mod texts;
 pub mod tls;
 pub mod users;
+pub mod uses;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -33,6 +33,7 @@ pub struct Metrics {
     last_good: Family<One, Gauge>,
     acknowledgement_failures: Counter,
     limit_exchange_failures: Counter,
+    uses_reported: Gauge,
 }
 
 /// The numbers of one endpoint that nearly every request touches.
@@ -61,6 +62,7 @@ impl Default for Metrics {
             last_good: Family::default(),
             acknowledgement_failures: Counter::default(),
             limit_exchange_failures: Counter::default(),
+            uses_reported: Gauge::default(),
             registry: Registry::default(),
         };
         // counters get `_total` when they are written
@@ -128,6 +130,11 @@ impl Default for Metrics {
             "oidc_limit_exchange_failures",
             "Times that the pod could not tell the store what it let through of the limits that pods share",
             metrics.limit_exchange_failures.clone(),
+        );
+        registry.register(
+            "oidc_uses_reported_timestamp_seconds",
+            "When the store last took which credentials clients used",
+            metrics.uses_reported.clone(),
         );
         Self { registry, ..metrics }
     }
@@ -218,6 +225,11 @@ impl Metrics {
         self.limit_exchange_failures.inc();
     }
 
+    /// `oidc_uses_reported_timestamp_seconds`: the store took which credentials clients used.
+    pub fn uses_reported(&self, second: i64) {
+        self.uses_reported.set(second);
+    }
+
     /// The text of `/metrics`; `active_sessions` is `oidc_active_sessions` if the store told it.
     #[must_use]
     pub fn encode(&self, active_sessions: Option<u64>) -> String {
@@ -249,6 +261,7 @@ mod tests {
         metrics.acknowledgement_failed();
         metrics.store_error();
         metrics.limit_exchange_failed();
+        metrics.uses_reported(7);
         metrics.encode(Some(3))
     }
 
@@ -265,6 +278,7 @@ mod tests {
             r#"oidc_rate_limited_total{limit="login_per_account"} 1"#,
             "oidc_store_errors_total 1",
             "oidc_limit_exchange_failures_total 1",
+            "oidc_uses_reported_timestamp_seconds 7",
             "oidc_active_sessions 3",
             "# EOF",
         ] {

@@ -9,7 +9,7 @@ use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
 use crate::http::{
     account, authorize, consent, discovery, end_session, health, introspect, jwks, login, openapi, pages,
-    register, revoke, token, userinfo,
+    register, revoke, token, userinfo, uses,
 };
 
 use methods::{Methods, any, get, post};
@@ -55,6 +55,7 @@ pub fn internal(app: Arc<App>) -> Router {
         .row(quiet("/health/live"), get(health::live))
         .row(quiet("/health/ready"), get(health::ready))
         .row(METRICS, get(health::metrics))
+        .row(quiet("/uses"), get(uses::get))
         .finish()
 }
 

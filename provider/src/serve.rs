@@ -20,6 +20,7 @@ use crate::resources::kubernetes::contact::ContactLayer;
 use crate::resources::kubernetes::registrar::ClusterRegistrar;
 use crate::resources::kubernetes::{self, Home};
 use crate::store::redis::RedisStore;
+use crate::uses::report;
 use crate::{rate, router, server};
 
 /// How long open connections may take to end.
@@ -48,6 +49,7 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
         name: settings.pod,
         uid: settings.pod_uid,
     };
+    app.uses.tell_as(pod.uid.clone());
 
     let (certificate, certificates) = watch::channel(None);
     let (public_control, internal_control) = (Control::new(), Control::new());
@@ -57,6 +59,11 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     let exchange = rate::exchange::run(app.clone());
     tasks.spawn(async move {
         exchange.await;
+        Ok(())
+    });
+    let reports = report::run(app.clone());
+    tasks.spawn(async move {
+        reports.await;
         Ok(())
     });
     let (routes, control) = (router::internal(app.clone()), internal_control.clone());
@@ -94,6 +101,7 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
     info!("stopping");
     app.readiness.stopping();
     if certificate.borrow().is_none() {
+        report::last_word(&app, true).await;
         info!("stopped: nothing was served yet");
         return Ok(());
     }
@@ -103,12 +111,11 @@ pub async fn serve(settings: Serve) -> anyhow::Result<()> {
         ended = tasks.join_next() => return Err(failure(ended)),
     }
     public_control.graceful_shutdown(Some(DRAIN));
-    if tokio::time::timeout(DRAIN + Duration::from_secs(1), &mut public)
-        .await
-        .is_err()
-    {
+    let drained = tokio::time::timeout(DRAIN + Duration::from_secs(1), &mut public).await;
+    if drained.is_err() {
         public.abort();
     }
+    report::last_word(&app, drained.is_ok()).await;
     internal_control.shutdown();
     info!("stopped");
     Ok(())

@@ -5,7 +5,7 @@
 //! one registration token in `{token}`.
 //! Keys are digests, HMACs and random tags; values come sealed. Every key has a time to live.
 //!
-//! The steps stand in five traits, by what they are about; a backend has a file for each. To add a
+//! The steps stand in six traits, by what they are about; a backend has a file for each. To add a
 //! backend: a folder in `store/` that implements [`Store`], a line in `config.rs`; it passes
 //! `tests/store_contract.rs` unchanged.
 //!
@@ -23,12 +23,14 @@ pub mod memory;
 pub mod redis;
 mod registrations;
 mod sessions;
+mod uses;
 
 pub use accounts::{Account, AccountStore, Attempt, Indexed, LoginLimit, NewAttempt, NewLogin, StoredLogin};
 pub use grants::{GrantStore, Opening, Redeemed, Rotated, Rotation, StoredGrant};
 pub use limits::{LimitStore, Shared, Used};
 pub use registrations::{NewUse, RegistrationStore};
 pub use sessions::{NewCode, NewConsent, NewSession, SessionStore, StoredSession};
+pub use uses::{Report, UseStore};
 
 /// The store is away or made no sense; the caller answers 503. The text is for the log.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -71,7 +73,9 @@ fn seconds(length: u64) -> i64 {
 }
 
 /// The shared state.
-pub trait Store: AccountStore + SessionStore + GrantStore + LimitStore + RegistrationStore {
+pub trait Store:
+    AccountStore + SessionStore + GrantStore + LimitStore + RegistrationStore + UseStore
+{
     /// Whether the store answers.
     fn ping(&self) -> Answer<'_, ()>;
 

@@ -88,6 +88,9 @@ macro_rules! rules {
             i5_pods_tell_what_they_let_through
             i5_what_is_told_again_is_counted_once
             i5_many_pods_tell_at_once
+            uses_are_told_of_each_credential_and_process
+            uses_need_the_report_before
+            uses_are_kept_for_days_and_by_tag
             an_attempt_reads_the_consents
             index_lists_the_logins_of_its_user
             index_forgets_the_logins_of_its_user_only

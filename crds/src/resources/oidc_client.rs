@@ -33,6 +33,7 @@ use crate::secrets::app::Preset;
     printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name": "Secret", "type": "string", "jsonPath": ".status.secret.name"}"#,
     printcolumn = r#"{"name": "Secret Age", "type": "date", "jsonPath": ".status.lastRotation"}"#,
+    printcolumn = r#"{"name": "Last Used", "type": "date", "jsonPath": ".status.lastUsedAt"}"#,
     printcolumn = r#"{"name": "Next Rotation", "type": "string", "jsonPath": ".status.nextRotation", "priority": 1}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
@@ -250,6 +251,11 @@ pub struct ClientRotation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::ROTATE_NOW))]
     pub now: Option<String>,
+    /// A replaced secret is no longer accepted once nobody has used it for so long, like `1h`, while the new one
+    /// was there to be used: from `5m` to `7d`. As long as some use could have been missed, it counts as used.
+    /// None: it is accepted for the whole overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retire_unused: Option<Seconds>,
 }
 
 /// What a client that registered itself authenticates with.
@@ -436,6 +442,10 @@ pub struct OidcClientStatus {
     /// When it is replaced by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation: Option<Time>,
+    /// When the client last authenticated, or as a public client got tokens; noted when it is five minutes later
+    /// than what stands here, so up to some minutes ago. Absent: never, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Time>,
     /// What was done of `spec.rotation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
@@ -475,6 +485,9 @@ pub struct Credential {
     /// When it stops being accepted; absent: not planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retires_at: Option<Time>,
+    /// When somebody last authenticated with it; like `lastUsedAt` of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Time>,
 }
 
 /// The Secret that was written, as it was after the write.

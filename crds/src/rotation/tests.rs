@@ -8,6 +8,7 @@ use crate::secrets::installation::Lifetimes;
 use crate::testing::SeededRng;
 
 mod rotations;
+mod unused;
 
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 123_456_789);
 const OVERLAP: Seconds = Seconds(3600);
@@ -85,6 +86,7 @@ struct Written {
 struct World {
     known: Vec<Credential>,
     handled: Option<String>,
+    uses: Seen,
     rotation: Rotation,
     written: Option<Written>,
     pepper: Pepper,
@@ -97,6 +99,7 @@ impl World {
         Self {
             known: vec![],
             handled: None,
+            uses: Seen::default(),
             rotation: Rotation::default(),
             written: None,
             pepper: pepper(1),
@@ -130,6 +133,7 @@ impl World {
             Known {
                 credentials: &self.known,
                 now: self.handled.as_deref(),
+                uses: Some(&self.uses),
             },
             found,
             &self.pepper,
@@ -420,7 +424,7 @@ fn a_public_client_has_no_credentials() {
         for found in [Found::Nothing, world.found(), Found::GivenMissing] {
             let known = Known {
                 credentials: &known,
-                now: None,
+                ..Known::default()
             };
             let decision = decide(&public, known, &found, &world.pepper, &TERMS, T0, &mut world.rng);
             assert!(decision.credentials.is_empty() && decision.deliver.is_none());
@@ -567,6 +571,7 @@ fn a_weak_secret_that_was_accepted_is_refused_at_once_when_weak_ones_are_not() {
         let known = Known {
             credentials: known,
             now: None,
+            uses: None,
         };
         let found = given("u/1", "secret456");
         decide(

@@ -10,7 +10,7 @@ use oidc_crds::rotation::{Decision, Due};
 use crate::plan::Note;
 
 /// An Event's text for what happened to the credentials: their ids, never a value.
-pub(super) fn tell(reason: Reason, before: &[Credential], decision: &Decision) -> String {
+pub(super) fn tell(reason: Reason, client: &Client, before: &[Credential], decision: &Decision) -> String {
     let after = &decision.credentials;
     let list = |texts: Vec<String>| texts.join(", ");
     match reason {
@@ -40,7 +40,14 @@ pub(super) fn tell(reason: Reason, before: &[Credential], decision: &Decision) -
         Reason::CredentialRetired => {
             let gone = |known: &&Credential| after.iter().all(|other| other.id != known.id);
             let gone = before.iter().filter(gone).map(|known| known.id.clone()).collect();
-            format!("a replaced client secret is no longer accepted: {}", list(gone))
+            let length = client.rotation().and_then(|rotation| rotation.retire_unused);
+            match length.filter(|_| !decision.unused.is_empty()) {
+                Some(length) => format!(
+                    "a replaced client secret that nobody used for {length} is no longer accepted: {}",
+                    list(gone)
+                ),
+                None => format!("a replaced client secret is no longer accepted: {}", list(gone)),
+            }
         }
         Reason::DigestsRestored => "digests were computed again from the Secret".to_owned(),
         _ => "the credentials changed".to_owned(),

@@ -10,6 +10,7 @@ use oidc_crds::names::GROUP;
 use oidc_crds::resources::OidcClient;
 use oidc_crds::secrets::app::CLIENT_SECRET;
 use oidc_crds::secrets::{Data, is_opaque};
+use oidc_crds::uses::Seen;
 
 use crate::context::{Context, Names};
 use crate::execute::Error;
@@ -21,6 +22,8 @@ pub(crate) struct Observed {
     /// Our Secret under the name that `spec.secret.name` had before.
     pub(crate) former: Option<Box<Secret>>,
     pub(crate) given: Option<Given>,
+    /// What is known of its uses.
+    pub(crate) seen: Seen,
 }
 
 /// The app's Secret, or what is in its place.
@@ -53,11 +56,16 @@ pub(crate) async fn observe(
     object: &OidcClient,
     client: Option<&Client>,
 ) -> Result<Observed, Error> {
+    let ring = context.material();
+    let seen = client.zip(ring.as_deref());
+    let seen = seen.map(|(client, material)| context.uses.seen(&material.ring, client, object));
+    let seen = seen.unwrap_or_default();
     let Some(client) = client.filter(|client| client.registration().is_none()) else {
         return Ok(Observed {
             target: Target::Absent,
             former: None,
             given: None,
+            seen,
         });
     };
     let api: Api<Secret> = Api::namespaced(context.client.clone(), client.namespace());
@@ -83,6 +91,7 @@ pub(crate) async fn observe(
         target,
         former,
         given,
+        seen,
     })
 }
 

@@ -15,6 +15,7 @@ use oidc_crds::rotation::{self, Decision, Found, Known};
 use oidc_crds::secrets::app;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
+use oidc_crds::uses::Seen;
 use oidc_crds::validate::Violation;
 use rand_core::CryptoRng;
 
@@ -24,6 +25,7 @@ use super::observe::{Given, Observed, Target, data_of, to_data};
 use super::restart::{Restarted, Restarts};
 use crate::execute::Error;
 use crate::plan::{Note, conditions, fails, holds, news, refused};
+use crate::uses::to_note;
 use crate::watches::until;
 
 /// A Secret that somebody else has to move is looked at again after this time.
@@ -60,6 +62,7 @@ pub(crate) struct Plan {
     /// What is restarted once the Secret is written.
     pub(crate) restarts: Restarts,
     next_rotation: Option<Time>,
+    last_used_at: Option<Time>,
     known_secret: Option<WrittenSecret>,
     routed_hosts: Option<Vec<String>>,
     claims: Vec<Claim>,
@@ -102,10 +105,12 @@ pub(crate) fn plan(
     terms: &Terms<'_>,
     rng: &mut impl CryptoRng,
 ) -> Plan {
-    Plan {
+    let mut plan = Plan {
         routed_hosts: terms.routed_hosts.clone(),
         ..writes(object, observed, verdict, terms, rng)
-    }
+    };
+    plan.note_uses(&observed.seen);
+    plan
 }
 
 fn writes(
@@ -154,6 +159,7 @@ fn writes(
         Known {
             credentials: &status.credentials,
             now: status.rotation.as_ref().and_then(|known| known.now.as_deref()),
+            uses: Some(&observed.seen),
         },
         &found,
         terms.pepper,
@@ -186,7 +192,7 @@ fn writes(
         .iter()
         .filter(|reason| !matches!(reason, Reason::SecretCreated | Reason::SecretUpdated))
         .map(|reason| {
-            let told = tell(*reason, &status.credentials, &decision);
+            let told = tell(*reason, client, &status.credentials, &decision);
             Note::normal(*reason, told)
         })
         .collect();
@@ -215,6 +221,7 @@ fn writes(
         credentials: decision.credentials,
         asked: decision.now,
         next_rotation: decision.next_rotation.map(Time),
+        last_used_at: status.last_used_at,
         known_secret: known_secret(status.secret, ours),
         routed_hosts: None,
         claims: ready(client),
@@ -239,6 +246,7 @@ fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duratio
         restarts: Restarts::unchanged(status.rotation.as_ref()),
         asked: status.rotation.and_then(|noted| noted.now),
         next_rotation: status.next_rotation,
+        last_used_at: status.last_used_at,
         known_secret: status.secret,
         routed_hosts: None,
         claims,
@@ -388,6 +396,15 @@ impl Applied {
 }
 
 impl Plan {
+    /// Status will tell of uses that are much later than those it tells of.
+    fn note_uses(&mut self, seen: &Seen) {
+        for known in &mut self.credentials {
+            let used = seen.credentials.get(&known.id).copied();
+            known.last_used_at = to_note(known.last_used_at.as_ref(), used).or(known.last_used_at.take());
+        }
+        self.last_used_at = to_note(self.last_used_at.as_ref(), seen.client).or(self.last_used_at.take());
+    }
+
     /// The status that must be written before the Secret, if any: the new digest, and that the word which
     /// asked for it was seen to.
     pub(crate) fn first_status(&self, client: &OidcClient) -> Option<OidcClientStatus> {
@@ -413,6 +430,7 @@ impl Plan {
             credentials: self.credentials,
             rotation: noted(self.asked, self.restarts.noted(&applied.restarted)),
             next_rotation: self.next_rotation,
+            last_used_at: self.last_used_at,
             ..OidcClientStatus::default()
         };
         let (claims, done, mut notes) = match &applied.failure {

@@ -40,6 +40,18 @@ pub(super) struct Fleet {
 /// What there is now, from the API server's store, not from a cache.
 /// `cache`: how long verifiers may hold a JWKS, with a margin.
 pub(super) async fn read(context: &Context, cache: Seconds) -> Result<Fleet, Error> {
+    let (pods, leases) = lists(context).await?;
+    Ok(count(&pods, &leases, cache))
+}
+
+/// The pods that count: those that may serve.
+pub(crate) async fn counted(context: &Context) -> Result<Vec<Pod>, Error> {
+    let (pods, leases) = lists(context).await?;
+    let counts = |pod: &Pod| !has_ended(pod) && (lease_of(pod, &leases).is_some() || is_ready(pod));
+    Ok(pods.into_iter().filter(counts).collect())
+}
+
+async fn lists(context: &Context) -> Result<(Vec<Pod>, Vec<Lease>), Error> {
     let parameters = ListParams::default().labels(&selector(context));
     let (pods, leases): (Api<Pod>, Api<Lease>) = (api(context), api(context));
     let pods = async {
@@ -51,7 +63,7 @@ pub(super) async fn read(context: &Context, cache: Seconds) -> Result<Fleet, Err
         listed.map_err(Error::api("list the Leases of the provider's pods"))
     };
     let (pods, leases) = tokio::try_join!(pods, leases)?;
-    Ok(count(&pods.items, &leases.items, cache))
+    Ok((pods.items, leases.items))
 }
 
 /// Wakes the reconcile when pods or their Leases change in what counts, until `stop`.
@@ -121,12 +133,15 @@ fn selector(context: &Context) -> String {
         .join(",")
 }
 
+/// The Lease of a pod, by name and owner.
+fn lease_of<'a>(pod: &Pod, leases: &'a [Lease]) -> Option<&'a Lease> {
+    let is_its =
+        |lease: &&Lease| lease.name_any() == pod.name_any() && owner(lease) == pod.metadata.uid.as_deref();
+    leases.iter().find(is_its)
+}
+
 fn count(pods: &[Pod], leases: &[Lease], cache: Seconds) -> Fleet {
-    let lease_of = |pod: &Pod| {
-        leases
-            .iter()
-            .find(|lease| lease.name_any() == pod.name_any() && owner(lease) == pod.metadata.uid.as_deref())
-    };
+    let lease_of = |pod: &Pod| lease_of(pod, leases);
     let mut counted: Vec<(String, Option<String>)> = pods
         .iter()
         .filter(|pod| !has_ended(pod))
@@ -168,7 +183,8 @@ fn owner(lease: &Lease) -> Option<&str> {
     pod.map(|owner| owner.uid.as_str())
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether a pod gets requests.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions
         .into_iter()

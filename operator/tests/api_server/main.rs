@@ -27,3 +27,4 @@ mod secrecy;
 mod shapes;
 mod trust;
 mod users;
+mod uses;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::ResourceExt as _;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use oidc_crds::secrets::Data;
 use reqwest::{Certificate, Response};
 use serde_json::json;
@@ -39,25 +39,14 @@ impl Pod {
 
     /// The same, with more in its environment.
     pub async fn start_with(world: &World, name: &str, proxy: &Proxy, more: &[(&str, &Path)]) -> Self {
-        let pod = json!({
-            "metadata": {"name": name, "labels": {
-                "app.kubernetes.io/name": "oidc-operator",
-                "app.kubernetes.io/instance": "oidc",
-                "app.kubernetes.io/component": "provider",
-            }},
-            "spec": {
-                "serviceAccountName": "oidc-provider",
-                "containers": [{"name": "provider", "image": "none"}],
-            },
-        });
-        let pod: PodObject = serde_json::from_value(pod).expect("a pod");
+        let (listen, internal, mutual) = (free(), free(), free());
+        let pod = provider_pod(name, internal.port());
         let made = world
             .api::<PodObject>()
             .create(&PostParams::default(), &pod)
             .await;
         let uid = made.expect("created").uid().expect("a uid");
 
-        let (listen, internal, mutual) = (free(), free(), free());
         let kubeconfig = world.proxied_kubeconfig(&format!("https://{}", proxy.address));
         let log = kubeconfig.with_file_name(format!("{name}.log"));
         let output = fs::File::create(&log).expect("a log");
@@ -214,6 +203,38 @@ impl Pod {
         })
         .await;
     }
+}
+
+/// A pod of the chart, as the API server has it.
+pub fn provider_pod(name: &str, internal: u16) -> PodObject {
+    let pod = json!({
+        "metadata": {"name": name, "labels": {
+            "app.kubernetes.io/name": "oidc-operator",
+            "app.kubernetes.io/instance": "oidc",
+            "app.kubernetes.io/component": "provider",
+        }},
+        "spec": {
+            "serviceAccountName": "oidc-provider",
+            "containers": [{
+                "name": "provider", "image": "none",
+                "ports": [{"name": "internal", "containerPort": internal}],
+            }],
+        },
+    });
+    serde_json::from_value(pod).expect("a pod")
+}
+
+/// What the kubelet says of a pod that gets requests on this machine.
+pub async fn is_running(world: &World, name: &str) {
+    let status = json!({"status": {
+        "phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }});
+    world
+        .api::<PodObject>()
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .expect("patched");
 }
 
 impl Drop for Pod {

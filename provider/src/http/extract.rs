@@ -185,6 +185,11 @@ impl FromRequest<Arc<App>> for Caller {
         } else {
             client
         };
+        // whoever sends a public client's id has proven nothing yet
+        if !client.client().is_public() {
+            let credential = client.credential_id().unwrap_or_default();
+            app.uses.note(client.client().grantee(), credential, moment.now);
+        }
         if let (Some(workload), Some(Calling(call))) = (client.workload(), parts.extensions.get()) {
             call.note_workload(workload);
         }

@@ -53,6 +53,9 @@ pub async fn post(
     };
     let body = serde_json::to_vec(&response)
         .map_err(|error| Failure::broken(format!("the answer is no JSON: {error}")))?;
+    if client.is_public() {
+        app.uses.note(client.grantee(), "", caller.moment.now);
+    }
     app.metrics.token_issued(request.grant_type());
     audit::token(&call, request.grant_type());
     Ok(json_answer(StatusCode::OK, body))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::object::{HasSpec, HasStatus};
+use oidc_crds::resources::oidc_client::Credential;
 use oidc_crds::resources::{OidcClient, OidcClientStatus, OidcUser, OidcUserStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,11 +25,19 @@ pub trait Keep:
 impl Keep for OidcClient {
     fn prune_status(&mut self) {
         self.status = self.status.take().map(|status| OidcClientStatus {
-            credentials: status.credentials,
+            credentials: status.credentials.into_iter().map(without_use).collect(),
             observed_generation: status.observed_generation,
             routed_hosts: status.routed_hosts,
             ..OidcClientStatus::default()
         });
+    }
+}
+
+/// When it was used is noted every few minutes: it must not make a difference.
+fn without_use(credential: Credential) -> Credential {
+    Credential {
+        last_used_at: None,
+        ..credential
     }
 }
 
@@ -159,6 +168,7 @@ mod tests {
     #[test]
     fn only_what_is_read_is_kept_and_makes_a_difference() {
         let object = |version: &str, digest: &str| -> OidcClient {
+            let used = format!("2026-01-01T00:00:0{version}Z");
             serde_json::from_value(json!({
                 "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
                 "metadata": {
@@ -171,7 +181,10 @@ mod tests {
                 "status": {
                     "clientId": "a.one", "conditions": [],
                     "observedGeneration": 1, "routedHosts": ["app.example.com"],
-                    "credentials": [{"id": "1", "digest": digest, "createdAt": "2026-01-01T00:00:00Z"}],
+                    "lastUsedAt": used,
+                    "credentials": [{
+                        "id": "1", "digest": digest, "createdAt": "2026-01-01T00:00:00Z", "lastUsedAt": used,
+                    }],
                 },
             }))
             .unwrap()
@@ -182,7 +195,8 @@ mod tests {
         let whole = object("1", "p:1");
         assert_eq!(opened.spec, whole.spec);
         let (read, written) = (opened.status.unwrap(), whole.status.unwrap());
-        assert_eq!(read.credentials, written.credentials);
+        assert_eq!(read.credentials[0].digest, written.credentials[0].digest);
+        assert!(read.credentials[0].last_used_at.is_none() && read.last_used_at.is_none());
         assert_eq!(read.observed_generation, written.observed_generation);
         assert_eq!(read.routed_hosts, written.routed_hosts);
         assert_eq!(opened.metadata.uid, whole.metadata.uid);

@@ -16,6 +16,7 @@ mod limits;
 mod registrations;
 mod sessions;
 mod state;
+mod uses;
 
 /// Records that one step removes at most.
 const SWEEP: usize = 32;

@@ -19,6 +19,7 @@
 //! | `la:{limit}:<0…65535>` | packed | attempts at passwords from addresses |
 //! | `lc:{limit}:<0…65535>`, `lr:{limit}:<0…65535>` | packed | what pods let through, of clients and from addresses |
 //! | `lx:{limit}:<attempt>` | string | an attempt to tell it, which is counted |
+//! | `uu:{uses}:<tag>`, `up:{uses}:<tag>` | sorted set, hash | credentials by last use; the processes that tell of them |
 //! | `j:{<digest>}` | packed | a revoked access token of no login |
 //! | `rt:{<digest>}` | hash | the uses of a registration token |
 //! | `{sessions}` | sorted set | live sessions by end, to count them |
@@ -48,6 +49,7 @@ mod link;
 mod registrations;
 mod script;
 mod sessions;
+mod uses;
 
 /// How long a key outlives what it holds, in milliseconds (as in `common.lua`).
 const SLACK: i64 = 60_000;

@@ -38,4 +38,5 @@ mod sessions;
 mod token;
 mod tokens;
 mod userinfo;
+mod uses;
 mod way_back;

@@ -14,7 +14,7 @@ use oidc_provider::app::{App, Clock};
 use oidc_provider::rate::exchange;
 use oidc_provider::store::redis::RedisStore;
 use oidc_provider::store::{
-    Account, Attempt, NewAttempt, NewLogin, NewSession, Redeemed, Shared, Store, Used, UserKey,
+    Account, Attempt, NewAttempt, NewLogin, NewSession, Redeemed, Report, Shared, Store, Used, UserKey,
 };
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
@@ -100,6 +100,11 @@ async fn use_all(store: &Arc<dyn Store>, user: &UserKey) -> LoginTag {
     });
     store.share_limits(&used, random(), at(2)).await.unwrap();
     store.take_use(new_use(digest(), 3, 1), at(2)).await.unwrap();
+    let told = Report {
+        uses: &[(random(), at(2).as_second())],
+        ..crate::suite::report()
+    };
+    store.report_uses(told, at(2)).await.unwrap();
     login.tag
 }
 
@@ -207,7 +212,9 @@ async fn i8_every_key_is_a_digest_and_ends() {
             "ui",
             "un",
             "uo",
+            "up",
             "ur",
+            "uu",
             "x",
             "{sessions}"
         ]
@@ -234,6 +241,7 @@ async fn i8_every_key_is_a_digest_and_ends() {
                 assert!(bucket.parse::<u16>().is_ok());
                 assert!(milliseconds <= 900_000, "{key}: {milliseconds}");
             }
+            ["oidc", "uu" | "up", "{uses}", tag] => assert_eq!(tag.len(), 22),
             ["oidc", "lx", "{limit}", attempt] => assert_eq!(attempt.len(), 22),
             ["oidc", "un", "{limit}", bucket] => assert!(bucket.parse::<u16>().unwrap() < 4_096),
             _ => panic!("what is {key}?"),
@@ -358,6 +366,11 @@ async fn one_round_trip_a_step_and_an_unknown_script_is_sent() {
     };
     store.share_limits(&[used; 1], random(), at(1)).await.unwrap();
     one("share_limits");
+    let told = crate::suite::report();
+    store.report_uses(told, at(1)).await.unwrap();
+    one("report_uses");
+    store.uses(told.tag, 0, at(1)).await.unwrap();
+    one("uses");
     store
         .remember_consent(&user, random(), vec![], at(10), None, at(1))
         .await

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use oidc_crds::uses::{KEPT, Run, SETTLED, Told};
 use oidc_protocol::handle::{FamilyId, LoginTag};
 use oidc_provider::store::{
     Account, Attempt, Indexed, LoginLimit, NewAttempt, NewCode, NewLogin, NewSession, NewUse, Redeemed,
-    Rotated, Rotation, Shared, Store, StoredSession, Used, UserKey,
+    Report, Rotated, Rotation, Shared, Store, StoredSession, Used, UserKey,
 };
 
 use crate::support::*;
@@ -1011,6 +1012,142 @@ pub async fn i5_pods_tell_what_they_let_through(store: AnyStore) {
     assert_eq!(tell(&[one], ms(10 - 60_000)).await, [Some(now + 300_000_000)]);
     assert_eq!(tell(&[one], ms(9 - 60_000)).await, [None]);
     assert_eq!(tell(&[one], ms(10)).await, [Some(now + 300_000_000)]);
+}
+
+/// A first report that says nothing.
+pub fn report() -> Report<'static> {
+    let now = at(0).as_second();
+    Report {
+        tag: random(),
+        pod: random(),
+        process: random(),
+        number: 0,
+        since: now - 30,
+        until: now - 5,
+        ended: false,
+        uses: &[],
+    }
+}
+
+fn run_of(report: &Report<'_>) -> Run {
+    Run {
+        pod: report.pod,
+        process: report.process,
+        since: report.since,
+        until: report.until,
+        ended: report.ended,
+    }
+}
+
+/// In an order.
+async fn uses_of(store: &AnyStore, tag: [u8; 16], after: i64, now: jiff::Timestamp) -> Option<Told> {
+    let mut told = store.uses(tag, after, now).await.unwrap()?;
+    told.uses.sort();
+    told.runs.sort_by_key(|run| (run.since, run.until));
+    Some(told)
+}
+
+pub async fn uses_are_told_of_each_credential_and_process(store: AnyStore) {
+    let now = at(0).as_second();
+    let names: [[u8; 16]; 2] = [random(), random()];
+    let name = |of: usize| names[of];
+    let mut first = report();
+    assert_eq!(uses_of(&store, first.tag, 0, at(0)).await, None);
+    let used = [(name(0), now - 10), (name(1), now - 20)];
+    first.uses = &used;
+    assert!(store.report_uses(first, at(0)).await.unwrap());
+    let other = Report {
+        tag: first.tag,
+        since: now - 20,
+        until: now + 60,
+        ended: true,
+        uses: &[(name(0), now - 15), (name(1), now + 50)],
+        ..report()
+    };
+    assert!(store.report_uses(other, at(60)).await.unwrap());
+    let told = uses_of(&store, first.tag, 0, at(60)).await.unwrap();
+    // none becomes earlier
+    let mut uses = vec![(name(0), now - 10), (name(1), now + 50)];
+    uses.sort();
+    let settled = i64::try_from(SETTLED.0).unwrap();
+    let expected = Told {
+        kept_since: now + settled,
+        runs: vec![run_of(&first), run_of(&other)],
+        uses,
+    };
+    assert_eq!(told, expected);
+    let later = uses_of(&store, first.tag, now - 9, at(60)).await.unwrap();
+    assert_eq!(later.uses, [(name(1), now + 50)]);
+    assert_eq!(later.runs, expected.runs);
+}
+
+pub async fn uses_need_the_report_before(store: AnyStore) {
+    let now = at(0).as_second();
+    let name: [u8; 16] = random();
+    let used = [(name, now)];
+    let first = report();
+    let numbered = |number: u32, until: i64| Report {
+        number,
+        until,
+        uses: &used,
+        ..first
+    };
+    assert!(!store.report_uses(numbered(1, now), at(1)).await.unwrap());
+    assert_eq!(uses_of(&store, first.tag, 0, at(1)).await, None);
+    assert!(store.report_uses(first, at(1)).await.unwrap());
+    for (number, taken) in [
+        (2, false),
+        (1, true),
+        (1, true),
+        (2, true),
+        (1, false),
+        (4, false),
+    ] {
+        let until = now + i64::from(number);
+        let told = store.report_uses(numbered(number, until), at(2)).await.unwrap();
+        assert_eq!(told, taken, "{number}");
+    }
+    let told = uses_of(&store, first.tag, 0, at(2)).await.unwrap();
+    assert_eq!(told.runs, [run_of(&numbered(2, now + 2))]);
+    assert_eq!(told.uses, used);
+    // another process of the same pod begins by itself
+    let next = Report {
+        process: random(),
+        since: now + 10,
+        until: now + 10,
+        ..first
+    };
+    assert!(store.report_uses(next, at(10)).await.unwrap());
+    let told = uses_of(&store, first.tag, 0, at(10)).await.unwrap();
+    assert_eq!(told.runs, [run_of(&numbered(2, now + 2)), run_of(&next)]);
+    // and one may begin anew
+    assert!(store.report_uses(first, at(11)).await.unwrap());
+    assert!(store.report_uses(numbered(1, now), at(11)).await.unwrap());
+}
+
+pub async fn uses_are_kept_for_days_and_by_tag(store: AnyStore) {
+    let now = at(0).as_second();
+    let kept = i64::try_from(KEPT.0).unwrap();
+    let (old, new): ([u8; 16], [u8; 16]) = (random(), random());
+    let first = Report {
+        uses: &[(old, now)],
+        ..report()
+    };
+    assert!(store.report_uses(first, at(0)).await.unwrap());
+    assert_eq!(uses_of(&store, random(), 0, at(0)).await, None);
+    let later = Report {
+        tag: first.tag,
+        since: now + kept,
+        until: now + kept,
+        uses: &[(new, now + kept)],
+        ..report()
+    };
+    assert!(store.report_uses(later, at(kept - 1)).await.unwrap());
+    let told = uses_of(&store, first.tag, 0, at(kept - 6)).await.unwrap();
+    assert_eq!((told.uses.len(), told.runs.len()), (2, 2));
+    let told = uses_of(&store, first.tag, 0, at(kept)).await.unwrap();
+    assert_eq!(told.uses, [(new, now + kept)]);
+    assert_eq!(told.runs, [run_of(&later)]);
 }
 
 pub async fn i5_what_is_told_again_is_counted_once(store: AnyStore) {

@@ -148,6 +148,7 @@ impl TestApp {
             client_requests: Default::default(),
             address_requests: Default::default(),
             pods: Default::default(),
+            uses: Default::default(),
             readiness: Readiness::default(),
             loopback: false,
         });
@@ -320,6 +321,7 @@ impl TestApp {
             client_requests: Default::default(),
             address_requests: Default::default(),
             pods: Default::default(),
+            uses: Default::default(),
             readiness: Readiness::default(),
             loopback: false,
         });
@@ -374,6 +376,13 @@ impl TestApp {
     /// Sends a request to the main port.
     pub async fn send(&self, ask: Ask) -> Answer {
         send_to(&self.router, ask).await
+    }
+
+    /// Sends a request to the internal port, which answers with bytes.
+    pub async fn bytes_internal(&self, ask: Ask) -> (StatusCode, Vec<u8>) {
+        let response = self.internal.clone().oneshot(ask.build()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status, to_bytes(body, usize::MAX).await.unwrap().to_vec())
     }
 
     /// Sends a request to the internal port.

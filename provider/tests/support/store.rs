@@ -1,17 +1,18 @@
 //! A probe between the provider and its real store: counts the round trips, can cut the line and spoil records.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use oidc_crds::uses::Told;
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use oidc_provider::store::memory::MemoryStore;
 use oidc_provider::store::{
     AccountStore, Answer, Attempt, ClientKey, ConsentKey, GrantStore, Indexed, LimitStore, LoginLimit,
     NewAttempt, NewCode, NewConsent, NewLogin, NewSession, NewUse, Opening, Redeemed, RegistrationStore,
-    Rotated, Rotation, SessionStore, Store, StoreError, StoredGrant, StoredLogin, StoredSession, Used,
-    UserKey,
+    Report, Rotated, Rotation, SessionStore, Store, StoreError, StoredGrant, StoredLogin, StoredSession,
+    UseStore, Used, UserKey,
 };
 
 pub struct Counting {
@@ -20,6 +21,8 @@ pub struct Counting {
     away: AtomicBool,
     spoilt: Mutex<Option<(Record, Spoilt)>>,
     no_grants: AtomicBool,
+    /// Its own store of uses, which can be lost.
+    uses: Mutex<Arc<MemoryStore>>,
 }
 
 /// What the store keeps sealed.
@@ -48,6 +51,7 @@ impl Counting {
             away: AtomicBool::new(false),
             spoilt: Mutex::new(None),
             no_grants: AtomicBool::new(false),
+            uses: Mutex::default(),
         }
     }
 
@@ -57,6 +61,11 @@ impl Counting {
 
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// As a store that comes back empty.
+    pub fn lose_uses(&self) {
+        *self.uses.lock().unwrap() = Arc::default();
     }
 
     /// Cuts the line for `grant` alone.
@@ -362,6 +371,18 @@ impl RegistrationStore for Counting {
 
     fn return_use(&self, token: Digest, attempt: [u8; 16]) -> Answer<'_, ()> {
         self.counted(self.inner.return_use(token, attempt))
+    }
+}
+
+impl UseStore for Counting {
+    fn report_uses<'a>(&'a self, report: Report<'a>, now: Timestamp) -> Answer<'a, bool> {
+        let store = self.uses.lock().unwrap().clone();
+        self.counted(Box::pin(async move { store.report_uses(report, now).await }))
+    }
+
+    fn uses(&self, tag: [u8; 16], after: i64, now: Timestamp) -> Answer<'_, Option<Told>> {
+        let store = self.uses.lock().unwrap().clone();
+        self.counted(Box::pin(async move { store.uses(tag, after, now).await }))
     }
 }
 

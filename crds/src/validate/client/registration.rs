@@ -51,6 +51,7 @@ pub(super) fn credentials(
         digest: digest.clone(),
         created_at: Time(created_at),
         retires_at: None,
+        last_used_at: None,
     }]
 }
 

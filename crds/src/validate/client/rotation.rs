@@ -10,6 +10,9 @@ use crate::secrets::installation::Installation;
 /// No secret is replaced more often by itself.
 const SHORTEST_INTERVAL: Seconds = Seconds(3600);
 
+/// Uses are known to within minutes, and kept for a little more than the longest of these.
+const UNUSED: [Seconds; 2] = [Seconds(300), Seconds(7 * 86400)];
+
 /// No replaced secret is accepted longer.
 const LONGEST_OVERLAP: Seconds = Seconds(30 * 86400);
 
@@ -45,6 +48,14 @@ pub(super) fn of(
             format!("{overlap} is too long: at most {LONGEST_OVERLAP}"),
         );
     }
+    if let Some(unused) = wanted.retire_unused
+        && !(UNUSED[0]..=UNUSED[1]).contains(&unused)
+    {
+        v.invalid(
+            "spec.rotation.retireUnused",
+            format!("{unused} must be from {} to {}", UNUSED[0], UNUSED[1]),
+        );
+    }
     if let Some(interval) = wanted.interval {
         // then no more than two secrets are accepted at a time
         let overlap = wanted.overlap.unwrap_or(installation.lifetimes.secret_overlap);
@@ -67,6 +78,7 @@ pub(super) fn of(
         interval: wanted.interval,
         overlap: wanted.overlap,
         now: wanted.now.as_deref().map(Into::into),
+        retire_unused: wanted.retire_unused,
     })
 }
 
@@ -118,12 +130,13 @@ mod tests {
     fn a_rotation_is_read() {
         assert_eq!(judge(with(json!({}))).unwrap().rotation(), None);
         let client = judge(with(json!({"rotation": {
-            "interval": "90d", "overlap": "7d", "now": "2026-11-25",
+            "interval": "90d", "overlap": "7d", "now": "2026-11-25", "retireUnused": "1h",
         }})));
         let expected = Rotation {
             interval: Some(Seconds(90 * 86400)),
             overlap: Some(Seconds(7 * 86400)),
             now: Some("2026-11-25".into()),
+            retire_unused: Some(Seconds(3600)),
         };
         assert_eq!(client.unwrap().rotation(), Some(&expected));
         assert_eq!(fields(json!({})), [""; 0]);
@@ -147,6 +160,20 @@ mod tests {
         assert_eq!(fields(json!({"overlap": "30d1s"})), ["spec.rotation.overlap"]);
         for now in ["", "a\nb", &"x".repeat(65)] {
             assert_eq!(fields(json!({"now": now})), ["spec.rotation.now"], "{now:?}");
+        }
+    }
+
+    #[test]
+    fn unused_secrets_retire_after_a_time_that_can_be_known() {
+        for good in ["5m", "1h", "7d"] {
+            assert_eq!(fields(json!({"retireUnused": good})), [""; 0], "{good}");
+        }
+        for bad in ["0s", "4m59s", "7d1s"] {
+            assert_eq!(
+                fields(json!({"retireUnused": bad})),
+                ["spec.rotation.retireUnused"],
+                "{bad}"
+            );
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 
 mod rotation;
+mod uses;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -59,6 +60,7 @@ impl World {
             target,
             former: None,
             given,
+            seen: Seen::default(),
         };
         plan(
             object,
@@ -522,6 +524,7 @@ fn moved(world: &World, target: Target) -> (OidcClient, Secret, Plan) {
         target,
         former: Some(Box::new(former.clone())),
         given: None,
+        seen: Seen::default(),
     };
     let verdict = verdict.as_ref().map_err(Vec::as_slice);
     let plan = plan(

@@ -112,6 +112,7 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
             Known {
                 credentials: &record.credentials,
                 now: record.rotated.as_deref(),
+                uses: None,
             },
             &found,
             work.pepper,

@@ -186,6 +186,8 @@ pub(super) struct State {
     pub limit_attempts: HashMap<[u8; 16], i64>,
     /// Attempts at names that nobody has: the name's HMAC, and its attempts.
     pub unknown: HashMap<u16, ([u8; 32], Counted)>,
+    /// What processes tell of uses, by tag.
+    pub last_uses: HashMap<[u8; 16], super::uses::LastUses>,
     /// When to look whether a record has ended; one that lives longer by then is entered again.
     pub due: BTreeSet<(i64, Item)>,
 }

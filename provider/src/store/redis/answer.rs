@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use oidc_crds::uses::{Run, Told};
 use oidc_protocol::handle::{Digest, FamilyId, LoginTag};
 use redis::Value;
 
@@ -221,6 +222,45 @@ pub(super) fn logins(value: Value) -> Option<Vec<StoredLogin>> {
     Some(logins)
 }
 
+/// Of `uses`.
+pub(super) fn uses(value: Value) -> Option<Option<Told>> {
+    if value == Value::Nil {
+        return Some(None);
+    }
+    let mut members = Members::of(value)?;
+    let kept_since = members.number()?;
+    let runs = Members::of(members.0.next()?)?
+        .0
+        .map(run)
+        .collect::<Option<_>>()?;
+    let mut list = Members::of(members.0.next()?)?;
+    let mut uses = Vec::new();
+    while let Some(name) = list.0.next() {
+        // scores are texts
+        let second = std::str::from_utf8(&list.bytes()?).ok()?.parse().ok()?;
+        uses.push((bytes(name)?.try_into().ok()?, second));
+    }
+    members.end(Some(Told {
+        kept_since,
+        runs,
+        uses,
+    }))
+}
+
+fn run(value: Value) -> Option<Run> {
+    let mut members = Members::of(value)?;
+    let name: [u8; 24] = members.bytes()?.try_into().ok()?;
+    let (pod, process) = name.split_first_chunk::<16>()?;
+    let run = Run {
+        pod: *pod,
+        process: process.try_into().ok()?,
+        since: members.number()?,
+        until: members.number()?,
+        ended: yes(members.0.next()?)?,
+    };
+    members.end(run)
+}
+
 /// Of `last_seen`.
 pub(super) fn last_seen(value: Value) -> Option<Option<Timestamp>> {
     if value == Value::Nil {
@@ -289,6 +329,26 @@ mod tests {
         let entered = Value::Array(vec![Value::Int(1), bulk(&TAG.0)]);
         assert_eq!(indexed(entered), Some(Indexed::Entered(vec![TAG])));
         assert_eq!(last_seen(Value::Nil), Some(None));
+        let process = vec![bulk(&[7; 24]), Value::Int(3), Value::Int(4), Value::Int(1)];
+        let told = uses(Value::Array(vec![
+            Value::Int(5),
+            Value::Array(vec![Value::Array(process)]),
+            Value::Array(vec![bulk(&[9; 16]), bulk(b"6")]),
+        ]));
+        let run = Run {
+            pod: [7; 16],
+            process: [7; 8],
+            since: 3,
+            until: 4,
+            ended: true,
+        };
+        assert!(
+            told == Some(Some(Told {
+                kept_since: 5,
+                runs: vec![run],
+                uses: vec![([9; 16], 6)],
+            }))
+        );
         assert_eq!(revoked_until(bulk(&revocation(1_234))), Some(1_234));
         assert_eq!(revoked_until(Value::Nil), Some(0));
     }
@@ -344,5 +404,22 @@ mod tests {
             assert!(attempt(value).is_none());
         }
         assert!(visit(Value::Array(vec![bulk(b"r"), Value::Int(1), Value::Int(1)])).is_none());
+        let list = Value::Array;
+        for value in [
+            list(vec![Value::Int(1), list(vec![])]),
+            list(vec![Value::Int(1), list(vec![]), list(vec![bulk(&[0; 16])])]),
+            list(vec![
+                Value::Int(1),
+                list(vec![]),
+                list(vec![bulk(&[0; 16]), bulk(b"x")]),
+            ]),
+            list(vec![
+                Value::Int(1),
+                list(vec![list(vec![bulk(&[0; 24])])]),
+                list(vec![]),
+            ]),
+        ] {
+            assert!(uses(value).is_none());
+        }
     }
 }

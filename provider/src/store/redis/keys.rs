@@ -79,6 +79,14 @@ pub(super) fn limit_key(which: Shared, bucket: u16) -> String {
     format!("oidc:{kind}:{{limit}}:{bucket}")
 }
 
+/// Of last uses, and of the processes that report them.
+pub(super) fn uses_keys(tag: &[u8; 16]) -> Vec<String> {
+    let tag = text(tag);
+    ["uu", "up"]
+        .map(|kind| format!("oidc:{kind}:{{uses}}:{tag}"))
+        .into()
+}
+
 /// Of an attempt to tell it.
 pub(super) fn telling_key(attempt: &[u8; 16]) -> String {
     format!("oidc:lx:{{limit}}:{}", text(attempt))

@@ -46,6 +46,8 @@ scripts! {
     END_LOGIN = "../scripts/end_login.lua";
     SHARE_LIMITS = "../scripts/share_limits.lua";
     TAKE_USE = "../scripts/take_use.lua";
+    REPORT_USES = "../scripts/report_uses.lua";
+    USES = "../scripts/uses.lua";
     COUNT_SESSIONS = "../scripts/count_sessions.lua";
 }
 

@@ -11,6 +11,8 @@ local TOMBSTONE = '>BBI8I8c22c16'
 -- version, flags, generation, ring version, rotated at, end of the access tokens, absolute end of the
 -- refresh tokens, idle time, idle end, epoch of the session, code, grant, session
 local FAMILY = '>BBI4I4I8I8I8I8I8c8c32I4c0I4c0'
+-- version, number of the report, since, until, whether it ended; times are seconds
+local RUN = '>BI4I8I8B'
 local KIND_CODE, KIND_TOMBSTONE = 0, 1
 local BOUND, REFRESHES = 1, 2
 
