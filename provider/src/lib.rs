@@ -8,6 +8,7 @@
 //! | [`clients`], [`users`], [`keys`] | lock-free snapshots that requests read |
 //! | [`uses`] | which credential was used last when, told to the store once a minute |
 //! | [`cluster`], [`client_keys`], [`fetched`] | keys that others publish: the cluster, clients |
+//! | [`mtls`] | certificates of clients, from the connection or a proxy |
 //! | [`outbound`] | the guarded way out |
 //! | [`resources`] | where the snapshots come from: the cluster, or a folder |
 //! | [`registration`] | what is asked before a program gets a client |

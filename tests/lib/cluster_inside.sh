@@ -85,6 +85,7 @@ clusterDNS: [10.96.0.10]
 clusterDomain: cluster.local
 resolvConf: ""
 makeIPTablesUtilChains: false
+featureGates: {PodCertificateRequest: true, ClusterTrustBundle: true, ClusterTrustBundleProjection: true}
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $DIR/pki/ca.crt}}
 authorization: {mode: Webhook}
 containerRuntimeEndpoint: unix://$DIR/run/containerd.sock
@@ -144,7 +145,8 @@ prepare_namespaces
 start_containerd # starts while etcd and the API server do
 # whose ID tokens the API server takes, besides its own: nobody's, until a story writes this file anew
 printf 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt: []\n' >"$DIR/authentication.yaml"
-API_ARGS=--authentication-config=$DIR/authentication.yaml \
+API_ARGS="--authentication-config=$DIR/authentication.yaml --feature-gates=PodCertificateRequest=true,ClusterTrustBundle=true
+  --runtime-config=certificates.k8s.io/v1beta1=true" \
   ETCD_PORT=2379 ETCD_PEER_PORT=2380 API_PORT=6443 KCM_PORT=10257 API_BIND=0.0.0.0 control_plane "$DIR" $NODE
 spawn "$DIR/log/scheduler.log" kube-scheduler --kubeconfig="$DIR/admin.kubeconfig" --leader-elect=false
 start_node

@@ -16,7 +16,7 @@
 //! | RFC 9700 §2.1, RFC 8252 §7.3: redirect URIs | `authorize/redirect_uri.rs` | `az_02`, `az_03`, `hard_03` |
 //! | RFC 7636: proof keys | `authorize/pkce.rs` | `az_06`, `az_07` |
 //! | RFC 9207, RFC 6749 §4.1.2: the way back | [`authorize::return_to`] | `az_05`, `hard_09` |
-//! | RFC 6749 §2.3: who calls a back-channel endpoint | [`client_auth`] | `ca_01`–`ca_03` |
+//! | RFC 6749 §2.3, RFC 7523, RFC 8705: who calls a back-channel endpoint | [`client_auth`] | `ca_01`–`ca_06`, `mtls_01` |
 //! | RFC 6749 §4.1.3, §4.4, §6: the token endpoint | [`token`], one file a grant | `tok_01`–`tok_10a` |
 //! | Core §2, RFC 9068: what tokens say | [`token::issue`] | `jwt_01`–`jwt_03`, `jwt_05`, `tok_06`–`tok_08` |
 //! | RFC 7515, RFC 8725: how they are signed and checked | [`jwt`], [`keys`] | `jwt_02`, `jwt_04`, `hard_06`, `i3` |
