@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oidc_crds::resources::{OidcClient, Reason};
 use oidc_crds::secrets::installation::Installation;
-use oidc_crds::validate::validate;
+use oidc_crds::validate::{Violation, validate};
 use serde_json::json;
 
 use crate::harness::{SOON, World, client, wait};
@@ -112,11 +112,7 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
         let told = is_refused("app", more);
         assert_eq!(told.is_some(), refused, "{more}: {told:?}");
         let manifest = serde_yaml::from_str::<serde_json::Value>(&client("app", more)).expect("YAML");
-        let mut object: OidcClient = serde_json::from_value(manifest).expect("a client");
-        object.metadata.namespace = Some(world.namespace.clone());
-        object.metadata.uid = Some("c1".to_owned());
-        object.metadata.creation_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
-        let violations = validate(&object, &installation, None).err().unwrap_or_default();
+        let violations = judged(&world, manifest, &installation);
         let not_granted = violations.iter().find(|one| one.reason == Reason::NotGranted);
         assert_eq!(not_granted.is_some(), refused, "{more}: {violations:?}");
         if let (Some(told), Some(violation)) = (told, not_granted) {
@@ -132,6 +128,49 @@ async fn the_policy_at_apply_and_the_validator_give_one_answer() {
     world.patch::<OidcClient>("later", label).await;
     assert!(is_refused("later", "clientId: foreign, displayName: New").is_some());
     assert_eq!(is_refused("before", "displayName: New"), None);
+}
+
+#[tokio::test]
+async fn ca_05_the_policy_at_apply_knows_whether_certificates_are_taken() {
+    let mut world = World::new(&[]).await;
+    let pinned = format!(
+        "authentication: {{tls: {{thumbprints: [\"{}\"]}}}}",
+        "00".repeat(32)
+    );
+    let named = "authentication: {tls: {sanDns: a.example.com}}";
+    let bound = "tokens: {certificateBound: true}";
+    for (settings, refused) in [
+        (&[][..], [true, true, true]),
+        (&["mtls.enabled=true"], [false, true, false]),
+        (&["mtls.enabled=true", "mtls.ca.configMap=client-ca"], [false; 3]),
+    ] {
+        world.install(settings);
+        world.install_policy("client-policy", settings);
+        let installation = world.installation().await;
+        for (more, refused) in [&*pinned, named, bound].into_iter().zip(refused) {
+            let manifest = client("app", more);
+            wait("the policy's answer", SOON, async || {
+                let answer = world.dry_run(&manifest);
+                let told = String::from_utf8_lossy(&answer.stderr).into_owned();
+                let right = answer.status.success() != refused && (!refused || told.contains("(mtls."));
+                right.then_some(())
+            })
+            .await;
+            let manifest = serde_yaml::from_str::<serde_json::Value>(&manifest).expect("YAML");
+            let violations = judged(&world, manifest, &installation);
+            let not_granted = violations.iter().any(|one| one.reason == Reason::NotGranted);
+            assert_eq!(not_granted, refused, "{more}: {violations:?}");
+        }
+    }
+}
+
+/// What the validator says of a client of this namespace.
+fn judged(world: &World, manifest: serde_json::Value, installation: &Installation) -> Vec<Violation> {
+    let mut object: OidcClient = serde_json::from_value(manifest).expect("a client");
+    object.metadata.namespace = Some(world.namespace.clone());
+    object.metadata.uid = Some("c1".to_owned());
+    object.metadata.creation_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    validate(&object, installation, None).err().unwrap_or_default()
 }
 
 impl World {
