@@ -1,7 +1,7 @@
 //! What security teams want to know, one line each at the target `audit`: who signed in, who allowed what to
 //! whom, what was issued and what was revoked. The fields are an allow-list: names of clients, subjects of
-//! people who proved who they are, the ServiceAccount and pod of a workload that did, the address by the
-//! installation's rule; never what was typed.
+//! people who proved who they are, the ServiceAccount and pod of a workload that did, the thumbprint of a
+//! client's certificate, the address by the installation's rule; never what was typed.
 
 use super::call::Call;
 use crate::telemetry::AUDIT;
@@ -53,6 +53,7 @@ fn line(call: &Call, event: &'static str, outcome: &'static str, subject: Option
         client_id = call.client().map(|client| client.client_id()),
         subject,
         service_account = call.workload().map(tracing::field::display),
+        certificate = call.certificate(),
         address = call.address().map(tracing::field::display),
         "audit"
     );

@@ -34,6 +34,7 @@ pub struct Call {
     client: OnceLock<Arc<Client>>,
     grant: OnceLock<&'static str>,
     workload: OnceLock<Workload>,
+    certificate: OnceLock<String>,
     address: Option<IpAddr>,
     /// The language that the browser prefers, and the one that was asked for by `ui_locales`.
     accepted: Language,
@@ -59,6 +60,7 @@ impl Call {
             client: OnceLock::new(),
             grant: OnceLock::new(),
             workload: OnceLock::new(),
+            certificate: OnceLock::new(),
             address: None,
             accepted: Language::default(),
             look: None,
@@ -140,6 +142,17 @@ impl Call {
     #[must_use]
     pub fn workload(&self) -> Option<&Workload> {
         self.workload.get()
+    }
+
+    /// The client holds the key of the certificate with this thumbprint (`x5t#S256`), and that counts.
+    pub fn note_certificate(&self, thumbprint: String) {
+        let _ = self.certificate.set(thumbprint);
+    }
+
+    /// The thumbprint of the client's certificate, if that counts.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.get().map(String::as_str)
     }
 
     /// The grant type is known now.

@@ -179,11 +179,14 @@ impl FromRequest<Arc<App>> for Caller {
                 by_assertion(app, &moment, known.as_ref(), assertion, &endpoint).await?
             }
         };
-        let client = if client.client().certificate_bound() {
-            let shown = mtls::of_request(app, &parts).map(|certificate| certificate.thumbprint());
-            client.bound_to(shown)
-        } else {
-            client
+        let client = match of_certificate(app, &client, &parts) {
+            Some(thumbprint) => {
+                if let Some(Calling(call)) = parts.extensions.get() {
+                    call.note_certificate(thumbprint.clone());
+                }
+                client.bound_to(Some(thumbprint))
+            }
+            None => client,
         };
         // whoever sends a public client's id has proven nothing yet
         if !client.client().is_public() {
@@ -205,6 +208,18 @@ impl FromRequest<Arc<App>> for Caller {
 fn endpoint(issuer: &str, uri: &Uri) -> String {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     format!("{issuer}/{name}")
+}
+
+/// The thumbprint of the certificate that was shown, where it says who the client is or whose its tokens are.
+fn of_certificate(app: &App, client: &AuthenticatedClient, parts: &Parts) -> Option<String> {
+    let client = client.client();
+    let counts = client.certificate().is_some() || client.certificate_bound();
+    let shown = if counts {
+        mtls::of_request(app, parts)
+    } else {
+        None
+    };
+    shown.map(|certificate| certificate.thumbprint())
 }
 
 /// A client that sent nothing but its id: what it proves, it has proven by a certificate, unless it need prove nothing.

@@ -116,7 +116,9 @@ fn taking_certificates(cas: &[&Ca]) -> TestApp {
         mtls: true,
         ..Setup::default()
     });
-    name_cas(&app, cas);
+    if !cas.is_empty() {
+        name_cas(&app, cas);
+    }
     app
 }
 
@@ -231,6 +233,43 @@ async fn ca_05_a_client_needs_nothing_but_a_certificate_of_a_named_ca() {
         assert!(text.contains(expected), "{path}: {text}");
     }
     mutual.end().await;
+}
+
+#[tokio::test]
+async fn ca_05_the_audit_line_names_the_certificate() {
+    log::keep();
+    let mut app = taking_certificates(&[]);
+    let identity = Identity::self_signed();
+    set_client(
+        &mut app,
+        "audited",
+        json!({"thumbprints": [identity.thumbprint()]}),
+    );
+    trust_proxies(&app);
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "default.audited"),
+    ];
+    let ask = Ask::post("/token")
+        .header("x-request-id", "certificate-audit")
+        .header(
+            "client-cert",
+            format!(":{}:", STANDARD.encode(&identity.chain[0])),
+        )
+        .from(PROXY.parse().unwrap())
+        .form(&form);
+    assert_eq!(app.send(ask).await.status, 200);
+    let log = log::text();
+    let line = log
+        .lines()
+        .find(|line| line.contains("certificate-audit") && line.contains("\"target\":\"audit\""))
+        .unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &identity.chain[0]);
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest);
+    assert!(
+        line.contains(&format!("\"certificate\":\"{thumbprint}\"")),
+        "{line}"
+    );
 }
 
 #[tokio::test]
