@@ -44,6 +44,24 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
+/// What a digest is of: one of one kind is never one of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A client's secret.
+    Secret,
+    /// A registration access token.
+    Access,
+}
+
+impl Kind {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Secret => b"client-secret/v1",
+            Self::Access => b"registration-access/v1",
+        }
+    }
+}
+
 /// Draws the name of a credential (16 hex digits).
 pub fn credential_id(rng: &mut impl CryptoRng) -> String {
     let mut bytes = [0; 8];
@@ -55,24 +73,25 @@ pub fn credential_id(rng: &mut impl CryptoRng) -> String {
 /// each part length-prefixed (u32 big-endian), under the pepper's current version.
 #[must_use]
 pub fn digest(pepper: &Pepper, client_uid: &str, credential_id: &str, secret: &ClientSecret) -> String {
-    let id = pepper.current();
+    digest_of(Kind::Secret, pepper, client_uid, credential_id, secret)
+}
+
+/// The same for every kind of secret; `scope` and `id`: what it is bound to.
+pub(crate) fn digest_of(kind: Kind, pepper: &Pepper, scope: &str, id: &str, secret: &ClientSecret) -> String {
+    let version = pepper.current();
     // The current version has a key; without one no secret could match, which is the safe side.
-    let mac = mac(
-        pepper.key(id).unwrap_or_default(),
-        client_uid,
-        credential_id,
-        secret,
-    );
-    format!("{id}:{mac}")
+    let key = pepper.key(version).unwrap_or_default();
+    let mac = mac(kind, key, scope, id, secret);
+    format!("{version}:{mac}")
 }
 
 /// The part of a digest after the pepper's id.
-fn mac(key: &[u8], client_uid: &str, credential_id: &str, secret: &ClientSecret) -> String {
+fn mac(kind: Kind, key: &[u8], scope: &str, id: &str, secret: &ClientSecret) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let parts: [&[u8]; 4] = [
-        b"client-secret/v1",
-        client_uid.as_bytes(),
-        credential_id.as_bytes(),
+        kind.label(),
+        scope.as_bytes(),
+        id.as_bytes(),
         secret.expose().as_bytes(),
     ];
     base64url(&encoding::hmac(&key, &parts))
@@ -91,10 +110,23 @@ pub(crate) fn matches(
     credential: &Credential,
     secret: &ClientSecret,
 ) -> bool {
+    let Credential { id, digest, .. } = credential;
+    is_digest_of(Kind::Secret, digest, pepper, client_uid, id, secret)
+}
+
+/// The same for every kind of secret.
+pub(crate) fn is_digest_of(
+    kind: Kind,
+    digest: &str,
+    pepper: &Pepper,
+    scope: &str,
+    id: &str,
+    secret: &ClientSecret,
+) -> bool {
     const GONE: &[u8] = &[0; 32];
-    let (id, given) = credential.digest.split_once(':').unwrap_or_default();
-    let key = pepper.key(id);
-    let made = mac(key.unwrap_or(GONE), client_uid, &credential.id, secret);
+    let (version, given) = digest.split_once(':').unwrap_or_default();
+    let key = pepper.key(version);
+    let made = mac(kind, key.unwrap_or(GONE), scope, id, secret);
     let equal = bool::from(made.as_bytes().ct_eq(given.as_bytes()));
     equal && key.is_some()
 }

@@ -7,12 +7,14 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
+use oidc_crds::registration::Issued;
 use oidc_crds::resources::OidcClientSpec;
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::secrets::registration_tokens::RegistrationTokens;
 use oidc_crds::validate::Violation;
+use oidc_protocol::registration::change::Asked;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client_keys::ClientKeys;
@@ -215,14 +217,34 @@ pub struct NewClient {
     pub token: Option<String>,
 }
 
-/// The client that a registration made, with its secret unless it has none.
-pub type Registered = Result<(Arc<Client>, Option<ClientSecret>), NotRegistered>;
+/// A change that a program asks for of its own client (RFC 7592 §2.2).
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What it asks for.
+    pub asked: Asked,
+    /// The registration access token that it has.
+    pub token: ClientSecret,
+}
 
-/// Why a registration made no client.
+/// The client that a registration made or changed.
+#[derive(Debug)]
+pub struct Registered {
+    /// The client.
+    pub client: Arc<Client>,
+    /// What only the answer tells.
+    pub issued: Issued,
+}
+
+/// What came of a step of registration.
+pub type Registering<T> = Result<T, NotRegistered>;
+
+/// Why a registration made or changed no client.
 #[derive(Debug)]
 pub enum NotRegistered {
     /// What the validator refused.
     Refused(Vec<Violation>),
+    /// There is no such client, or the token is not good for it any more.
+    Unknown,
     /// It cannot be done now; for the log.
     Unavailable(String),
 }
@@ -233,11 +255,28 @@ impl From<Vec<Violation>> for NotRegistered {
     }
 }
 
-/// Makes clients from registrations (RFC 7591): standalone in memory, in the cluster as objects.
+/// Makes clients from registrations (RFC 7591) and changes them (RFC 7592): standalone in memory, in the cluster as
+/// objects.
 pub trait Registrar: Send + Sync {
     /// Whether an installation lets programs register.
     fn is_open(&self, installation: &Installation) -> bool;
 
     /// Makes a client, which is served when this returns; the secret is told once.
-    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registered>;
+    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registering<Registered>>;
+
+    /// Changes a client that registered itself.
+    fn replace<'a>(
+        &'a self,
+        app: &'a App,
+        client: &'a Client,
+        change: Change,
+    ) -> BoxFuture<'a, Registering<Registered>>;
+
+    /// Deletes a client that registered itself; `token`: its registration access token.
+    fn remove<'a>(
+        &'a self,
+        app: &'a App,
+        client: &'a Client,
+        token: ClientSecret,
+    ) -> BoxFuture<'a, Registering<()>>;
 }

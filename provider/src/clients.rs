@@ -83,13 +83,21 @@ impl ClientIndex {
 
     /// Waits until the client whose object has this UID is served.
     pub async fn served(&self, uid: &str) -> Arc<Client> {
+        self.until(|| {
+            let snapshot = self.snapshot.load();
+            let mut clients = snapshot.by_grantee.iter().map(|ByGrantee(client)| client);
+            clients.find(|client| client.uid() == uid).cloned()
+        })
+        .await
+    }
+
+    /// Waits until a look at the clients finds something.
+    pub async fn until<T>(&self, look: impl Fn() -> Option<T>) -> T {
         loop {
             // from here on no publication is missed
             let published = self.published.notified();
-            let snapshot = self.snapshot.load_full();
-            let mut clients = snapshot.by_grantee.iter();
-            if let Some(ByGrantee(client)) = clients.find(|client| client.0.uid() == uid) {
-                return client.clone();
+            if let Some(found) = look() {
+                return found;
             }
             published.await;
         }

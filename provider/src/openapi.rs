@@ -108,6 +108,11 @@ fn security_schemes(issuer: &str) -> Value {
             "scheme": "bearer",
             "description": "An initial access token (RFC 7591 §3), from those who run the installation.",
         },
+        "registrationAccessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The client's own `registration_access_token` (RFC 7592).",
+        },
         "browser": cookie("oidc_browser", "Names the browser: forms are bound to it. It is set with the first page. \
             Beside it, a cookie of the same value whose name goes on (`-…`) lasts as long as a form: so first pages that \
             a browser asks for at once do not replace each other's."),

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::http::envelope::{Counts, Endpoint};
 use crate::http::error::{Failure, Speaks};
 use crate::http::headers::Cors;
+use crate::http::register::manage;
 use crate::http::{
     account, authorize, consent, discovery, end_session, health, introspect, jwks, login, openapi, pages,
     register, revoke, token, userinfo, uses,
@@ -36,7 +37,9 @@ pub fn standalone(app: Arc<App>) -> Router {
 /// The paths of [`standalone`], as its table has them: what must know all of them reads them here.
 #[must_use]
 pub fn paths(app: Arc<App>) -> Vec<&'static str> {
-    standalone_table(app).rows.into_keys().collect()
+    let table = standalone_table(app);
+    let below = table.below.into_values().map(|(name, _)| name);
+    table.rows.into_keys().chain(below).collect()
 }
 
 fn standalone_table(app: Arc<App>) -> Table {
@@ -83,6 +86,11 @@ fn main_table(app: Arc<App>) -> Table {
             post(account::sign_out_everywhere),
         )
         .row(counted(json("/register", Cors::No)), post(register::post))
+        .below(
+            "/register",
+            counted(json("/register/{client_id}", Cors::No)),
+            get(manage::get).put(manage::put).delete(manage::delete),
+        )
         .row(quiet("/health"), get(health::get))
         .row(page("/"), get(pages::hello))
 }
@@ -158,14 +166,19 @@ const fn quiet(name: &'static str) -> Endpoint {
 pub struct Table {
     app: Arc<App>,
     rows: HashMap<&'static str, Row>,
+    /// Endpoints with one more segment, by the path before it.
+    below: HashMap<&'static str, (&'static str, Row)>,
 }
 
 impl Table {
     /// Without rows.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        let rows = HashMap::new();
-        Self { app, rows }
+        Self {
+            app,
+            rows: HashMap::new(),
+            below: HashMap::new(),
+        }
     }
 
     /// A path, which is also the endpoint's name.
@@ -173,6 +186,14 @@ impl Table {
     pub fn row(mut self, endpoint: Endpoint, methods: Methods) -> Self {
         let row = Row::new(&self.app, endpoint, methods);
         self.rows.insert(endpoint.name, row);
+        self
+    }
+
+    /// A path with one more segment, whatever it is: [`below`] reads it.
+    #[must_use]
+    pub fn below(mut self, parent: &'static str, endpoint: Endpoint, methods: Methods) -> Self {
+        let row = Row::new(&self.app, endpoint, methods);
+        self.below.insert(parent, (endpoint.name, row));
         self
     }
 
@@ -185,8 +206,19 @@ impl Table {
             other: Row::new(&self.app, other, nothing),
             app: self.app,
             rows: self.rows,
+            below: self
+                .below
+                .into_iter()
+                .map(|(path, (_, row))| (path, row))
+                .collect(),
         })
     }
+}
+
+/// The last segment of a path, for endpoints that stand [`below`](Table::below) another.
+#[must_use]
+pub fn below(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(_, last)| last)
 }
 
 /// The path in the table for a path that was asked for; `None`: the same.

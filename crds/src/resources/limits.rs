@@ -63,6 +63,8 @@ pub const SECRET_KEYS: usize = 32;
 pub const TEMPLATES: usize = 16;
 /// One template.
 pub const TEMPLATE: usize = 8192;
+/// Registration access tokens of a client that registered itself.
+pub const REGISTRATION_ACCESS: usize = 4;
 /// The name of an object, or a key of a Secret.
 pub const NAME: usize = 253;
 /// A UID or resourceVersion, and both with a slash between.

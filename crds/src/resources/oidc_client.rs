@@ -273,6 +273,23 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::LABEL_VALUE))]
     pub token: Option<String>,
+    /// Digests of the registration access tokens (RFC 7592) that may change or delete it by HTTP, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::REGISTRATION_ACCESS))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub access: Vec<RegistrationAccess>,
+}
+
+/// A registration access token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationAccess {
+    /// Its digest; useless without the pepper.
+    #[schemars(length(max = limits::DIGEST))]
+    pub digest: String,
+    /// When it stops being accepted; absent: not planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires_at: Option<Time>,
 }
 
 /// A claim of a client's own: the same for everybody, or one that the person has.

@@ -102,6 +102,23 @@ impl Provider {
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
+    /// Reads, changes or deletes a client with its registration access token.
+    async fn manage(&self, method: &str, told: &Value, token: &str, body: Option<&Value>) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let uri = text(told, "registration_client_uri").replace(self.said_issuer(), &self.issuer);
+        let mut request = self.http.request(method, uri).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// The issuer without the port that the test reaches it at.
+    fn said_issuer(&self) -> &str {
+        self.issuer.rsplit_once(':').expect("a port").0
+    }
+
     /// A token for the client itself; the status.
     async fn token(&self, id: &str, secret: &str) -> u16 {
         let form = [
@@ -273,4 +290,113 @@ async fn reg_01_a_program_with_a_token_registers_and_its_object_names_the_token(
         (provider.register_with(TOKEN, machine.clone()).await.0 == 404).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn reg_03_a_program_manages_its_own_object_with_no_more_rights_than_it_takes() {
+    let mut world = World::new(&[]).await;
+    let programs = world.other_namespace();
+    let others = world.other_namespace();
+    let watched = format!("watchNamespaces={{{programs},{others}}}");
+    let namespace = format!("registration.namespace={programs}");
+    let settings = [
+        watched.as_str(),
+        namespace.as_str(),
+        "registration.mode=open",
+        "clientAddress.from=socket",
+    ];
+    world.install(&settings);
+    world.install_registration(&settings);
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let provider = Provider::start(&world).await;
+    let machine = json!({"grant_types": ["client_credentials"], "client_name": "One"});
+    let (status, told) = provider.register(machine.clone()).await;
+    assert_eq!(status, 201, "{told}");
+    let (id, secret) = (text(&told, "client_id"), text(&told, "client_secret"));
+    let first = text(&told, "registration_access_token");
+    let (status, read) = provider.manage("GET", &told, first, None).await;
+    assert_eq!((status, &read["client_name"]), (200, &json!("One")), "{read}");
+
+    let mut change = json!({"grant_types": ["client_credentials"], "client_name": "Two", "client_id": id});
+    let (status, changed) = provider.manage("PUT", &told, first, Some(&change)).await;
+    assert_eq!(
+        (status, &changed["client_name"]),
+        (200, &json!("Two")),
+        "{changed}"
+    );
+    let second = text(&changed, "registration_access_token");
+    assert_eq!(provider.token(id, secret).await, 200, "the same secret");
+    let name = id
+        .strip_prefix(&format!("{programs}."))
+        .expect("of the namespace");
+    let clients: Api<OidcClient> = Api::namespaced(world.client.clone(), &programs);
+    let client = clients.get(name).await.expect("it is there");
+    assert_eq!(client.spec.display_name.as_deref(), Some("Two"));
+    assert_eq!(client.labels()["oidc-operator.dev/registered-by"], "registration");
+    // what the API server refuses is told, and nothing is written
+    change["client_name"] = "x".repeat(200).into();
+    let (status, error) = provider.manage("PUT", &told, second, Some(&change)).await;
+    assert_eq!(
+        (status, &error["error"]),
+        (400, &json!("invalid_client_metadata")),
+        "{error}"
+    );
+    let after = clients.get(name).await.expect("it is there");
+    assert_eq!(after.spec, client.spec);
+
+    // a client of the namespace that was made by hand is nobody's by HTTP
+    let mut by_hand = OidcClient::new("by-hand", client.spec.clone());
+    by_hand.metadata.namespace = Some(programs.clone());
+    clients
+        .create(&PostParams::default(), &by_hand)
+        .await
+        .expect("created");
+    let other = json!({"client_id": format!("{programs}.by-hand"),
+        "registration_client_uri": format!("{}/register/{programs}.by-hand", provider.said_issuer())});
+    for method in ["GET", "PUT", "DELETE"] {
+        let body = (method == "PUT").then_some(&change);
+        assert_eq!(
+            provider.manage(method, &other, second, body).await.0,
+            401,
+            "{method}"
+        );
+    }
+
+    let account = format!("system:serviceaccount:{}:oidc-provider", world.namespace);
+    let can = |verb: &str, what: &str, namespace: &str| {
+        let (what, part) = what.split_once('/').unwrap_or((what, ""));
+        let output = Command::new("kubectl")
+            .args(["auth", "can-i", verb, what, "-n", namespace, "--as", &account])
+            .args(["--subresource", part])
+            .output()
+            .expect("kubectl is in PATH");
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    const CLIENTS: &str = "oidcclients.oidc-operator.dev";
+    for verb in ["create", "get", "update", "delete"] {
+        assert!(can(verb, CLIENTS, &programs), "{verb}");
+        for namespace in [&others, &world.namespace] {
+            assert!(!can(verb, CLIENTS, namespace), "{verb} in {namespace}");
+        }
+    }
+    for (verb, what) in [
+        ("patch", CLIENTS),
+        ("deletecollection", CLIENTS),
+        ("update", "oidcclients.oidc-operator.dev/status"),
+        ("get", "secrets"),
+        ("update", "oidcusers.oidc-operator.dev"),
+    ] {
+        assert!(!can(verb, what, &programs), "{verb} {what}");
+    }
+
+    let (status, _) = provider.manage("DELETE", &told, second, None).await;
+    assert_eq!(status, 204);
+    assert!(clients.get_opt(name).await.expect("an answer").is_none());
+    assert_eq!(provider.token(id, secret).await, 401);
+    assert_eq!(provider.manage("GET", &told, second, None).await.0, 401);
+    let log = fs::read_to_string(world.file("provider.log")).expect("a log");
+    for told in [first, second, secret] {
+        assert!(!log.contains(told), "i9");
+    }
 }

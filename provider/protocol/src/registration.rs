@@ -13,7 +13,7 @@ use crate::authorize::scope;
 use crate::error::{ErrorCode, OAuthError};
 
 /// Fields of the spec and the metadata that they come from.
-const FIELDS: [(&str, &str); 15] = [
+const FIELDS: [(&str, &str); 16] = [
     ("spec.redirectUris", "redirect_uris"),
     ("spec.postLogoutRedirectUris", "post_logout_redirect_uris"),
     ("spec.grantTypes", "grant_types"),
@@ -27,6 +27,7 @@ const FIELDS: [(&str, &str); 15] = [
         "spec.tokens.idTokenSignedResponseAlg",
         "id_token_signed_response_alg",
     ),
+    ("client_secret", "client_secret"),
     ("spec.displayName", "client_name"),
     ("spec.logoUri", "logo_uri"),
     ("spec.clientUri", "client_uri"),
@@ -41,16 +42,23 @@ const FIELDS: [(&str, &str); 15] = [
 /// # Errors
 /// `invalid_client_metadata` or `invalid_redirect_uri`, naming the member.
 pub fn parse(body: &[u8], offered_scopes: &[&str]) -> Result<OidcClientSpec, OAuthError> {
-    let metadata: Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|_| OAuthError::new(ErrorCode::InvalidClientMetadata, "Send one JSON object."))?;
-    let redirect_uris = list(&metadata, "redirect_uris")?.unwrap_or_default();
-    let grant_types = grant_types(&metadata)?;
+    spec(&object(body)?, offered_scopes)
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
+    serde_json::from_slice(body)
+        .map_err(|_| OAuthError::new(ErrorCode::InvalidClientMetadata, "Send one JSON object."))
+}
+
+fn spec(metadata: &Map<String, Value>, offered_scopes: &[&str]) -> Result<OidcClientSpec, OAuthError> {
+    let redirect_uris = list(metadata, "redirect_uris")?.unwrap_or_default();
+    let grant_types = grant_types(metadata)?;
     let redirects = grant_types.contains(&GrantType::AuthorizationCode);
     if redirects && redirect_uris.is_empty() {
         // "Clients using flows with redirection MUST register their redirection URI values" (RFC 7591 §2).
         return Err(wrong("redirect_uris", "is missing"));
     }
-    let application_type = match text(&metadata, "application_type")?.as_deref() {
+    let application_type = match text(metadata, "application_type")?.as_deref() {
         Some("web") => Some(ApplicationType::Web),
         Some("native") => Some(ApplicationType::Native),
         Some(_) => return Err(wrong("application_type", "must be web or native")),
@@ -58,19 +66,19 @@ pub fn parse(body: &[u8], offered_scopes: &[&str]) -> Result<OidcClientSpec, OAu
         None => (!redirects && redirect_uris.is_empty()).then_some(ApplicationType::Service),
     };
     Ok(OidcClientSpec {
-        display_name: text(&metadata, "client_name")?,
-        logo_uri: text(&metadata, "logo_uri")?,
-        client_uri: text(&metadata, "client_uri")?,
-        policy_uri: text(&metadata, "policy_uri")?,
-        tos_uri: text(&metadata, "tos_uri")?,
+        display_name: text(metadata, "client_name")?,
+        logo_uri: text(metadata, "logo_uri")?,
+        client_uri: text(metadata, "client_uri")?,
+        policy_uri: text(metadata, "policy_uri")?,
+        tos_uri: text(metadata, "tos_uri")?,
         redirect_uris,
-        post_logout_redirect_uris: list(&metadata, "post_logout_redirect_uris")?.unwrap_or_default(),
-        response_types: response_types(&metadata, redirects)?,
+        post_logout_redirect_uris: list(metadata, "post_logout_redirect_uris")?.unwrap_or_default(),
+        response_types: response_types(metadata, redirects)?,
         grant_types: Some(grant_types),
-        scopes: scopes(&metadata, offered_scopes)?,
+        scopes: scopes(metadata, offered_scopes)?,
         application_type,
-        authentication: authentication(&metadata)?,
-        tokens: tokens(&metadata)?,
+        authentication: authentication(metadata)?,
+        tokens: tokens(metadata)?,
         ..OidcClientSpec::default()
     })
 }
@@ -102,13 +110,16 @@ pub fn refused(violations: &[Violation]) -> OAuthError {
     error.because(causes.join("; "))
 }
 
-/// The 201 answer: everything registered (RFC 7591 §3.2.1). `issued_at` in seconds since the epoch.
+/// Everything registered (RFC 7591 §3.2.1, RFC 7592 §3). `secret`: if it is told now. `issued_at` in seconds since the
+/// epoch.
 #[must_use]
-pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value {
+pub fn response(client: &Client, secret: Option<&str>, issued_at: i64, access: &Access<'_>) -> Value {
     let has_code = client.allows_grant(GrantType::AuthorizationCode);
     let mut answer = json!({
         "client_id": client.client_id(),
         "client_id_issued_at": issued_at,
+        "registration_client_uri": access.uri,
+        "registration_access_token": access.token,
         "redirect_uris": client.redirect_uris(),
         "grant_types": client.grant_types().map(GrantType::as_str).collect::<Vec<_>>(),
         "response_types": if has_code { &["code"][..] } else { &[] },
@@ -169,6 +180,14 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64) -> Value 
     let algorithm = client.id_token_alg().map(|algorithm| algorithm.as_str().into());
     add("id_token_signed_response_alg", algorithm);
     answer
+}
+
+/// Where a client reads, changes and deletes its registration, and by what (RFC 7592 §3).
+pub struct Access<'a> {
+    /// `registration_client_uri`.
+    pub uri: &'a str,
+    /// `registration_access_token`.
+    pub token: &'a str,
 }
 
 /// What is wrong with `jwks`.
@@ -333,5 +352,6 @@ fn tokens(metadata: &Map<String, Value>) -> Result<Option<Tokens>, OAuthError> {
     }))
 }
 
+pub mod change;
 #[cfg(test)]
 mod tests;

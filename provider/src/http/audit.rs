@@ -27,7 +27,7 @@ pub fn revoked(call: &Call, what: &'static str) {
     line(call, "revoked", what, None);
 }
 
-/// A program `created` a client; `token` is the name of its initial access token, where one is asked for.
+/// A program `created`, `changed` or `deleted` its client; `token` is the name of its initial access token, where one is asked for.
 pub fn registration(call: &Call, outcome: &'static str, token: Option<&str>) {
     tracing::info!(
         target: AUDIT,

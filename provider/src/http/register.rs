@@ -6,17 +6,21 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use oidc_crds::client::Client;
+use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::STANDARD_SCOPES;
+use oidc_crds::secrets::installation::Installation;
 use oidc_protocol::error::{ErrorCode, OAuthError};
-use oidc_protocol::registration::{parse, refused, response};
+use oidc_protocol::registration::{Access, parse, refused, response};
 
 use super::audit;
 use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract;
-use crate::app::{App, NewClient, NotRegistered};
+use crate::app::{App, NewClient, NotRegistered, Registered};
 use permit::Permit;
 
+pub mod manage;
 mod permit;
 
 /// Makes a client.
@@ -36,16 +40,7 @@ pub async fn post(
     }
     let body = extract::body(&parts.headers, content).await?;
     let installation = app.installation.load_full();
-    let namespace = installation.registration.as_ref().map(|of| of.namespace.as_str());
-    let granted = installation.grants.iter().filter(|grant| {
-        let mut namespaces = grant.namespaces.iter();
-        namespaces.any(|name| name == "*" || Some(name.as_str()) == namespace)
-    });
-    let offered: Vec<&str> = STANDARD_SCOPES
-        .into_iter()
-        .chain(granted.flat_map(|grant| grant.scopes.iter().map(String::as_str)))
-        .collect();
-    let spec = parse(&body, &offered)?;
+    let spec = parse(&body, &offered(&installation))?;
     let token = permit.as_ref().map(|permit| permit.name().to_owned());
     let used = match permit {
         Some(permit) => Some(permit.take(&app).await?),
@@ -57,17 +52,44 @@ pub async fn post(
     if let (Err(_), Some(used)) = (&made, used) {
         used.give_back(&app).await;
     }
-    let (client, secret) = made.map_err(failed)?;
-    call.note_client(&client);
+    let made = made.map_err(failed)?;
+    call.note_client(&made.client);
     audit::registration(&call, "created", token.as_deref());
-    let secret = secret.as_ref().map(|secret| secret.expose());
-    let answer = response(&client, secret, client.created_at().as_second());
-    Ok(json_answer(StatusCode::CREATED, answer.to_string()))
+    Ok(told(&app, StatusCode::CREATED, &made))
+}
+
+/// Scopes that a registration may have.
+fn offered(installation: &Installation) -> Vec<&str> {
+    let namespace = installation.registration.as_ref().map(|of| of.namespace.as_str());
+    let granted = installation.grants.iter().filter(|grant| {
+        let mut namespaces = grant.namespaces.iter();
+        namespaces.any(|name| name == "*" || Some(name.as_str()) == namespace)
+    });
+    let granted = granted.flat_map(|grant| grant.scopes.iter().map(String::as_str));
+    STANDARD_SCOPES.into_iter().chain(granted).collect()
+}
+
+/// The answer to a registration, or to a change of it.
+fn told(app: &App, status: StatusCode, made: &Registered) -> Response {
+    let secret = made.issued.secret.as_ref().map(ClientSecret::expose);
+    json_answer(
+        status,
+        document(app, &made.client, secret, made.issued.access.expose()),
+    )
+}
+
+/// Everything registered, and by what it is changed.
+fn document(app: &App, client: &Client, secret: Option<&str>, token: &str) -> String {
+    let issuer = &app.installation.load().issuer;
+    let uri = format!("{issuer}/register/{}", client.client_id());
+    let access = Access { uri: &uri, token };
+    response(client, secret, client.created_at().as_second(), &access).to_string()
 }
 
 fn failed(why: NotRegistered) -> Failure {
     match why {
         NotRegistered::Refused(violations) => refused(&violations).into(),
+        NotRegistered::Unknown => manage::unknown("the object is gone, or has another token by now"),
         NotRegistered::Unavailable(cause) => OAuthError::new(
             ErrorCode::TemporarilyUnavailable,
             "No client can be registered now: try again later.",

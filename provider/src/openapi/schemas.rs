@@ -282,6 +282,14 @@ fn registered() -> Value {
             "client_secret_expires_at",
             json!({"const": 0, "description": "Never."}),
         ),
+        (
+            "registration_client_uri",
+            json!({"type": "string", "format": "uri", "description": "Where the client is read, changed, deleted."}),
+        ),
+        (
+            "registration_access_token",
+            json!({"type": "string", "description": "By what; each change has the next one in its answer."}),
+        ),
     ] {
         properties[name] = schema;
     }
@@ -291,7 +299,8 @@ fn registered() -> Value {
     properties["response_types"] = json!({"type": "array", "items": {"const": "code"}});
     json!({
         "type": "object",
-        "required": ["client_id", "client_id_issued_at", "redirect_uris", "grant_types", "response_types",
+        "required": ["client_id", "client_id_issued_at", "registration_client_uri", "registration_access_token",
+            "redirect_uris", "grant_types", "response_types",
             "token_endpoint_auth_method", "scope"],
         "properties": properties,
         "additionalProperties": false,

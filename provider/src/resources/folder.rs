@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use notify::Watcher as _;
+use oidc_crds::registration::Issued;
+use oidc_crds::resources::OidcClient;
 use oidc_crds::rng::SystemRng;
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::installation::Installation;
@@ -24,14 +26,14 @@ use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::secrets::registration_tokens::RegistrationTokens;
 use tracing::{error, warn};
 
-use crate::app::{App, NotRegistered};
+use crate::app::{App, NotRegistered, Registered, Registering};
 use crate::resources::directory::{Delta, Directory};
 use crate::resources::kept::Kept;
 use crate::resources::publish;
 use files::Files;
 use keys::SigningKeys;
 use objects::Objects;
-use registered::{Registered, Registration};
+use registered::{Asking, Clients};
 use state::State;
 
 pub mod credentials;
@@ -54,8 +56,8 @@ const RESCAN: Duration = Duration::from_secs(5);
 pub enum Wake {
     /// A file may have changed.
     Changed,
-    /// A client registers itself.
-    Register(Registration),
+    /// A program asks for a client, or about its own.
+    Asked(Asking),
 }
 
 /// The folder's one owner.
@@ -68,7 +70,7 @@ pub struct Standalone {
     ring: Arc<KeyRing>,
     directory: Directory,
     objects: Objects,
-    registered: Registered,
+    registered: Clients,
     keys: SigningKeys,
     told: Vec<String>,
     /// When something is due that time alone brings.
@@ -95,7 +97,7 @@ impl Standalone {
             keys: SigningKeys::new(state.key_set()?),
             files: Files::new(manifests),
             objects: Objects::default(),
-            registered: Registered::default(),
+            registered: Clients::default(),
             told: Vec::new(),
             next: None,
             app,
@@ -147,30 +149,65 @@ impl Standalone {
     fn take(&mut self, wake: Wake) -> bool {
         match wake {
             Wake::Changed => true,
-            Wake::Register(registration) => {
-                let made = self.registered.make(*registration.new, &self.app, &self.pepper);
-                let made = made.and_then(|(object, secret)| {
-                    let key = object.key().clone();
-                    self.directory.clients(None, Delta::Apply(object));
-                    let settled = publish(&self.app, self.directory.settle());
-                    match settled
-                        .clients
-                        .iter()
-                        .find(|client| client.namespace() == key.0 && client.name() == key.1)
-                    {
-                        Some(client) => Ok((client.clone(), secret)),
-                        None => {
-                            self.directory.clients(None, Delta::Delete(key.clone()));
-                            self.registered.forget(&key);
-                            Err(registered::taken())
-                        }
-                    }
-                });
-                // whoever asked may have gone
-                let _ = registration.answer.send(made.map_err(NotRegistered::from));
+            Wake::Asked(asking) => {
+                self.answer(asking);
                 false
             }
         }
+    }
+
+    /// Does what a program asks for; whoever asked may have gone.
+    fn answer(&mut self, asking: Asking) {
+        match asking {
+            Asking::Register(new, answer) => {
+                let made = self.registered.make(*new, &self.app, &self.pepper);
+                let made = made.and_then(|(object, issued)| self.serve(object, issued, None));
+                let _ = answer.send(made);
+            }
+            Asking::Replace(key, change, answer) => {
+                let former = self.registered.objects().find(|kept| *kept.key() == key).cloned();
+                let changed = self.registered.change(&key, &change, &self.app, &self.pepper);
+                let changed = changed.and_then(|(object, issued)| self.serve(object, issued, former));
+                let _ = answer.send(changed);
+            }
+            Asking::Remove(key, token, answer) => {
+                let removed = self.registered.remove(&key, &token, &self.app, &self.pepper);
+                if removed.is_ok() {
+                    self.directory.clients(None, Delta::Delete(key));
+                    publish(&self.app, self.directory.settle());
+                }
+                let _ = answer.send(removed);
+            }
+        }
+    }
+
+    /// Serves a client that registered itself; one that is refused after all is again what it was before.
+    fn serve(
+        &mut self,
+        object: Kept<OidcClient>,
+        issued: Issued,
+        former: Option<Kept<OidcClient>>,
+    ) -> Registering<Registered> {
+        let key = object.key().clone();
+        self.directory.clients(None, Delta::Apply(object));
+        let settled = publish(&self.app, self.directory.settle());
+        let mut served = settled.clients.into_iter();
+        if let Some(client) = served.find(|client| client.namespace() == key.0 && client.name() == key.1) {
+            return Ok(Registered { client, issued });
+        }
+        let back = match former {
+            Some(former) => {
+                self.registered.put_back(former.clone());
+                Delta::Apply(former)
+            }
+            None => {
+                self.registered.forget(&key);
+                Delta::Delete(key)
+            }
+        };
+        self.directory.clients(None, back);
+        publish(&self.app, self.directory.settle());
+        Err(NotRegistered::Refused(registered::taken()))
     }
 
     fn patience(&self) -> Duration {

@@ -266,3 +266,128 @@ async fn reg_02_what_a_rule_between_objects_refuses_makes_no_object() {
     );
     assert!(made(&api).is_empty());
 }
+
+fn text<'a>(told: &'a Value, member: &str) -> &'a str {
+    told[member].as_str().unwrap_or_default()
+}
+
+/// Path and registration access token.
+fn own(told: &Value) -> (String, String) {
+    let path = text(told, "registration_client_uri").strip_prefix("https://oidc.example.com");
+    (
+        path.unwrap().to_owned(),
+        text(told, "registration_access_token").to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn reg_03_a_program_changes_and_deletes_its_object() {
+    let (api, app) = started(&open()).await;
+    let told = ask(&app, "POST", "/register", &metadata("One")).await.1;
+    let (path, first) = own(&told);
+    let mut change = metadata("Two");
+    change["client_id"] = told["client_id"].clone();
+    // whoever runs the installation edits it at the same time, and a newer version adds what is not known here
+    api.edits.lock().unwrap().push(Box::new(|object| {
+        object["spec"]["allowedGroups"] = json!(["staff"]);
+        object["spec"]["ofTheNextVersion"] = json!({"a": 1});
+        object["metadata"]["annotations"] = json!({"a": "b"});
+    }));
+    let (status, changed) = ask_as(&app, &first, "PUT", &path, &change).await;
+    assert_eq!(status, 200, "{changed}");
+    let [object] = &made(&api)[..] else {
+        panic!("{:?}", made(&api));
+    };
+    assert_eq!(object["spec"]["displayName"], "Two");
+    assert_eq!(object["spec"]["className"], "oidc");
+    assert_eq!(object["spec"]["allowedGroups"], json!(["staff"]), "i6");
+    assert_eq!(object["spec"]["ofTheNextVersion"], json!({"a": 1}));
+    assert_eq!(object["metadata"]["annotations"], json!({"a": "b"}));
+    let client = app.clients.get(text(&told, "client_id")).unwrap();
+    assert_eq!(client.display_name(), "Two", "served when it answers");
+    let secret = ClientSecret::new(text(&told, "client_secret").to_owned());
+    let (pepper, scope) = (app.pepper.load_full().unwrap(), client.digest_scope());
+    assert!(verify(&pepper, &scope, client.credentials(), &secret, NOW).is_some());
+    let second = own(&changed).1;
+    for token in [&first, &second, secret.expose()] {
+        assert!(!object.to_string().contains(token), "i9");
+    }
+    assert_eq!(ask_as(&app, &first, "GET", &path, &Value::Null).await.0, 200);
+    assert_eq!(ask_as(&app, &second, "GET", &path, &Value::Null).await.0, 200);
+
+    assert_eq!(ask_as(&app, &second, "DELETE", &path, &Value::Null).await.0, 204);
+    assert!(made(&api).is_empty() && app.clients.get(text(&told, "client_id")).is_none());
+    assert_eq!(ask_as(&app, &second, "GET", &path, &Value::Null).await.0, 401);
+}
+
+#[tokio::test]
+async fn reg_03_what_registration_did_not_make_is_never_read_or_changed() {
+    let (api, app) = started(&open()).await;
+    let told = ask(&app, "POST", "/register", &metadata("One")).await.1;
+    let (_, token) = own(&told);
+    let [object] = &made(&api)[..] else {
+        panic!("{:?}", made(&api));
+    };
+    // an object with the same registration, label or not, and one that somebody made by hand
+    let mut copy = object.clone();
+    for (name, label) in [("copy", json!("registration")), ("copy-2", Value::Null)] {
+        copy["metadata"]["name"] = name.into();
+        copy["metadata"]["uid"] = format!("uid-{name}").into();
+        copy["metadata"]["labels"]["oidc-operator.dev/registered-by"] = label;
+        if copy["metadata"]["labels"]["oidc-operator.dev/registered-by"].is_null() {
+            copy["metadata"]["labels"] = json!({});
+        }
+        api.put(&clients("a"), copy.clone());
+        until("it is served", || app.clients.get(&format!("a.{name}")).is_some()).await;
+    }
+    for id in ["a.copy", "a.copy-2", "a.one", "b.two"] {
+        let path = format!("/register/{id}");
+        let change = json!({"client_id": id, "redirect_uris": ["https://evil.example.com/cb"]});
+        for (method, body) in [("GET", &Value::Null), ("PUT", &change), ("DELETE", &Value::Null)] {
+            assert_eq!(
+                ask_as(&app, &token, method, &path, body).await.0,
+                401,
+                "{method} {id}"
+            );
+        }
+    }
+    assert!(!format!("{:?}", api.objects.lock().unwrap()).contains("evil"));
+
+    // its own, once the label is taken off it, or it is another object of the same name
+    let (path, _) = own(&told);
+    let change = json!({"client_id": told["client_id"], "redirect_uris": ["https://app.example.com/2"]});
+    let mut taken = object.clone();
+    taken["metadata"]["labels"] = json!({});
+    api.put(&clients("a"), taken);
+    assert_eq!(ask_as(&app, &token, "PUT", &path, &change).await.0, 401);
+    assert_eq!(ask_as(&app, &token, "DELETE", &path, &Value::Null).await.0, 401);
+    let mut another = object.clone();
+    another["metadata"]["uid"] = "another".into();
+    api.put_silently(&clients("a"), another);
+    assert_eq!(ask_as(&app, &token, "PUT", &path, &change).await.0, 401);
+    assert!(!format!("{:?}", api.objects.lock().unwrap()).contains("example.com/2"));
+    api.put(&clients("a"), object.clone());
+    assert_eq!(ask_as(&app, &token, "PUT", &path, &change).await.0, 200);
+}
+
+#[tokio::test]
+async fn reg_03_a_change_without_end_of_conflicts_gives_up_and_writes_nothing() {
+    let (api, app) = started(&open()).await;
+    let told = ask(&app, "POST", "/register", &metadata("One")).await.1;
+    let (path, token) = own(&told);
+    let mut change = metadata("Two");
+    change["client_id"] = told["client_id"].clone();
+    for _ in 0..20 {
+        api.edits.lock().unwrap().push(Box::new(|object| {
+            object["spec"]["allowedGroups"] = json!(["staff"])
+        }));
+    }
+    let (status, error) = ask_as(&app, &token, "PUT", &path, &change).await;
+    assert_eq!(
+        (status.as_u16(), &error["error"]),
+        (503, &json!("temporarily_unavailable"))
+    );
+    assert_eq!(made(&api)[0]["spec"]["displayName"], "One");
+    api.edits.lock().unwrap().clear();
+    assert_eq!(ask_as(&app, &token, "PUT", &path, &change).await.0, 200);
+}

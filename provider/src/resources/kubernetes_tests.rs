@@ -38,6 +38,9 @@ mod registering;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
+/// Changes an object.
+type Edit = Box<dyn Fn(&mut Value) + Send>;
+
 /// Lists and watches, as far as a pod needs them.
 #[derive(Default)]
 struct Api {
@@ -48,6 +51,8 @@ struct Api {
     refused: Mutex<BTreeSet<String>>,
     /// No watch tells of what is created.
     slow: AtomicBool,
+    /// What somebody else writes just before the next PUTs.
+    edits: Mutex<Vec<Edit>>,
 }
 
 impl Api {
@@ -59,7 +64,11 @@ impl Api {
                 let answer = match *request.method() {
                     http::Method::PATCH => api.apply(request).await,
                     http::Method::POST => api.create(request).await,
-                    http::Method::DELETE => api.remove(request.uri().path()),
+                    http::Method::PUT => api.replace(request).await,
+                    http::Method::DELETE => api.remove(request).await,
+                    http::Method::GET if place_of_client(request.uri().path()).is_some() => {
+                        api.get(request.uri().path())
+                    }
                     _ => api.answer(request.uri()),
                 };
                 Ok::<_, std::convert::Infallible>(answer)
@@ -139,8 +148,58 @@ impl Api {
         Response::new(Body::from(object.to_string()))
     }
 
-    fn remove(&self, path: &str) -> Response<Body> {
+    /// One object.
+    fn known(&self, path: &str) -> Option<Value> {
         let (place, name) = path.rsplit_once('/').unwrap();
+        let objects = self.objects.lock().unwrap();
+        let mut objects = objects.get(place)?.iter();
+        objects.find(|object| object["metadata"]["name"] == name).cloned()
+    }
+
+    fn get(&self, path: &str) -> Response<Body> {
+        match self.known(path) {
+            Some(object) => Response::new(Body::from(object.to_string())),
+            None => refused("NotFound", 404),
+        }
+    }
+
+    /// PUT with the resourceVersion that was read.
+    async fn replace(&self, request: Request<kube::client::Body>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let body = request.into_body().collect_bytes().await.unwrap();
+        let mut object: Value = serde_json::from_slice(&body).unwrap();
+        if let Some(edit) = self.edits.lock().unwrap().pop() {
+            // somebody else was faster
+            let mut known = self.known(&path).unwrap();
+            edit(&mut known);
+            known["metadata"]["resourceVersion"] = next(&known).into();
+            self.put(place_of_client(&path).unwrap(), known);
+        }
+        let Some(known) = self.known(&path) else {
+            return refused("NotFound", 404);
+        };
+        if known["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+            return refused("Conflict", 409);
+        }
+        object["metadata"]["resourceVersion"] = next(&known).into();
+        self.put(place_of_client(&path).unwrap(), object.clone());
+        Response::new(Body::from(object.to_string()))
+    }
+
+    async fn remove(&self, request: Request<kube::client::Body>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let (place, name) = path.rsplit_once('/').unwrap();
+        let body = request.into_body().collect_bytes().await.unwrap();
+        let only: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let Some(known) = self.known(&path) else {
+            return refused("NotFound", 404);
+        };
+        for part in ["uid", "resourceVersion"] {
+            let wanted = &only["preconditions"][part];
+            if !wanted.is_null() && *wanted != known["metadata"][part] {
+                return refused("Conflict", 409);
+            }
+        }
         self.delete(place, name);
         Response::new(Body::from(
             json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}).to_string(),
@@ -208,11 +267,27 @@ impl Api {
     }
 }
 
+/// The place of a client by its path.
+fn place_of_client(path: &str) -> Option<&str> {
+    let (place, _) = path.rsplit_once('/')?;
+    place.ends_with("/oidcclients").then_some(place)
+}
+
+/// The resourceVersion after this one.
+fn next(object: &Value) -> String {
+    let version = object["metadata"]["resourceVersion"].as_str().unwrap();
+    (version.parse::<u64>().unwrap() + 1).to_string()
+}
+
 fn forbidden() -> Response<Body> {
+    refused("Forbidden", 403)
+}
+
+fn refused(reason: &str, code: u16) -> Response<Body> {
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no",
-                        "reason": "Forbidden", "code": 403});
+                        "reason": reason, "code": code});
     let mut answer = Response::new(Body::from(status.to_string()));
-    *answer.status_mut() = http::StatusCode::FORBIDDEN;
+    *answer.status_mut() = code.try_into().unwrap();
     answer
 }
 

@@ -21,6 +21,8 @@ pub(super) type Erased = Box<dyn Fn(Request, Arc<App>) -> Answering + Send + Syn
 pub struct Methods {
     get: Option<Erased>,
     post: Option<Erased>,
+    put: Option<Erased>,
+    delete: Option<Erased>,
     any: Option<Erased>,
 }
 
@@ -57,10 +59,26 @@ impl Methods {
         self
     }
 
+    /// PUT too.
+    #[must_use]
+    pub fn put<T: 'static>(mut self, handler: impl Handler<T, Arc<App>, Future = Answering>) -> Self {
+        self.put = Some(erased(handler));
+        self
+    }
+
+    /// DELETE too.
+    #[must_use]
+    pub fn delete<T: 'static>(mut self, handler: impl Handler<T, Arc<App>, Future = Answering>) -> Self {
+        self.delete = Some(erased(handler));
+        self
+    }
+
     pub(super) fn of(&self, method: &Method) -> Option<&Erased> {
         let own = match *method {
             Method::GET | Method::HEAD => &self.get,
             Method::POST => &self.post,
+            Method::PUT => &self.put,
+            Method::DELETE => &self.delete,
             _ => &None,
         };
         own.as_ref().or(self.any.as_ref())
@@ -68,10 +86,15 @@ impl Methods {
 
     /// The value of `Allow` (RFC 9110 §10.2.1).
     pub(super) fn allow(&self) -> HeaderValue {
-        HeaderValue::from_static(match (&self.get, &self.post) {
-            (Some(_), Some(_)) => "GET,HEAD,POST",
-            (Some(_), None) => "GET,HEAD",
-            (None, _) => "POST",
-        })
+        let offered = [
+            (&self.get, "GET,HEAD"),
+            (&self.post, "POST"),
+            (&self.put, "PUT"),
+            (&self.delete, "DELETE"),
+        ];
+        let offered = offered.iter().filter(|(handler, _)| handler.is_some());
+        let names: Vec<&str> = offered.map(|(_, names)| *names).collect();
+        // letters and commas
+        HeaderValue::try_from(names.join(",")).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }

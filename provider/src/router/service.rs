@@ -33,6 +33,8 @@ pub struct Router(Arc<Served>);
 pub(super) struct Served {
     pub(super) app: Arc<App>,
     pub(super) rows: HashMap<&'static str, Row>,
+    /// Those that have one more segment of any text, by the path before it.
+    pub(super) below: HashMap<&'static str, Row>,
     /// All other paths.
     pub(super) other: Row,
 }
@@ -97,8 +99,18 @@ impl Served {
         if let Some(path) = rewrite(path, path_of(&self.app.installation.load().issuer)) {
             readdress(&mut request, &path);
         }
-        let row = self.rows.get(request.uri().path()).unwrap_or(&self.other);
+        let path = request.uri().path();
+        let row = self
+            .rows
+            .get(path)
+            .or_else(|| self.below(path))
+            .unwrap_or(&self.other);
         row.answer(&self.app, request).await
+    }
+
+    fn below(&self, path: &str) -> Option<&Row> {
+        let (parent, last) = path.rsplit_once('/')?;
+        self.below.get(parent).filter(|_| !last.is_empty())
     }
 }
 

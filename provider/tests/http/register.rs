@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use http::Method;
 use oidc_crds::secrets::installation::Installation;
 use serde_json::{Value, json};
 
@@ -288,4 +289,263 @@ async fn reg_01_keys_at_an_address_are_registered_where_documents_are_fetched_fr
             "{odd}"
         );
     }
+}
+
+/// Reads, changes or deletes a client with its registration access token.
+async fn manage(app: &TestApp, method: Method, told: &Value, token: &str, body: Option<Value>) -> Answer {
+    let uri = told["registration_client_uri"].as_str().unwrap();
+    let ask = Ask::new(method, uri.strip_prefix(ISSUER).unwrap()).bearer(token);
+    app.send(match body {
+        Some(body) => ask.body("application/json", body.to_string()),
+        None => ask,
+    })
+    .await
+}
+
+fn open() -> TestApp {
+    TestApp::with(Setup {
+        registration: true,
+        ..Setup::default()
+    })
+}
+
+fn text<'a>(told: &'a Value, member: &str) -> &'a str {
+    told[member].as_str().unwrap_or_default()
+}
+
+/// Whether the client authenticates with a secret.
+async fn is_let_in(app: &TestApp, told: &Value, secret: &str) -> bool {
+    let ask = Ask::post("/revoke").basic_as(text(told, "client_id"), secret);
+    app.send(ask.form(&[("token", "x")])).await.status == 200
+}
+
+#[tokio::test]
+async fn reg_03_a_program_reads_changes_and_deletes_its_client() {
+    let app = open();
+    let body = json!({"redirect_uris": [REDIRECT], "client_name": "One", "scope": "openid email",
+        "post_logout_redirect_uris": ["https://app.example.com/bye"]});
+    let told = register(&app, body).await.json();
+    let (id, secret) = (text(&told, "client_id"), text(&told, "client_secret"));
+    let first = text(&told, "registration_access_token");
+    assert_eq!(told["registration_client_uri"], format!("{ISSUER}/register/{id}"));
+    assert!(first.len() >= 43);
+
+    let read = manage(&app, Method::GET, &told, first, None).await;
+    assert_eq!(
+        (read.status.as_u16(), read.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    let mut expected = told.clone();
+    for once in ["client_secret", "client_secret_expires_at"] {
+        expected.as_object_mut().unwrap().remove(once);
+    }
+    assert_eq!(
+        read.json(),
+        expected,
+        "everything but the secret, with the token that was sent"
+    );
+
+    let other = "https://app.example.com/other";
+    let change = json!({"client_id": id, "client_secret": secret, "redirect_uris": [other]});
+    let changed = manage(&app, Method::PUT, &told, first, Some(change)).await;
+    assert_eq!(
+        (changed.status.as_u16(), changed.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    let changed = changed.json();
+    assert_eq!(changed["redirect_uris"], json!([other]));
+    for reset in ["client_name", "post_logout_redirect_uris", "client_secret"] {
+        assert!(changed.get(reset).is_none(), "{reset}: {changed}");
+    }
+    assert_ne!(changed["scope"], "openid email", "the default again");
+    assert_eq!(changed["client_id_issued_at"], told["client_id_issued_at"]);
+    let client = app.app.clients.get(id).unwrap();
+    assert_eq!(client.redirect_uris(), [other]);
+    assert!(is_let_in(&app, &told, secret).await, "the secret is the same");
+
+    let second = text(&changed, "registration_access_token");
+    assert_ne!(second, first);
+    let read = manage(&app, Method::GET, &told, second, None).await.json();
+    assert_eq!(read["registration_access_token"], second);
+    app.clock.advance(4 * 60);
+    assert_eq!(
+        manage(&app, Method::GET, &told, first, None).await.status,
+        200,
+        "for a while"
+    );
+    app.clock.advance(60);
+    manage(&app, Method::GET, &told, first, None)
+        .await
+        .is_error(401, "invalid_token");
+
+    let deleted = manage(&app, Method::DELETE, &told, second, None).await;
+    assert_eq!((deleted.status.as_u16(), deleted.text.as_str()), (204, ""));
+    assert!(app.app.clients.get(id).is_none() && !is_let_in(&app, &told, secret).await);
+    manage(&app, Method::GET, &told, second, None)
+        .await
+        .is_error(401, "invalid_token");
+    manage(&app, Method::DELETE, &told, second, None)
+        .await
+        .is_error(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn reg_03_a_lost_answer_locks_nobody_out() {
+    let app = open();
+    let told = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let first = text(&told, "registration_access_token");
+    let change = json!({"client_id": told["client_id"], "redirect_uris": [REDIRECT]});
+    let mut last = Value::Null;
+    for _ in 0..3 {
+        let answer = manage(&app, Method::PUT, &told, first, Some(change.clone())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        last = answer.json();
+    }
+    app.clock.advance(3600);
+    let newest = text(&last, "registration_access_token");
+    assert_eq!(manage(&app, Method::GET, &told, newest, None).await.status, 200);
+    manage(&app, Method::GET, &told, first, None)
+        .await
+        .is_error(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn reg_03_a_wrong_token_and_an_unknown_client_look_the_same_and_change_nothing() {
+    let app = open();
+    let told = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let other = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let token = text(&told, "registration_access_token");
+    let at =
+        |id: &str| json!({"client_id": id, "registration_client_uri": format!("{ISSUER}/register/{id}")});
+    let before = app.app.clients.all().len();
+    let shown = |answer: &Answer| {
+        let mut headers = answer.headers.clone();
+        headers.remove("x-request-id");
+        (answer.status, headers, answer.text.clone())
+    };
+    let mut seen = Vec::new();
+    let ((), trips) = app
+        .trips(async {
+            for method in [Method::GET, Method::PUT, Method::DELETE] {
+                for (place, token) in [
+                    (at("nobody"), token),
+                    // made by nobody who registered
+                    (at("default.web"), token),
+                    (at("default.web"), &secret_of("web")),
+                    (at("%64efault.web"), token),
+                    (other.clone(), token),
+                    (told.clone(), text(&told, "client_secret")),
+                    (told.clone(), &token[..token.len() - 1]),
+                ] {
+                    let body = json!({"client_id": place["client_id"], "redirect_uris": ["https://evil.example/cb"]});
+                    let body = (method == Method::PUT).then_some(body);
+                    let answer = manage(&app, method.clone(), &place, token, body).await;
+                    answer.is_error(401, "invalid_token");
+                    seen.push(shown(&answer));
+                }
+            }
+        })
+        .await;
+    assert!(seen.iter().all(|answer| *answer == seen[0]), "{seen:?}");
+    assert_eq!((trips, app.app.clients.all().len()), (0, before), "i5");
+    for told in [&told, &other] {
+        let client = app.app.clients.get(text(told, "client_id")).unwrap();
+        assert_eq!(client.redirect_uris(), [REDIRECT]);
+    }
+    let path = format!("/register/{}", text(&told, "client_id"));
+    for method in [Method::GET, Method::PUT, Method::DELETE] {
+        let none = app.send(Ask::new(method, &path)).await;
+        assert_eq!((none.status.as_u16(), none.text.as_str()), (401, ""));
+        assert_eq!(none.header("www-authenticate"), Some("Bearer realm=\"oidc\""));
+    }
+    let post = app.send(Ask::post(&path).bearer(token)).await;
+    assert_eq!(post.status, 405);
+    assert_eq!(post.header("allow"), Some("GET,HEAD,PUT,DELETE"));
+    for nothing in ["/register/".to_owned(), format!("{path}/x"), format!("{path}/")] {
+        assert_eq!(
+            app.send(Ask::get(&nothing).bearer(token)).await.status,
+            404,
+            "{nothing}"
+        );
+    }
+    let closed = TestApp::new();
+    assert_eq!(
+        closed
+            .send(Ask::get("/register/default.web").bearer("x"))
+            .await
+            .status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn reg_03_a_change_that_is_refused_changes_nothing() {
+    let app = open();
+    let told = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let id = text(&told, "client_id");
+    let token = text(&told, "registration_access_token");
+    let before = app.app.clients.get(id).unwrap();
+    for (change, error, member) in [
+        (
+            json!({"redirect_uris": [REDIRECT]}),
+            "invalid_client_metadata",
+            "client_id",
+        ),
+        (
+            json!({"client_id": "default.web", "redirect_uris": [REDIRECT]}),
+            "invalid_client_metadata",
+            "client_id",
+        ),
+        (
+            json!({"client_id": id, "redirect_uris": [REDIRECT], "client_secret": "chosen-by-the-program-0123456789"}),
+            "invalid_client_metadata",
+            "client_secret",
+        ),
+        (json!({"client_id": id}), "invalid_redirect_uri", "redirect_uris"),
+        (
+            json!({"client_id": id, "redirect_uris": ["http://app.example.com/cb"]}),
+            "invalid_redirect_uri",
+            "redirect_uris",
+        ),
+        (
+            json!({"client_id": id, "redirect_uris": [REDIRECT], "id_token_signed_response_alg": "ES384"}),
+            "invalid_client_metadata",
+            "id_token_signed_response_alg",
+        ),
+        (json!([]), "invalid_client_metadata", "JSON"),
+    ] {
+        let answer = manage(&app, Method::PUT, &told, token, Some(change)).await;
+        answer.is_error(400, error);
+        let described = answer.json();
+        assert!(
+            text(&described, "error_description").contains(member),
+            "{described}"
+        );
+    }
+    assert_eq!(app.app.clients.get(id).unwrap(), before);
+    app.clock.advance(3600);
+    assert_eq!(
+        manage(&app, Method::GET, &told, token, None).await.status,
+        200,
+        "not rotated"
+    );
+}
+
+#[tokio::test]
+async fn reg_03_a_client_that_begins_to_authenticate_gets_a_secret() {
+    let app = open();
+    let public = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"});
+    let told = register(&app, public.clone()).await.json();
+    let mut change = json!({"client_id": told["client_id"], "redirect_uris": [REDIRECT]});
+    let token = text(&told, "registration_access_token");
+    let confidential = manage(&app, Method::PUT, &told, token, Some(change.clone()))
+        .await
+        .json();
+    let secret = text(&confidential, "client_secret");
+    assert_eq!(confidential["client_secret_expires_at"], 0);
+    assert!(is_let_in(&app, &told, secret).await);
+    let token = text(&confidential, "registration_access_token");
+    change["token_endpoint_auth_method"] = "none".into();
+    let public = manage(&app, Method::PUT, &told, token, Some(change)).await.json();
+    assert!(public.get("client_secret").is_none() && !is_let_in(&app, &told, secret).await);
 }

@@ -636,6 +636,44 @@ async fn reg_01_with_tokens_registration_is_open_to_those_who_have_one() {
     assert!(provider.stop().success());
 }
 
+#[tokio::test]
+async fn reg_03_a_program_changes_and_deletes_its_client() {
+    let world = World::new(&[("machine.yaml", CLIENT)]);
+    let provider = world.start();
+    let body = json!({"redirect_uris": ["com.myapp://callback"], "client_name": "One"});
+    let ask = async |method: &str, url: &str, token: &str, body: &Value| {
+        let request = provider.http.request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(token).json(body).send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap_or_default(),
+        )
+    };
+    let (status, told) = ask("POST", &format!("{}/register", provider.url), "", &body).await;
+    assert_eq!(status, 201, "{told}");
+    let url = told["registration_client_uri"].as_str().unwrap();
+    let token = told["registration_access_token"].as_str().unwrap();
+    let mut change = body;
+    change["client_id"] = told["client_id"].clone();
+    change["client_name"] = "Two".into();
+    let (status, changed) = ask("PUT", url, token, &change).await;
+    assert_eq!(
+        (status, &changed["client_name"]),
+        (200, &json!("Two")),
+        "{changed}"
+    );
+    change["redirect_uris"] = json!(["http://app.example.com/cb"]);
+    assert_eq!(ask("PUT", url, token, &change).await.0, 400);
+    let (status, read) = ask("GET", url, token, &Value::Null).await;
+    assert_eq!((status, &read["client_name"]), (200, &json!("Two")), "{read}");
+    // that of a manifest is nobody's by HTTP
+    let of_manifest = format!("{}/register/default.machine", provider.url);
+    assert_eq!(ask("DELETE", &of_manifest, token, &Value::Null).await.0, 401);
+    assert_eq!(ask("DELETE", url, token, &Value::Null).await.0, 204);
+    assert_eq!(ask("GET", url, token, &Value::Null).await.0, 401);
+    assert!(provider.stop().success());
+}
+
 #[test]
 fn a_wrong_setting_is_one_line_that_names_it_and_exit_1() {
     let world = World::new(&[("machine.yaml", CLIENT)]);

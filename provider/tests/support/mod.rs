@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
@@ -20,7 +20,7 @@ use oidc_crds::credentials::{ClientSecret, digest};
 use oidc_crds::jwk::PrivateJwk;
 use oidc_crds::names::Algorithm;
 use oidc_crds::password;
-use oidc_crds::registration;
+use oidc_crds::registration::{self, Issued};
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::rng::SystemRng;
@@ -31,10 +31,12 @@ use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::validate::{validate, validate_user};
 use oidc_protocol::jwt::Signer;
-use oidc_provider::app::{App, Clock, Hashing, NewClient, NotRegistered, Readiness, Registered, Registrar};
+use oidc_provider::app::{
+    App, Change, Clock, Hashing, NewClient, NotRegistered, Readiness, Registered, Registering, Registrar,
+};
 use oidc_provider::keys::{Offers, Prepared};
 use oidc_provider::outbound::Outbound;
-use oidc_provider::registration::judge;
+use oidc_provider::registration::{change, judge};
 use oidc_provider::resources::held::registration_tokens;
 use oidc_provider::router::{self, Router};
 use oidc_provider::store::memory::MemoryStore;
@@ -139,7 +141,7 @@ impl TestApp {
             metrics: Default::default(),
             registrar: setup
                 .registration
-                .then(|| Arc::new(TestRegistrar) as Arc<dyn Registrar>),
+                .then(|| Arc::new(TestRegistrar::default()) as Arc<dyn Registrar>),
             hashing: Hashing::new(2, 16),
             cluster: Default::default(),
             outbound: setup.outbound,
@@ -789,14 +791,48 @@ pub fn by_token(app: &TestApp) {
 }
 
 /// Makes clients in memory by the real validator, as a standalone provider does.
-struct TestRegistrar;
+#[derive(Default)]
+struct TestRegistrar {
+    objects: Mutex<BTreeMap<String, OidcClient>>,
+}
+
+impl TestRegistrar {
+    fn serve(&self, app: &App, object: OidcClient, issued: Issued) -> Registered {
+        let client = Arc::new(validate(&object, &app.installation.load(), None).unwrap());
+        self.objects
+            .lock()
+            .unwrap()
+            .insert(client.client_id().to_owned(), object);
+        Self::unserve(app, &client);
+        app.clients
+            .publish(app.clients.all().into_iter().chain([client.clone()]));
+        Registered { client, issued }
+    }
+
+    fn unserve(app: &App, client: &Client) {
+        let others = app
+            .clients
+            .all()
+            .into_iter()
+            .filter(|other| other.uid() != client.uid());
+        app.clients.publish(others);
+    }
+
+    fn object(&self, client: &Client) -> Registering<OidcClient> {
+        let objects = self.objects.lock().unwrap();
+        objects
+            .get(client.client_id())
+            .cloned()
+            .ok_or(NotRegistered::Unknown)
+    }
+}
 
 impl Registrar for TestRegistrar {
     fn is_open(&self, _: &Installation) -> bool {
         true
     }
 
-    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registered> {
+    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registering<Registered>> {
         async move {
             let Some(pepper) = app.pepper.load_full() else {
                 return Err(NotRegistered::Unavailable("no pepper".to_owned()));
@@ -807,11 +843,37 @@ impl Registrar for TestRegistrar {
             object.metadata.uid = Some(format!("uid-{name}"));
             object.metadata.creation_timestamp = Some(Time(app.clock.now()));
             let has_secret = judge(app, &object)?.has_secret();
-            let secret = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
-            let client = Arc::new(validate(&object, &app.installation.load(), None)?);
-            app.clients
-                .publish(app.clients.all().into_iter().chain([client.clone()]));
-            Ok((client, secret))
+            let issued = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
+            Ok(self.serve(app, object, issued))
+        }
+        .boxed()
+    }
+
+    fn replace<'a>(
+        &'a self,
+        app: &'a App,
+        client: &'a Client,
+        asked: Change,
+    ) -> BoxFuture<'a, Registering<Registered>> {
+        async move {
+            let mut object = self.object(client)?;
+            let (_, issued) = change(app, &mut object, &asked, &app.pepper.load_full().unwrap())?;
+            Ok(self.serve(app, object, issued))
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(
+        &'a self,
+        app: &'a App,
+        client: &'a Client,
+        _: ClientSecret,
+    ) -> BoxFuture<'a, Registering<()>> {
+        async move {
+            self.object(client)?;
+            self.objects.lock().unwrap().remove(client.client_id());
+            Self::unserve(app, client);
+            Ok(())
         }
         .boxed()
     }

@@ -1,12 +1,14 @@
 //! JSON from outside: registrations and manifests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oidc_crds::resources::{OidcClient, SigningKey};
+use oidc_crds::secrets::registration_tokens::RegistrationTokens;
 use oidc_crds::validate::validate_signing_key;
 use oidc_protocol::authorize::prove_client;
 use oidc_protocol::params::Params;
-use oidc_protocol::registration::{parse, refused, response};
+use oidc_protocol::registration::{Access, change, parse, refused, response};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -27,6 +29,10 @@ const URIS: [&str; 12] = [
     "http://example.com/",
     "data:text/html,",
 ];
+const ACCESS: Access<'_> = Access {
+    uri: "https://id.example.com/register/default.app",
+    token: "token",
+};
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// Nobody is ever sent where a validated client leads that a browser would take for a script or a file, and what
@@ -62,6 +68,10 @@ fn leads_somewhere_good(client: &oidc_crds::client::Client) {
 pub fn registrations(data: &[u8]) {
     let mut input = Input::new(data);
     let _ = parse(data, &SCOPES);
+    let _ = change::parse(data, &SCOPES, "default.app");
+    let tokens = BTreeMap::from([("ci".to_owned(), data.to_vec())]);
+    let (tokens, refused_tokens) = RegistrationTokens::from_data(&tokens);
+    assert_eq!(tokens.names().count() + refused_tokens.len(), 1);
     let texts = [
         "authorization_code",
         "refresh_token",
@@ -130,11 +140,11 @@ pub fn registrations(data: &[u8]) {
         Err(violations) => return said(refused(&violations)),
     };
     leads_somewhere_good(&client);
-    let told = response(&client, None, 0);
+    let told = response(&client, None, 0, &ACCESS);
     let again = parse(told.to_string().as_bytes(), &SCOPES).expect("what we tell can be registered");
     let again = serde_json::to_value(&again).expect("a spec is JSON");
     let again = judge(&object("registered", &again)).expect("a spec is a client's");
-    assert_eq!(again.map(|again| response(&again, None, 0)), Ok(told));
+    assert_eq!(again.map(|again| response(&again, None, 0, &ACCESS)), Ok(told));
 }
 
 /// A client that the validator accepts leads nowhere bad and lives within the installation's lifetimes.
@@ -222,7 +232,10 @@ pub fn clients(data: &[u8]) {
     );
     let again = judge(&printed).expect("what is printed is read");
     let again = again.expect("what is printed is as good");
-    assert_eq!(response(&again, None, 0), response(&client, None, 0));
+    assert_eq!(
+        response(&again, None, 0, &ACCESS),
+        response(&client, None, 0, &ACCESS)
+    );
 }
 
 /// A SigningKey that is accepted publishes its keys for longer than verifiers keep old lists.

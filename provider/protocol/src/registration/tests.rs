@@ -6,6 +6,11 @@ use crate::testing::{REDIRECT, client_with, strings};
 
 const OFFERED: [&str; 4] = ["openid", "profile", "email", "groups"];
 
+const ACCESS: Access<'_> = Access {
+    uri: "https://id.example.com/register/default.app",
+    token: "the-token",
+};
+
 fn ask(metadata: &Value) -> Result<OidcClientSpec, (ErrorCode, String)> {
     parse(metadata.to_string().as_bytes(), &OFFERED)
         .map_err(|error| (error.code, error.description.into_owned()))
@@ -193,11 +198,13 @@ fn reg_01_the_answer_tells_everything_registered() {
         "tokens": {"idTokenSignedResponseAlg": "ES256"},
     }));
     assert_eq!(
-        response(&client, Some("s3cret"), 1_800_000_000),
+        response(&client, Some("s3cret"), 1_800_000_000, &ACCESS),
         json!({
             "client_id": "default.app",
             "client_secret": "s3cret",
             "client_id_issued_at": 1_800_000_000,
+            "registration_client_uri": ACCESS.uri,
+            "registration_access_token": ACCESS.token,
             "client_secret_expires_at": 0,
             "redirect_uris": [REDIRECT],
             "grant_types": ["authorization_code", "refresh_token"],
@@ -217,7 +224,7 @@ fn reg_01_a_public_client_gets_no_secret() {
     let client = client_with(json!({
         "displayName": null, "authentication": {"none": {}}, "redirectUris": ["com.yourapp://callback"],
     }));
-    let answer = response(&client, None, 1);
+    let answer = response(&client, None, 1, &ACCESS);
     assert_eq!(answer["token_endpoint_auth_method"], "none");
     assert_eq!(answer["application_type"], "native");
     for absent in ["client_secret", "client_secret_expires_at", "client_name"] {

@@ -6,8 +6,9 @@ use std::sync::mpsc::Sender;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use oidc_crds::client::Client;
 use oidc_crds::credentials::{ClientSecret, credential_id};
-use oidc_crds::registration;
+use oidc_crds::registration::{self, Issued};
 use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
@@ -17,8 +18,8 @@ use tokio::sync::oneshot;
 
 use super::Wake;
 use super::objects::uid;
-use crate::app::{self, App, NewClient, NotRegistered, Registrar};
-use crate::registration::judge;
+use crate::app::{App, Change, NewClient, NotRegistered, Registered, Registering, Registrar};
+use crate::registration::{change, judge};
 use crate::resources::directory::Key;
 use crate::resources::kept::Kept;
 
@@ -27,12 +28,17 @@ pub const NAMESPACE: &str = "registered";
 /// Anybody on this machine may register, so their number is bounded.
 const LIMIT: usize = 10_000;
 
-/// A registration on its way to the folder's owner.
-pub struct Registration {
-    /// What is asked for.
-    pub new: Box<NewClient>,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<app::Registered>,
+/// Where an answer goes.
+type Answer<T> = oneshot::Sender<Registering<T>>;
+
+/// What a program asks for, on its way to the folder's owner.
+pub enum Asking {
+    /// A client.
+    Register(Box<NewClient>, Answer<Registered>),
+    /// A change of its client.
+    Replace(Key, Box<Change>, Answer<Registered>),
+    /// The end of its client.
+    Remove(Key, ClientSecret, Answer<()>),
 }
 
 /// Hands registrations to the folder's owner.
@@ -54,12 +60,36 @@ impl Registrar for FolderRegistrar {
         true
     }
 
-    fn register<'a>(&'a self, _: &'a App, new: NewClient) -> BoxFuture<'a, app::Registered> {
+    fn register<'a>(&'a self, _: &'a App, new: NewClient) -> BoxFuture<'a, Registering<Registered>> {
+        self.ask(|answer| Asking::Register(Box::new(new), answer))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        _: &'a App,
+        client: &'a Client,
+        change: Change,
+    ) -> BoxFuture<'a, Registering<Registered>> {
+        self.ask(|answer| Asking::Replace(key_of(client), Box::new(change), answer))
+    }
+
+    fn remove<'a>(
+        &'a self,
+        _: &'a App,
+        client: &'a Client,
+        token: ClientSecret,
+    ) -> BoxFuture<'a, Registering<()>> {
+        self.ask(|answer| Asking::Remove(key_of(client), token, answer))
+    }
+}
+
+impl FolderRegistrar {
+    fn ask<T: Send + 'static>(
+        &self,
+        asking: impl FnOnce(Answer<T>) -> Asking,
+    ) -> BoxFuture<'static, Registering<T>> {
         let (answer, made) = oneshot::channel();
-        let sent = self.wake.send(Wake::Register(Registration {
-            new: Box::new(new),
-            answer,
-        }));
+        let sent = self.wake.send(Wake::Asked(asking(answer)));
         async move {
             match sent {
                 Ok(()) => made.await.unwrap_or_else(|_| Err(ending())),
@@ -70,13 +100,17 @@ impl Registrar for FolderRegistrar {
     }
 }
 
+fn key_of(client: &Client) -> Key {
+    (client.namespace().to_owned(), client.name().to_owned())
+}
+
 /// The clients that registered themselves.
 #[derive(Default)]
-pub struct Registered {
+pub struct Clients {
     objects: BTreeMap<Key, Kept<OidcClient>>,
 }
 
-impl Registered {
+impl Clients {
     /// Makes an object with a random id, and its secret unless it is public. It is not served yet.
     ///
     /// # Errors
@@ -86,12 +120,12 @@ impl Registered {
         new: NewClient,
         app: &App,
         pepper: &Pepper,
-    ) -> Result<(Kept<OidcClient>, Option<ClientSecret>), Vec<Violation>> {
+    ) -> Registering<(Kept<OidcClient>, Issued)> {
         if self.objects.len() >= LIMIT {
-            return Err(violation(
+            return Err(NotRegistered::Refused(violation(
                 Reason::NotGranted,
                 "too many clients have registered; start the provider anew",
-            ));
+            )));
         }
         let id = credential_id(&mut SystemRng) + &credential_id(&mut SystemRng);
         let spec = OidcClientSpec {
@@ -103,10 +137,54 @@ impl Registered {
         object.metadata.uid = Some(uid());
         object.metadata.creation_timestamp = Some(Time(app.clock.now()));
         let has_secret = judge(app, &object)?.has_secret();
-        let secret = registration::register(&mut object, has_secret, new.token, pepper, &mut SystemRng);
+        let issued = registration::register(&mut object, has_secret, new.token, pepper, &mut SystemRng);
+        Ok((self.keep(object), issued))
+    }
+
+    /// Changes one; it is not served so yet.
+    ///
+    /// # Errors
+    /// As [`change`].
+    pub fn change(
+        &mut self,
+        key: &Key,
+        asked: &Change,
+        app: &App,
+        pepper: &Pepper,
+    ) -> Registering<(Kept<OidcClient>, Issued)> {
+        let mut object = self.open(key)?;
+        let (_, issued) = change(app, &mut object, asked, pepper)?;
+        Ok((self.keep(object), issued))
+    }
+
+    /// Drops one whose registration access token this is.
+    ///
+    /// # Errors
+    /// `Unknown`.
+    pub fn remove(&mut self, key: &Key, token: &ClientSecret, app: &App, pepper: &Pepper) -> Registering<()> {
+        if !registration::opens(&self.open(key)?, token, pepper, app.clock.now()) {
+            return Err(NotRegistered::Unknown);
+        }
+        self.forget(key);
+        Ok(())
+    }
+
+    /// One that a manifest made is none of these.
+    fn open(&self, key: &Key) -> Registering<OidcClient> {
+        let kept = self.objects.get(key).ok_or(NotRegistered::Unknown)?;
+        kept.open()
+            .map_err(|error| NotRegistered::Unavailable(error.to_string()))
+    }
+
+    fn keep(&mut self, object: OidcClient) -> Kept<OidcClient> {
         let kept = Kept::of(object);
         self.objects.insert(kept.key().clone(), kept.clone());
-        Ok((kept, secret))
+        kept
+    }
+
+    /// Takes a change back that is not served after all.
+    pub fn put_back(&mut self, former: Kept<OidcClient>) {
+        self.objects.insert(former.key().clone(), former);
     }
 
     /// Drops one that is not served after all.

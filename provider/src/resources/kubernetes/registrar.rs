@@ -8,7 +8,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::{Error, ResourceExt};
-use oidc_crds::credentials::credential_id;
+use oidc_crds::client::Client;
+use oidc_crds::credentials::{ClientSecret, credential_id};
 use oidc_crds::names::{LABEL_REGISTERED, LABEL_REGISTRATION_TOKEN};
 use oidc_crds::registration;
 use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
@@ -18,13 +19,18 @@ use oidc_crds::validate::Violation;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::app::{App, NewClient, NotRegistered, Registered, Registrar};
+use crate::app::{App, Change, NewClient, NotRegistered, Registered, Registering, Registrar};
 use crate::registration::judge;
 
 /// How long the API server may take to make an object.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long this pod's own watch may take to tell of it.
 const WATCH: Duration = Duration::from_secs(5);
+
+/// The value of [`LABEL_REGISTERED`].
+const REGISTERED: &str = "registration";
+
+mod change;
 
 /// Makes objects by the app's own [`Cluster`](crate::cluster::Cluster).
 pub struct ClusterRegistrar;
@@ -34,13 +40,31 @@ impl Registrar for ClusterRegistrar {
         installation.registration.is_some()
     }
 
-    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registered> {
+    fn register<'a>(&'a self, app: &'a App, new: NewClient) -> BoxFuture<'a, Registering<Registered>> {
         register(app, new, WATCH).boxed()
+    }
+
+    fn replace<'a>(
+        &'a self,
+        app: &'a App,
+        client: &'a Client,
+        change: Change,
+    ) -> BoxFuture<'a, Registering<Registered>> {
+        change::replace(app, client, change).boxed()
+    }
+
+    fn remove<'a>(
+        &'a self,
+        app: &'a App,
+        client: &'a Client,
+        token: ClientSecret,
+    ) -> BoxFuture<'a, Registering<()>> {
+        change::remove(app, client, token).boxed()
     }
 }
 
 /// Waits `patience` for the watch.
-pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> Registered {
+pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> Registering<Registered> {
     let installation = app.installation.load_full();
     let (Some(rules), Some(client), Some(pepper)) = (
         &installation.registration,
@@ -61,11 +85,11 @@ pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> R
     object.metadata.namespace = Some(namespace.clone());
     let has_secret = judge(app, &object)?.has_secret();
     let labels = object.labels_mut();
-    labels.insert(LABEL_REGISTERED.to_owned(), "registration".to_owned());
+    labels.insert(LABEL_REGISTERED.to_owned(), REGISTERED.to_owned());
     if let Some(token) = &new.token {
         labels.insert(LABEL_REGISTRATION_TOKEN.to_owned(), token.clone());
     }
-    let secret = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
+    let issued = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
 
     let api: Api<OidcClient> = Api::namespaced(client.clone(), namespace);
     let created = timeout(PATIENCE, api.create(&PostParams::default(), &object)).await;
@@ -75,7 +99,7 @@ pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> R
     };
     let uid = created.uid().unwrap_or_default();
     match timeout(patience, app.clients.served(&uid)).await {
-        Ok(client) => Ok((client, secret)),
+        Ok(client) => Ok(Registered { client, issued }),
         Err(_) => {
             forget(&api, &name, uid).await;
             Err(unavailable("the watch did not tell of the new object in time"))

@@ -10,7 +10,7 @@ use crate::store::{Answer, NewUse, RegistrationStore, millis};
 impl RegistrationStore for MemoryStore {
     fn take_use(&self, taken: NewUse, now: Timestamp) -> Answer<'_, bool> {
         self.step(now, move |state, now| {
-            let uses = state.uses.entry(taken.token).or_default();
+            let uses = state.registrations.entry(taken.token).or_default();
             if uses.until <= now {
                 *uses = Default::default();
             }
@@ -26,7 +26,7 @@ impl RegistrationStore for MemoryStore {
                 uses.until = uses.until.max(millis(taken.until));
             }
             let until = uses.until;
-            state.due.insert((until, Item::Uses(taken.token)));
+            state.due.insert((until, Item::Registrations(taken.token)));
             left
         })
     }
@@ -34,7 +34,7 @@ impl RegistrationStore for MemoryStore {
     fn return_use(&self, token: Digest, attempt: [u8; 16]) -> Answer<'_, ()> {
         // whatever the time is
         self.step(Timestamp::UNIX_EPOCH, move |state, _| {
-            if let Some(uses) = state.uses.get_mut(&token) {
+            if let Some(uses) = state.registrations.get_mut(&token) {
                 uses.attempts.remove(&attempt);
             }
         })

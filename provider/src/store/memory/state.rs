@@ -152,12 +152,12 @@ pub(super) enum Item {
     Used(Digest),
     Barred(LoginTag),
     User(UserKey),
-    Uses(Digest),
+    Registrations(Digest),
 }
 
 /// Uses of a registration token.
 #[derive(Default)]
-pub(super) struct Uses {
+pub(super) struct Registrations {
     pub attempts: HashSet<[u8; 16]>,
     /// Those that are known otherwise.
     pub others: u32,
@@ -177,7 +177,7 @@ pub(super) struct State {
     /// Until when logins that were ended get no session.
     pub barred: HashMap<LoginTag, i64>,
     pub users: HashMap<UserKey, User>,
-    pub uses: HashMap<Digest, Uses>,
+    pub registrations: HashMap<Digest, Registrations>,
     /// Attempts from addresses: until when they reach, and the last of them.
     pub addresses: HashMap<u16, (i64, [u8; 16])>,
     /// Until when what pods let through of a limit has had its time, in microseconds since 1970.
@@ -261,7 +261,7 @@ impl State {
             Item::Revoked(tag, jti) => self.revoked.get(&(tag, jti)).copied(),
             Item::Used(value) => self.used.get(&value).map(|(until, _)| *until),
             Item::Barred(tag) => self.barred.get(&tag).copied(),
-            Item::Uses(token) => self.uses.get(&token).map(|uses| uses.until),
+            Item::Registrations(token) => self.registrations.get(&token).map(|uses| uses.until),
             Item::User(key) => {
                 let user = self.users.get_mut(&key)?;
                 user.consents.retain(|_, (_, stop)| *stop > now);
@@ -288,7 +288,7 @@ impl State {
             Item::Used(value) => drop(self.used.remove(&value)),
             Item::Barred(tag) => drop(self.barred.remove(&tag)),
             Item::User(key) => drop(self.users.remove(&key)),
-            Item::Uses(token) => drop(self.uses.remove(&token)),
+            Item::Registrations(token) => drop(self.registrations.remove(&token)),
         }
     }
 }
