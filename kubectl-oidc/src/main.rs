@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`access`], [`installation`] | the way to the API server, and which installation is meant |
 //! | [`status`], [`rotate`] | what there is; the next key |
+//! | [`registration_token`] | initial access tokens of registration |
 //! | [`login_url`], [`get_token`] | signing in, by [`oidc`] as the client that [`party`] names |
 //! | [`debug`] | every reason why a login could fail |
 //! | [`redirect`] | redirect URIs and near misses |
@@ -26,6 +27,7 @@ mod oidc;
 mod output;
 mod party;
 mod redirect;
+mod registration_token;
 mod rotate;
 mod shell;
 mod status;
@@ -54,6 +56,8 @@ enum Command {
     Status(status::Arguments),
     /// Rotates a signing key.
     Rotate(rotate::Arguments),
+    /// Makes an initial access token, with which programs register themselves, and prints it.
+    RegistrationToken(registration_token::Arguments),
     /// Prints an address that signs in for a client, with PKCE, state and nonce.
     LoginUrl(login_url::Arguments),
     /// Signs in and prints the token; also as a credential plugin of kubectl.
@@ -85,6 +89,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(arguments) => status::run(&access.connect().await?, &which, arguments).await?,
         Command::Rotate(arguments) => {
             rotate::run(&access.connect().await?, &which, arguments, shell::now()).await?
+        }
+        Command::RegistrationToken(arguments) => {
+            registration_token::run(&access.connect().await?, &which, arguments, shell::now()).await?
         }
         Command::LoginUrl(arguments) => login_url::run(&access, &which, arguments).await?,
         Command::GetToken(arguments) => get_token::run(&access, &which, *arguments).await?,
