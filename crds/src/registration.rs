@@ -8,9 +8,13 @@ use rand_core::CryptoRng;
 
 use crate::client::registration_scope;
 use crate::credentials::{ClientSecret, Kind, credential_id, decoy, digest_of, is_digest_of};
+use crate::names::{LABEL_REGISTERED, Seconds};
 use crate::resources::oidc_client::{Registration, RegistrationAccess};
 use crate::resources::{OidcClient, limits};
+use crate::secrets::installation::Registration as Rules;
 use crate::secrets::pepper::Pepper;
+use crate::time::later;
+use crate::uses::{Seen, Unused};
 
 /// How long the registration access token is still accepted that a change replaced: whoever did not get the answer
 /// asks again with it.
@@ -155,6 +159,63 @@ fn issue(
     Issued { secret, access }
 }
 
+/// What becomes of an object that may never have been used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays: it was used, no program registered it, or nobody asked.
+    Stays,
+    /// That is to be asked again then.
+    Again(Timestamp),
+    /// It is to be deleted.
+    Expired,
+}
+
+/// The longest time that something can be proven to be unused in: uses are kept a day longer.
+const PROVABLE: Seconds = Seconds(7 * 86400);
+
+/// When to look again while it is not proven.
+const LATER: Seconds = Seconds(60);
+
+/// What becomes of an object, given the installation's rules and what is known of its uses. It expires only if it
+/// is proven that nobody used it: for as long as the rules say, or for the last seven days of that if they say more.
+#[must_use]
+pub fn fate(object: &OidcClient, rules: Option<&Rules>, seen: &Seen, now: Timestamp) -> Fate {
+    let metadata = &object.metadata;
+    let made = metadata
+        .labels
+        .as_ref()
+        .is_some_and(|labels| labels.contains_key(LABEL_REGISTERED));
+    let made = made && object.spec.registration.is_some();
+    let rules = rules.filter(|rules| made && metadata.namespace.as_ref() == Some(&rules.namespace));
+    let (Some(length), Some(created)) = (
+        rules.and_then(|rules| rules.expire_unused),
+        metadata.creation_timestamp.as_ref(),
+    ) else {
+        return Fate::Stays;
+    };
+    let noted = object
+        .status
+        .as_ref()
+        .and_then(|status| status.last_used_at.as_ref());
+    if noted.is_some() || seen.client.is_some() {
+        return Fate::Stays;
+    }
+    let end = later(created.0, length);
+    if now < end {
+        return Fate::Again(end);
+    }
+    let unused = Unused {
+        since: created.0,
+        length: length.min(PROVABLE),
+        now,
+    };
+    if seen.is_client_unused(None, unused) {
+        Fate::Expired
+    } else {
+        Fate::Again(later(now, LATER))
+    }
+}
+
 impl RegistrationAccess {
     fn is_accepted(&self, now: Timestamp) -> bool {
         self.retires_at.as_ref().is_none_or(|at| at.0 > now)
@@ -171,7 +232,9 @@ fn scope(object: &OidcClient) -> String {
 mod tests {
     use super::*;
     use crate::resources::OidcClientSpec;
+    use crate::secrets::installation::RegistrationMode;
     use crate::testing::SeededRng;
+    use crate::uses::Coverage;
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -276,5 +339,76 @@ mod tests {
         assert!(has_secret(&object, &secret, &pepper()));
         assert!(!has_secret(&object, first.secret.as_ref().unwrap(), &pepper()));
         assert!(renew(&mut self::object("one"), true, &secret, &pepper(), NOW, &mut rng).is_none());
+    }
+
+    fn fate_of(
+        change: impl FnOnce(&mut OidcClient, &mut Rules),
+        coverage: Option<(i64, i64)>,
+        used: Option<i64>,
+        minutes: i64,
+    ) -> Fate {
+        let (mut object, _) = registered(&mut SeededRng::new(5));
+        object.metadata.creation_timestamp = Some(Time(NOW));
+        let labels = object.metadata.labels.get_or_insert_default();
+        labels.insert(LABEL_REGISTERED.to_owned(), "registration".to_owned());
+        let mut rules = Rules {
+            mode: RegistrationMode::Token,
+            namespace: "apps".to_owned(),
+            expire_unused: Some(Seconds(3600)),
+        };
+        change(&mut object, &mut rules);
+        let seen = Seen {
+            client: used.map(at),
+            coverage: coverage.map(|(from, to)| Coverage {
+                from: at(from),
+                to: at(to),
+            }),
+            ..Seen::default()
+        };
+        fate(&object, Some(&rules), &seen, at(minutes))
+    }
+
+    #[test]
+    fn reg_01_a_client_that_was_never_used_expires_once_that_is_proven() {
+        let unchanged = |_: &mut OidcClient, _: &mut Rules| {};
+        assert_eq!(fate_of(unchanged, Some((-10, 59)), None, 59), Fate::Again(at(60)));
+        assert_eq!(fate_of(unchanged, Some((-10, 60)), None, 60), Fate::Expired);
+        // not proven: nothing is known, the last minutes are not, the first were lost
+        let again = |minutes: i64| Fate::Again(at(minutes + 1));
+        assert_eq!(fate_of(unchanged, None, None, 90), again(90));
+        assert_eq!(fate_of(unchanged, Some((-10, 59)), None, 61), again(61));
+        assert_eq!(fate_of(unchanged, Some((30, 80)), None, 80), again(80));
+        assert_eq!(fate_of(unchanged, Some((30, 90)), None, 90), Fate::Expired);
+        // used, noted or not yet
+        assert_eq!(fate_of(unchanged, Some((-10, 90)), Some(5), 90), Fate::Stays);
+        let noted = |object: &mut OidcClient, _: &mut Rules| {
+            let status = object.status.get_or_insert_default();
+            status.last_used_at = Some(Time(at(5)));
+        };
+        assert_eq!(fate_of(noted, Some((10, 900)), None, 900), Fate::Stays);
+    }
+
+    #[test]
+    fn reg_01_only_what_a_program_registered_expires_and_only_where_it_is_asked_for() {
+        let due = Some((-10, 90));
+        let stays = |change: fn(&mut OidcClient, &mut Rules)| {
+            assert_eq!(fate_of(change, due, None, 90), Fate::Stays);
+        };
+        stays(|_, rules| rules.expire_unused = None);
+        stays(|_, rules| rules.namespace = "others".to_owned());
+        stays(|object, _| object.metadata.labels = None);
+        stays(|object, _| object.spec.registration = None);
+        // longer than can be proven: the last seven days are
+        let (day, year) = (1440, 366);
+        let long = |_: &mut OidcClient, rules: &mut Rules| rules.expire_unused = Some(Seconds(30 * 86400));
+        let known = |to: i64| Some((to - 8 * day, to));
+        assert_eq!(
+            fate_of(long, known(29 * day), None, 29 * day),
+            Fate::Again(at(30 * day))
+        );
+        assert_eq!(fate_of(long, known(30 * day), None, 30 * day), Fate::Expired);
+        assert_eq!(fate_of(long, known(year * day), None, year * day), Fate::Expired);
+        let (object, _) = registered(&mut SeededRng::new(5));
+        assert_eq!(fate(&object, None, &Seen::default(), NOW), Fate::Stays);
     }
 }

@@ -24,6 +24,7 @@ use kube_runtime::controller::{self, Action, Controller};
 use kube_runtime::reflector::{self, ObjectRef, Store};
 use kube_runtime::{WatchStreamExt, watcher};
 use oidc_crds::names::LABEL_WATCH;
+use oidc_crds::registration::{Fate, fate};
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
@@ -36,7 +37,7 @@ use crate::execute::Error;
 use crate::index::{GuardedClient, Judged};
 use crate::plan::Note;
 use crate::telemetry::tell_standing;
-use crate::watches::{self, Scope};
+use crate::watches::{self, Scope, until};
 
 pub(crate) use observe::{data_of, to_data};
 
@@ -227,6 +228,12 @@ impl Shared {
             routed_hosts,
         } = judged;
         let observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
+        let rules = installation.registration.as_ref();
+        let look = match fate(client, rules, &observed.seen, now()) {
+            Fate::Expired => return self.expire(client).await,
+            Fate::Again(at) => Some(until(at, now())),
+            Fate::Stays => None,
+        };
         let terms = plan::Terms {
             release: &context.names.release,
             installation,
@@ -261,8 +268,23 @@ impl Shared {
         context.announce(&about, &outcome.notes).await;
         match failure {
             Some(error) => Err(error),
-            None => Ok((outcome.reason, outcome.again)),
+            None => Ok((outcome.reason, [outcome.again, look].into_iter().flatten().min())),
         }
+    }
+
+    /// Deletes a client that a program registered and nobody used.
+    async fn expire(&self, client: &OidcClient) -> Result<(Reason, Option<Duration>), Error> {
+        let api: Api<OidcClient> = Api::namespaced(
+            self.context.client.clone(),
+            &client.namespace().unwrap_or_default(),
+        );
+        self.context.remove(&api, KIND, client).await?;
+        let reason = Reason::RegistrationExpired;
+        let object = ObjectRef::from_obj(client);
+        tracing::info!(kind = KIND, %object, reason = reason.as_str(), "never used since it registered itself: deleted");
+        let note = Note::normal(reason, "never used since it registered itself: deleted");
+        self.context.announce(&client.object_ref(&()), &[note]).await;
+        Ok((reason, None))
     }
 
     async fn write_status(&self, client: &OidcClient, status: OidcClientStatus) -> Result<OidcClient, Error> {

@@ -102,6 +102,8 @@ pub enum Reason {
     WorkloadNotFound,
     /// The operator may not restart workloads in this namespace.
     RestartForbidden,
+    /// A client that a program registered was never used, and was deleted.
+    RegistrationExpired,
     /// Digests were computed again from the Secret.
     DigestsRestored,
     /// A key was minted.
@@ -186,6 +188,7 @@ impl Reason {
             Self::WorkloadRestarted => "WorkloadRestarted",
             Self::WorkloadNotFound => "WorkloadNotFound",
             Self::RestartForbidden => "RestartForbidden",
+            Self::RegistrationExpired => "RegistrationExpired",
             Self::DigestsRestored => "DigestsRestored",
             Self::KeyMinted => "KeyMinted",
             Self::KeyPublished => "KeyPublished",

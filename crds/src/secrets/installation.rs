@@ -599,6 +599,12 @@ registration:
             ("my-envelope", "oidc-key-set", "envelope.secretName"),
             ("my-envelope", "my-tls", "envelope.secretName"),
             ("mode: open", "mode: ajar", "ajar"),
+            (
+                "mode: open",
+                "expireUnused: 4m\n  mode: open",
+                "registration.expireUnused",
+            ),
+            ("mode: open", "expireUnused: soon\n  mode: open", "soon"),
             ("namespace: team-a", "namespace: Team", "registration.namespace"),
             ("namespace: team-a", "namespace: team-c", "registration.namespace"),
             (

@@ -399,6 +399,22 @@ async fn reg_03_a_program_manages_its_own_object_with_no_more_rights_than_it_tak
         String::from_utf8_lossy(&output.stdout).trim() == "yes"
     };
     const CLIENTS: &str = "oidcclients.oidc-operator.dev";
+    // what expires is the operator's to delete, where it is asked for and nowhere else
+    let operator = format!("system:serviceaccount:{}:oidc-operator", world.namespace);
+    let may_expire = |namespace: &str| {
+        let output = Command::new("kubectl")
+            .args([
+                "auth", "can-i", "delete", CLIENTS, "-n", namespace, "--as", &operator,
+            ])
+            .output()
+            .expect("kubectl is in PATH");
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    assert!(!may_expire(&programs));
+    let expiring = [&settings[..], &["registration.expireUnused=24h"]].concat();
+    world.install(&expiring);
+    world.install_registration(&expiring);
+    assert!(may_expire(&programs) && !may_expire(&others) && !may_expire(&world.namespace));
     for verb in ["create", "get", "update", "delete"] {
         assert!(can(verb, CLIENTS, &programs), "{verb}");
         for namespace in [&others, &world.namespace] {

@@ -64,6 +64,7 @@ fn chosen(installation: Installation, text: &str, setting: &str) -> anyhow::Resu
          }| Registration {
             mode: RegistrationMode::Token,
             namespace: NAMESPACE.to_owned(),
+            expire_unused: None,
         },
     );
     let installation = Installation {

@@ -782,6 +782,7 @@ pub fn by_token(app: &TestApp) {
     installation.registration = Some(installation::Registration {
         mode: RegistrationMode::Token,
         namespace: "registrations".to_owned(),
+        expire_unused: None,
     });
     app.app.installation.store(Arc::new(installation));
     let until = app.clock.now() + SignedDuration::from_hours(24);

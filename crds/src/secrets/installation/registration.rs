@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Installation, Namespaces};
+use crate::names::Seconds;
 use crate::validate::text;
 
 /// Clients may be registered by HTTP.
@@ -13,6 +14,9 @@ pub struct Registration {
     pub mode: RegistrationMode,
     /// The namespace that they are made in.
     pub namespace: String,
+    /// How old one gets that nobody ever used, before the operator deletes it; absent: it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_unused: Option<Seconds>,
 }
 
 /// Who may register clients.
@@ -36,6 +40,14 @@ impl Registration {
         {
             wrong.push(format!(
                 "registration.namespace: {quoted} is not among namespaces.watch: add it"
+            ));
+        }
+        let (least, most) = (Seconds(300), Seconds(366 * 86400));
+        if let Some(length) = self.expire_unused
+            && !(least..=most).contains(&length)
+        {
+            wrong.push(format!(
+                "registration.expireUnused: {length} is not within {least} and {most}"
             ));
         }
         let limited = installation.client_address.is_some() && installation.limits.requests_per_address > 0;
