@@ -4,11 +4,12 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::Resource;
 use kube::core::object::{HasSpec, HasStatus};
 use oidc_crds::resources::oidc_client::Credential;
-use oidc_crds::resources::{OidcClient, OidcClientStatus, OidcUser, OidcUserStatus};
+use oidc_crds::resources::{ConditionType, OidcClient, OidcClientStatus, OidcUser, OidcUserStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,10 +28,26 @@ impl Keep for OidcClient {
         self.status = self.status.take().map(|status| OidcClientStatus {
             credentials: status.credentials.into_iter().map(without_use).collect(),
             observed_generation: status.observed_generation,
+            // whether it was accepted counts only until the operator has looked for routes
+            conditions: match status.routed_hosts {
+                Some(_) => Vec::new(),
+                None => status.conditions.into_iter().filter_map(accepted).collect(),
+            },
             routed_hosts: status.routed_hosts,
             ..OidcClientStatus::default()
         });
     }
+}
+
+/// That it is accepted, without the words and the time.
+fn accepted(condition: Condition) -> Option<Condition> {
+    let accepted = condition.type_ == ConditionType::Accepted.as_str() && condition.status == "True";
+    accepted.then(|| Condition {
+        reason: String::new(),
+        message: String::new(),
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        ..condition
+    })
 }
 
 /// When it was used is noted every few minutes: it must not make a difference.
@@ -210,5 +227,37 @@ mod tests {
             "another version of the same"
         );
         assert!(kept != Kept::of(object("1", "p:2")));
+    }
+
+    #[test]
+    fn that_it_was_accepted_is_kept_until_the_operator_has_looked_for_routes() {
+        let kept = |routed: Option<&[&str]>, kind: &str, holds: &str, message: &str| {
+            let object: OidcClient = serde_json::from_value(json!({
+                "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
+                "metadata": {"namespace": "a", "name": "one", "generation": 2},
+                "spec": {},
+                "status": {"observedGeneration": 2, "routedHosts": routed, "conditions": [{
+                    "type": kind, "status": holds, "observedGeneration": 2,
+                    "reason": "R", "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }]},
+            }))
+            .unwrap();
+            Kept::of(object)
+        };
+        let accepted = kept(None, "Accepted", "True", "good");
+        let conditions = accepted.open().unwrap().status.unwrap().conditions;
+        let [condition] = &conditions[..] else {
+            unreachable!("{conditions:?}")
+        };
+        assert_eq!((&*condition.type_, &*condition.status), ("Accepted", "True"));
+        assert_eq!(condition.observed_generation, Some(2));
+        assert!(accepted == kept(None, "Accepted", "True", "other words"));
+        for nothing in [
+            kept(None, "Accepted", "False", ""),
+            kept(None, "Ready", "True", ""),
+            kept(Some(&[]), "Accepted", "True", ""),
+        ] {
+            assert!(nothing.open().unwrap().status.unwrap().conditions.is_empty());
+        }
     }
 }

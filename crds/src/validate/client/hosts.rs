@@ -4,11 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::super::uri::{self, Redirect};
 use super::super::{Violations, text};
 use super::granted::not_granted;
 use crate::resources::oidc_client::{OidcClient, OidcClientSpec};
-use crate::resources::{Reason, limits};
+use crate::resources::{ConditionType, Reason, limits};
 use crate::secrets::installation::Installation;
 
 /// The hosts that a client's web addresses lead to.
@@ -29,17 +31,23 @@ pub(super) struct Hosts<'a> {
     routed: Option<&'a [String]>,
     /// Whether the status speaks of this very spec.
     looked: bool,
+    /// Whether the status says that this very spec was accepted.
+    accepted: bool,
 }
 
 impl<'a> Hosts<'a> {
     pub(super) fn of(client: &'a OidcClient, namespace: &'a str, installation: &'a Installation) -> Self {
         let status = client.status.as_ref();
+        let generation = client.metadata.generation;
         let observed = status.and_then(|status| status.observed_generation);
+        let looked = observed.is_some() && observed == generation;
+        let conditions = status.map_or(&[][..], |status| &status.conditions);
         Self {
             namespace,
             installation,
             routed: status.and_then(|status| status.routed_hosts.as_deref()),
-            looked: observed.is_some() && observed == client.metadata.generation,
+            looked,
+            accepted: looked && is_accepted(conditions, generation),
         }
     }
 
@@ -74,8 +82,8 @@ impl<'a> Hosts<'a> {
                     );
                     v.add(Reason::NoRoute, field, message);
                 }
-                // it was accepted before the installation began to follow routes
-                None if self.looked => {}
+                // from before the installation began to follow routes: who was refused then must wait
+                None if self.accepted => {}
                 _ => {
                     waiting.insert(index);
                 }
@@ -87,6 +95,14 @@ impl<'a> Hosts<'a> {
             .filter(|(index, _)| !waiting.contains(index));
         served.map(|(_, uri)| uri.clone()).collect()
     }
+}
+
+/// Whether `Accepted` holds for this generation.
+fn is_accepted(conditions: &[Condition], generation: Option<i64>) -> bool {
+    let accepted = ConditionType::Accepted.as_str();
+    let accepted = conditions.iter().find(|condition| condition.type_ == accepted);
+    accepted
+        .is_some_and(|condition| condition.status == "True" && condition.observed_generation == generation)
 }
 
 #[cfg(test)]
@@ -180,10 +196,32 @@ mod tests {
         }
     }
 
+    fn before(observed: i64, kind: &str, status: &str, generation: i64) -> Value {
+        json!({"observedGeneration": observed, "conditions": [{
+            "type": kind, "status": status, "observedGeneration": generation,
+            "reason": "", "message": "", "lastTransitionTime": "2026-11-25T09:00:00Z",
+        }]})
+    }
+
     #[test]
     fn who_was_accepted_before_routes_were_followed_goes_on_until_the_operator_has_looked() {
-        let client = judge(FOLLOWS, &[NEW], json!({"observedGeneration": 2})).unwrap();
+        let client = judge(FOLLOWS, &[NEW], before(2, "Accepted", "True", 2)).unwrap();
         assert_eq!(client.redirect_uris(), [NEW]);
+    }
+
+    #[test]
+    fn who_was_refused_before_routes_were_followed_waits_for_the_operator() {
+        for status in [
+            json!({"observedGeneration": 2}),
+            before(2, "Accepted", "False", 2),
+            before(2, "Accepted", "Unknown", 2),
+            before(2, "Ready", "True", 2),
+            before(1, "Accepted", "True", 2),
+            before(2, "Accepted", "True", 1),
+        ] {
+            let client = judge(FOLLOWS, &[NEW], status.clone()).unwrap();
+            assert_eq!(client.redirect_uris(), [""; 0], "{status}");
+        }
     }
 
     #[test]
