@@ -290,16 +290,21 @@ impl Index {
         }
     }
 
-    /// The accepted clients of which this holds, given what they are and their object as it was told last.
-    pub(crate) fn due(&self, is_due: impl Fn(&Client, &OidcClient) -> bool) -> Vec<Key> {
+    /// The accepted clients that are due, given what they are and their object as it was told last; the most urgent
+    /// first.
+    pub(crate) fn due<T: Ord>(&self, urgency: impl Fn(&Client, &OidcClient) -> Option<T>) -> Vec<Key> {
         let state = self.lock();
-        let is_due = |object: &Arc<GuardedClient>| {
-            let Ok(client) = &object.0 else { return false };
-            let valid = state.clients.get(&key(object.as_ref()));
-            valid.is_some_and(|valid| state.client_lost(valid.uid()).is_none() && is_due(valid, client))
+        let of_object = |object: &Arc<GuardedClient>| {
+            let client = object.0.as_ref().ok()?;
+            let key = key(object.as_ref());
+            let valid = state.clients.get(&key)?;
+            let accepted = state.client_lost(valid.uid()).is_none();
+            let urgency = accepted.then(|| urgency(valid, client)).flatten()?;
+            Some((urgency, key))
         };
-        let objects = state.objects().into_iter().filter(is_due);
-        objects.map(|object| key(object.as_ref())).collect()
+        let mut due: Vec<(T, Key)> = state.objects().iter().filter_map(of_object).collect();
+        due.sort();
+        due.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Has a client reconciled.

@@ -33,6 +33,8 @@ const AGAIN: Duration = Duration::from_secs(15);
 const NOTED: SignedDuration = SignedDuration::from_mins(5);
 /// Between two clients that are woken: so many busy ones make no storm of writes.
 const PACE: Duration = Duration::from_millis(50);
+/// So many are woken before pods are asked again: what is known must not grow old meanwhile.
+const MOST: usize = 1_000;
 /// Uses this long before what is known already are asked for again.
 const SLACK: i64 = 300;
 
@@ -146,7 +148,9 @@ async fn look(context: &Context) -> Duration {
             if context.uses.fails(false) {
                 tracing::info!("pods tell again which credentials were used");
             }
-            wake(context).await;
+            if !wake(context).await {
+                return Duration::ZERO;
+            }
             let quarter = EVERY.as_millis() as u32 / 4;
             EVERY.saturating_sub(Duration::from_millis((SystemRng.next_u32() % quarter).into()))
         }
@@ -183,31 +187,158 @@ async fn learn(context: &Context) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Wakes clients one after another.
-async fn wake(context: &Context) {
+/// Wakes clients one after another, the most urgent first; whether those were all.
+async fn wake(context: &Context) -> bool {
     let Some(material) = context.material() else {
-        return;
+        return true;
     };
     let due = context.index.due(|client, object| {
         let seen = context.uses.seen(&material.ring, client, object);
-        is_due(client, object, &seen, now())
+        urgency(client, object, &seen, now())
     });
-    for key in due {
-        context.index.wake(&key);
+    for key in due.iter().take(MOST) {
+        context.index.wake(key);
         tokio::time::sleep(PACE).await;
     }
+    due.len() <= MOST
 }
 
-/// Whether there is something to write.
-fn is_due(client: &Client, object: &OidcClient, seen: &Seen, now: Timestamp) -> bool {
-    let Some(status) = &object.status else {
-        return false;
-    };
+/// Why a client is woken; the first is the most urgent.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// A replaced secret can retire.
+    Retire,
+    /// A use is to be noted that is later than this one, in seconds since 1970.
+    Note(Option<i64>),
+}
+
+/// `None`: there is nothing to write.
+fn urgency(client: &Client, object: &OidcClient, seen: &Seen, now: Timestamp) -> Option<Urgency> {
+    let status = object.status.as_ref()?;
+    if rotation::has_unused(client, &status.credentials, seen, now) {
+        return Some(Urgency::Retire);
+    }
     let of_credential = status.credentials.iter().any(|known| {
         let used = seen.credentials.get(&known.id).copied();
         to_note(known.last_used_at.as_ref(), used).is_some()
     });
-    of_credential
-        || to_note(status.last_used_at.as_ref(), seen.client).is_some()
-        || rotation::has_unused(client, &status.credentials, seen, now)
+    let is_due = of_credential || to_note(status.last_used_at.as_ref(), seen.client).is_some();
+    let noted = status.last_used_at.as_ref().map(|at| at.0.as_second());
+    is_due.then_some(Urgency::Note(noted))
+}
+
+#[cfg(test)]
+mod tests {
+    use oidc_crds::secrets::installation::Installation;
+    use oidc_crds::secrets::key_ring::KeyRingData;
+    use oidc_crds::uses::Run;
+    use oidc_crds::validate::validate;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(NOW + second).expect("in range")
+    }
+
+    fn ring() -> KeyRing {
+        KeyRing::new(KeyRingData::generate(at(0), &mut SystemRng))
+    }
+
+    /// A client with two secrets, the first of which retires; `noted`: its status's last use.
+    fn client(noted: Option<i64>) -> (Client, OidcClient) {
+        let time = |second| serde_json::to_value(Time(at(second))).expect("a time");
+        let mut object: OidcClient = serde_json::from_value(json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient",
+            "metadata": {"name": "app", "namespace": "team-a", "uid": "u1", "creationTimestamp": time(-9000)},
+            "spec": {"redirectUris": ["https://app.example.com/cb"], "rotation": {"retireUnused": "10m"}},
+            "status": {"conditions": [], "credentials": [
+                {"id": "old", "digest": "p:1", "createdAt": time(-9000), "retiresAt": time(9000)},
+                {"id": "new", "digest": "p:2", "createdAt": time(-900)},
+            ]},
+        }))
+        .expect("an OidcClient");
+        if let Some(status) = &mut object.status {
+            status.last_used_at = noted.map(|noted| Time(at(noted)));
+        }
+        let installation = Installation::standalone("https://login.example.com", false);
+        let valid = validate(&object, &installation, None).expect("valid");
+        (valid, object)
+    }
+
+    fn told(uses: &[(UseName, i64)]) -> Told {
+        Told {
+            kept_since: NOW - 5000,
+            runs: vec![Run {
+                pod: [1; 16],
+                process: [1; 8],
+                since: NOW - 5000,
+                until: NOW - 10,
+                ended: false,
+            }],
+            uses: uses.iter().map(|(name, second)| (*name, NOW + second)).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_known_of_each_client() {
+        let (uses, ring, (valid, object)) = (Uses::default(), ring(), client(None));
+        assert_eq!(uses.seen(&ring, &valid, &object), Seen::default());
+        assert_eq!(uses.after(&ring), 0);
+        let name = |id| use_name(&ring, "u1", id);
+        let first = told(&[
+            (name("old"), -700),
+            (name("new"), -50),
+            (use_name(&ring, "u2", ""), -5),
+        ]);
+        assert_eq!(uses.take(&ring, &first, &[[1; 16]], at(0)), Some(at(-10)));
+        assert_eq!(uses.after(&ring), NOW - 10 - SLACK);
+        let seen = uses.seen(&ring, &valid, &object);
+        let expected = [("old".to_owned(), at(-700)), ("new".to_owned(), at(-50))];
+        assert_eq!(seen.credentials, expected.into());
+        assert_eq!(seen.client, Some(at(-50)));
+        // none becomes earlier, and a pod that has not told makes the rest unknown
+        uses.take(&ring, &told(&[(name("new"), -60)]), &[[2; 16]], at(0));
+        let seen = uses.seen(&ring, &valid, &object);
+        assert_eq!((seen.client, seen.coverage), (Some(at(-50)), None));
+        assert_eq!(uses.after(&ring), 0, "everything is asked for again");
+        // names of another ring mean nothing
+        let other = self::ring();
+        assert_eq!(uses.seen(&other, &valid, &object), Seen::default());
+        uses.take(&other, &told(&[]), &[[1; 16]], at(0));
+        assert_eq!(uses.seen(&other, &valid, &object).client, None);
+    }
+
+    #[test]
+    fn retirements_go_first_and_then_who_waits_longest() {
+        let uses = Uses::default();
+        let ring = ring();
+        let of = |noted: Option<i64>| {
+            let (valid, object) = client(noted);
+            urgency(&valid, &object, &uses.seen(&ring, &valid, &object), at(0))
+        };
+        assert_eq!(of(None), None);
+        let name = |id| use_name(&ring, "u1", id);
+        uses.take(&ring, &told(&[(name("old"), -500)]), &[[1; 16]], at(0));
+        assert_eq!(of(None), Some(Urgency::Note(None)));
+        assert_eq!(of(Some(-900)), Some(Urgency::Note(Some(NOW - 900))));
+        let later = Uses::default();
+        later.take(&ring, &told(&[(name("new"), -20)]), &[[1; 16]], at(0));
+        let (valid, object) = client(None);
+        let seen = later.seen(&ring, &valid, &object);
+        assert_eq!(urgency(&valid, &object, &seen, at(0)), Some(Urgency::Retire));
+        assert!(Urgency::Retire < Urgency::Note(None) && Urgency::Note(None) < Urgency::Note(Some(1)));
+    }
+
+    #[test]
+    fn five_minutes_later_is_worth_a_note() {
+        let noted = |seconds: i64| to_note(Some(&Time(at(0))), Some(at(seconds)));
+        assert_eq!(noted(299), None);
+        assert_eq!(noted(300), Some(Time(at(300))));
+        assert_eq!(noted(-900), None);
+        assert_eq!(to_note(None, Some(at(0))), Some(Time(at(0))));
+        assert_eq!(to_note(Some(&Time(at(0))), None), None);
+    }
 }

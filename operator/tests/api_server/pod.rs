@@ -205,6 +205,22 @@ impl Pod {
     }
 }
 
+impl Pod {
+    /// Asks it to end as the kubelet does, and waits until it has.
+    pub async fn end(mut self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(status.expect("kill is in PATH").success());
+        let child = Mutex::new(&mut self.child);
+        let ended = wait("the provider ends", SOON, async || {
+            let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+            child.try_wait().expect("a child")
+        })
+        .await;
+        assert!(ended.success(), "{ended}");
+    }
+}
+
 /// A pod of the chart, as the API server has it.
 pub fn provider_pod(name: &str, internal: u16) -> PodObject {
     let pod = json!({

@@ -35,8 +35,11 @@ async fn a_use_comes_to_status_and_an_idle_client_is_not_written() {
     let proxy = Proxy::start(&world);
     let pod = Pod::start(&world, "oidc-provider-a", &proxy).await;
     pod.serves(&secret).await;
+    // nobody asked this pod: its last word is in the store, and another tells it
+    pod.end().await;
     let idle = get(&world, "idle").await;
-    is_running(&world, "oidc-provider-a").await;
+    let _pod = Pod::start(&world, "oidc-provider-b", &proxy).await;
+    is_running(&world, "oidc-provider-b").await;
     let used = wait("the use is noted", SOON, async || {
         let used = get(&world, "used").await;
         used.status.as_ref()?.last_used_at.is_some().then_some(used)

@@ -2,6 +2,7 @@
 
 use oidc_crds::seal::{Purpose, SealError};
 use oidc_crds::testing::SeededRng;
+use oidc_crds::uses::{Ask, Told, open_answer, open_ask, seal_answer, seal_ask};
 use oidc_protocol::authorize::{AuthorizationRequest, Prompt, ResponseMode};
 use oidc_protocol::end_session::PendingLogout;
 use oidc_protocol::first_party::PendingPage;
@@ -95,6 +96,8 @@ pub fn sealed(data: &[u8]) {
     assert!(ConsentRecord::unseal(&RING, "user", "other", &record).is_err());
     assert!(ConsentRecord::unseal(&RING, "user", "client", &input.changed_bytes(&record)).is_err());
 
+    questions(&mut input, data);
+
     let purpose = input.of(&Purpose::ALL);
     let plain: Vec<u8> = data.iter().copied().take(100).collect();
     let record = RING.seal(purpose, &[b"a", b"b"], &plain, &mut rng);
@@ -106,6 +109,39 @@ pub fn sealed(data: &[u8]) {
     assert!(RING.unseal(purpose, &[b"ab"], &record).is_err());
     let different = input.of(&Purpose::ALL);
     assert!(different == purpose || RING.unseal(different, &[b"a", b"b"], &record).is_err());
+}
+
+/// What the operator asks a pod, and what that answers.
+fn questions(input: &mut Input<'_>, data: &[u8]) {
+    let mut rng = SeededRng::new(input.seed());
+    let ask = Ask {
+        nonce: input.array(),
+        after: i64::from_be_bytes(input.array()),
+    };
+    let other = Ask {
+        nonce: ask.nonce.map(|byte| byte ^ 1),
+        ..ask
+    };
+    let asked = seal_ask(&RING, "pod", ask, NOW, &mut rng);
+    assert_eq!(open_ask(&RING, "pod", &asked, NOW), Some(ask));
+    assert_eq!(open_ask(&RING, "another", &asked, NOW), None);
+    assert_eq!(open_ask(&OTHER_RING, "pod", &asked, NOW), None);
+    for strange in [input.changed(&asked), input.text(&[&asked, "A", "=", "."], 4)] {
+        assert!(strange == asked || open_ask(&RING, "pod", &strange, NOW).is_none());
+    }
+    let told = Told {
+        kept_since: i64::from_be_bytes(input.array()),
+        runs: Vec::new(),
+        uses: vec![(input.array(), i64::from_be_bytes(input.array()))],
+    };
+    let answer = seal_answer(&RING, "pod", ask, &told, &mut rng);
+    assert_eq!(open_answer(&RING, "pod", ask, &answer), Some(told));
+    assert_eq!(open_answer(&RING, "pod", other, &answer), None);
+    assert_eq!(
+        open_answer(&RING, "pod", ask, &input.changed_bytes(&answer)),
+        None
+    );
+    assert_eq!(open_answer(&RING, "pod", ask, data), None);
 }
 
 /// Codes, session cookies, refresh tokens, ids of access tokens.
