@@ -2,6 +2,17 @@
 
 use serde_json::Value;
 
+/// What the word of those who serve a route makes of its hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They count.
+    Taken,
+    /// It was changed, and the word is of what it was before: hosts that counted still do, new ones wait.
+    Changed,
+    /// They do not count.
+    Refused,
+}
+
 /// What sends requests for a host to a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RouteKind {
@@ -30,7 +41,36 @@ impl RouteKind {
         });
         hosts.filter_map(move |host| RouteHost::parse(self, host))
     }
+
+    /// Whether a route of this generation is served. An HTTPRoute is if a Gateway (or its ListenerSet) accepted
+    /// it; a Service that is its parent says nothing of who reaches the host from outside. Of an Ingress nobody
+    /// says whether it is, so each one counts.
+    #[must_use]
+    pub fn standing(self, generation: Option<i64>, object: &Value) -> Standing {
+        if self == Self::Ingress {
+            return Standing::Taken;
+        }
+        let parents = object.pointer("/status/parents").and_then(Value::as_array);
+        let words = parents.into_iter().flatten().filter_map(|parent| {
+            let of = |name: &str, default| parent["parentRef"].get(name).map_or(Some(default), Value::as_str);
+            let gateway = of("group", GATEWAYS) == Some(GATEWAYS)
+                && ["Gateway", "ListenerSet"].contains(&of("kind", "Gateway")?);
+            let mut conditions = parent.get("conditions")?.as_array()?.iter();
+            let accepted = conditions.find(|condition| condition["type"] == "Accepted")?;
+            (gateway && accepted["status"] == "True").then(|| accepted["observedGeneration"].as_i64())
+        });
+        let mut standing = Standing::Refused;
+        for observed in words {
+            if observed.is_some() && observed == generation {
+                return Standing::Taken;
+            }
+            standing = Standing::Changed;
+        }
+        standing
+    }
 }
+
+const GATEWAYS: &str = "gateway.networking.k8s.io";
 
 /// A host that a route serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,5 +185,60 @@ mod tests {
                 assert_eq!(kind.hosts(&nothing).count(), 0);
             }
         }
+    }
+
+    #[test]
+    fn an_http_route_counts_once_a_gateway_accepted_what_it_is_now() {
+        let parent = |parent: Value, kind: &str, holds: &str, observed: Value| {
+            json!({"parentRef": parent, "controllerName": "example.com/gateway", "conditions": [
+                {"type": "ResolvedRefs", "status": "True", "observedGeneration": 2},
+                {"type": kind, "status": holds, "observedGeneration": observed},
+            ]})
+        };
+        let gateway = || json!({"name": "web", "namespace": "gateways"});
+        let good = || parent(gateway(), "Accepted", "True", json!(2));
+        let old = || parent(gateway(), "Accepted", "True", json!(1));
+        let bad = || parent(gateway(), "Accepted", "False", json!(2));
+        let service = json!({"group": "", "kind": "Service", "name": "app"});
+        let set = json!({"group": "gateway.networking.k8s.io", "kind": "ListenerSet", "name": "own"});
+        for (parents, standing) in [
+            (vec![good()], Standing::Taken),
+            (vec![bad(), good()], Standing::Taken),
+            (vec![old(), good()], Standing::Taken),
+            (vec![parent(set, "Accepted", "True", json!(2))], Standing::Taken),
+            (vec![old()], Standing::Changed),
+            (vec![bad(), old()], Standing::Changed),
+            (
+                vec![parent(gateway(), "Accepted", "True", Value::Null)],
+                Standing::Changed,
+            ),
+            (vec![], Standing::Refused),
+            (vec![bad()], Standing::Refused),
+            (
+                vec![json!({}), json!(7), json!({"conditions": 7})],
+                Standing::Refused,
+            ),
+            (
+                vec![parent(gateway(), "Accepted", "Unknown", json!(2))],
+                Standing::Refused,
+            ),
+            (
+                vec![parent(gateway(), "Programmed", "True", json!(2))],
+                Standing::Refused,
+            ),
+            (
+                vec![parent(service, "Accepted", "True", json!(2))],
+                Standing::Refused,
+            ),
+        ] {
+            let route = json!({"status": {"parents": parents}});
+            let found = RouteKind::HttpRoute.standing(Some(2), &route);
+            assert_eq!(found, standing, "{route}");
+            assert_eq!(RouteKind::Ingress.standing(Some(2), &route), Standing::Taken);
+        }
+        assert_eq!(
+            RouteKind::HttpRoute.standing(Some(2), &json!({})),
+            Standing::Refused
+        );
     }
 }

@@ -145,7 +145,8 @@ fn action(reason: Reason) -> &'static str {
         | Reason::NameTaken
         | Reason::AmbiguousClass
         | Reason::NotGranted
-        | Reason::NoRoute => "Validate",
+        | Reason::NoRoute
+        | Reason::RoutesUnknown => "Validate",
         Reason::KeyMinted
         | Reason::KeyPublished
         | Reason::KeyActive

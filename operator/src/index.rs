@@ -21,7 +21,7 @@ use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
 use tokio::sync::{Notify, mpsc, watch};
 
-use self::routed::{Routed, looked};
+use self::routed::{Routed, last_note, looked, noted};
 use crate::routes::Routes;
 use crate::watches::Scope;
 
@@ -78,6 +78,8 @@ pub(crate) struct Judged {
     pub(crate) verdict: Result<Client, Vec<Violation>>,
     /// The client's hosts that routes serve; `None` where they are not asked.
     pub(crate) routed_hosts: Option<Vec<String>>,
+    /// Whether routes could not be read, so that this is what was noted last.
+    pub(crate) unreadable: bool,
 }
 
 impl Index {
@@ -257,9 +259,14 @@ impl Index {
         let installation = state.installation.as_ref()?;
         let namespace = client.namespace().unwrap_or_default();
         let mut client = client.clone();
+        let mut unreadable = false;
         let routed_hosts = match state.routed(&client, installation) {
             Routed::NotAsked => None,
-            Routed::Unknown => return None,
+            Routed::Unlisted => return None,
+            Routed::Unreadable => {
+                unreadable = true;
+                last_note(&client, installation)
+            }
             Routed::Hosts(hosts) => {
                 looked(&mut client, hosts.clone());
                 Some(hosts)
@@ -273,6 +280,7 @@ impl Index {
         Some(Judged {
             verdict,
             routed_hosts,
+            unreadable,
         })
     }
 
@@ -368,9 +376,11 @@ impl State {
             .and_then(|(client, installation)| {
                 // Without its status: what is in there makes no difference between objects.
                 let mut client = client.clone();
-                client.status = None;
-                if let Routed::Hosts(hosts) = self.routed(&client, installation) {
-                    looked(&mut client, hosts);
+                let status = client.status.take();
+                match self.routed(&client, installation) {
+                    Routed::NotAsked | Routed::Unlisted => {}
+                    Routed::Unreadable => client.status = status.map(noted),
+                    Routed::Hosts(hosts) => looked(&mut client, hosts),
                 }
                 let labels = self.labels(client.metadata.namespace.as_deref().unwrap_or_default());
                 validate(&client, installation, labels).ok()
@@ -729,7 +739,10 @@ mod tests {
         assert_eq!(fixture.woken(), ["web"]);
         assert_eq!(fixture.reasons(&web), [Reason::NoRoute]);
         let route = json!({
-            "metadata": {"namespace": "team-a", "name": "app"}, "spec": {"hostnames": ["*.example.com"]},
+            "metadata": {"namespace": "team-a", "name": "app", "generation": 1}, "spec": {"hostnames": ["*.example.com"]},
+            "status": {"parents": [{"parentRef": {"name": "web"}, "conditions": [
+                {"type": "Accepted", "status": "True", "observedGeneration": 1},
+            ]}]},
         });
         let event = Event::Apply(serde_json::from_value(route).expect("an object"));
         fixture
@@ -737,6 +750,58 @@ mod tests {
             .routes(|routes| routes.event(&Scope::All, RouteKind::HttpRoute, &event));
         assert_eq!(fixture.woken(), ["web"]);
         assert!(fixture.reasons(&web).is_empty());
+    }
+
+    #[test]
+    fn clients_whose_routes_cannot_be_read_go_by_their_status() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let follow = format!(
+            "{INSTALLATION}\n        allowed: {{redirectHostsFromRoutes: true, redirectHosts: [listed.example.com]}}"
+        );
+        fixture
+            .index
+            .refresh(Arc::new(Installation::parse(&follow).expect("valid")));
+        let mut noted = client("noted", "team-a", 1, json!({}));
+        noted.0.as_mut().expect("parsed").status =
+            serde_json::from_value(json!({"observedGeneration": 1, "routedHosts": ["app.example.com"]}))
+                .expect("a status");
+        let mut refused = client("refused", "team-a", 2, json!({}));
+        refused.0.as_mut().expect("parsed").status =
+            serde_json::from_value(json!({"observedGeneration": 1, "routedHosts": []})).expect("a status");
+        let new = client("new", "team-a", 3, json!({}));
+        let mut listed = client("listed", "team-a", 4, json!({}));
+        listed.0.as_mut().expect("parsed").spec.redirect_uris = vec!["https://listed.example.com/cb".into()];
+        for client in [&noted, &refused, &new, &listed] {
+            fixture.clients(Event::Apply(client.clone()));
+        }
+        fixture
+            .index
+            .routes(|routes| routes.not_served(&Scope::All, RouteKind::HttpRoute));
+        while fixture.woken().is_empty() {
+            assert!(
+                fixture
+                    .index
+                    .client_verdict(noted.0.as_ref().expect("parsed"))
+                    .is_none()
+            );
+            fixture
+                .index
+                .routes(|routes| routes.failed(&Scope::All, RouteKind::Ingress));
+        }
+        let judged = |client: &GuardedClient| {
+            let client = client.0.as_ref().expect("parsed");
+            let judged = fixture.index.client_verdict(client).expect("known");
+            assert!(judged.unreadable);
+            let served = judged.verdict.map(|client| client.redirect_uris().len());
+            let served = served.map_err(|violations| violations[0].reason);
+            (served, judged.routed_hosts)
+        };
+        let hosts = |hosts: &[&str]| Some(hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>());
+        assert_eq!(judged(&noted), (Ok(1), hosts(&["app.example.com"])));
+        assert_eq!(judged(&refused), (Err(Reason::NoRoute), hosts(&[])));
+        assert_eq!(judged(&new), (Ok(0), None));
+        assert_eq!(judged(&listed), (Ok(1), hosts(&[])));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! provider drops the client when its watch tells.
 
 mod checks;
+mod hosts;
 mod notes;
 mod observe;
 mod plan;
@@ -226,6 +227,7 @@ impl Shared {
         let Judged {
             verdict,
             routed_hosts,
+            unreadable,
         } = judged;
         let observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
         let rules = installation.registration.as_ref();
@@ -240,6 +242,7 @@ impl Shared {
             pepper: &material.pepper,
             ca: material.ca.as_deref(),
             routed_hosts,
+            unreadable_routes: unreadable,
             now: whole_seconds(now()),
         };
         let verdict = verdict.as_ref().map_err(Vec::as_slice);

@@ -2,7 +2,7 @@
 //! in which namespace. What is found goes into the clients' status, by which every pod judges.
 //!
 //! A watch that breaks leaves in force what it told last. Until a namespace's routes have been listed once
-//! nothing is said of its clients.
+//! nothing is said of its clients; if they cannot be, the clients go by what their status notes.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{Error as WatchError, Event, watcher};
-use oidc_crds::routes::{RouteHost, RouteKind};
+use oidc_crds::routes::{RouteHost, RouteKind, Standing};
 use oidc_crds::secrets::installation::{Installation, Namespaces};
 use tokio_util::sync::CancellationToken;
 
@@ -25,14 +25,34 @@ use crate::watches::{self, Scope};
 /// How often to ask whether the API server serves a kind that it did not.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
+/// A kind that was never listed is waited for until it could not be read so many times in a row: an API server
+/// that hiccups while the operator starts is not worth a write to each client.
+const PATIENCE: u32 = 3;
+
 /// What is known of routes.
 #[derive(Default)]
 pub(crate) struct Routes {
     /// What has been listed once, or is not served.
     known: HashSet<(Scope, RouteKind)>,
     /// What a list that is under way has told so far.
-    listing: HashMap<(Scope, RouteKind), HashMap<Key, Vec<RouteHost>>>,
-    hosts: HashMap<RouteKind, HashMap<Key, Vec<RouteHost>>>,
+    listing: HashMap<(Scope, RouteKind), Homes>,
+    /// How often what is not known could not be read.
+    failures: HashMap<(Scope, RouteKind), u32>,
+    hosts: HashMap<RouteKind, Homes>,
+}
+
+/// By namespace and name, those that have any.
+type Homes = HashMap<String, HashMap<String, Vec<RouteHost>>>;
+
+/// Which hosts routes serve.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Serving {
+    /// Not known yet.
+    Unlisted,
+    /// Not known, and the API server does not tell.
+    Unreadable,
+    /// Those among the hosts that were asked for, in the same order.
+    Hosts(Vec<String>),
 }
 
 /// Where something changed.
@@ -43,31 +63,27 @@ pub(crate) struct Touched {
     pub(crate) anew: bool,
 }
 
-/// Namespace and name.
-type Key = (String, String);
-
 impl Routes {
-    /// The hosts among these that routes of a namespace serve, in the same order; `None`: not known yet.
-    pub(crate) fn serving<'a>(
-        &self,
-        namespace: &str,
-        hosts: impl Iterator<Item = &'a str>,
-    ) -> Option<Vec<String>> {
-        let known = |kind: &RouteKind| {
-            let mut of_kind = self.known.iter().filter(|(_, known)| known == kind);
-            of_kind.any(|(scope, _)| scope.contains(namespace))
-        };
-        if !RouteKind::ALL.iter().all(known) {
-            return None;
+    /// The hosts among these that routes of a namespace serve.
+    pub(crate) fn serving<'a>(&self, namespace: &str, hosts: impl Iterator<Item = &'a str>) -> Serving {
+        let of = |kind: RouteKind| move |of: &(Scope, RouteKind)| of.1 == kind && of.0.contains(namespace);
+        let mut unknown = RouteKind::ALL
+            .into_iter()
+            .filter(|kind| !self.known.iter().any(of(*kind)))
+            .peekable();
+        if unknown.peek().is_some() {
+            let given_up = || self.failures.iter().filter(|(_, times)| **times >= PATIENCE);
+            let all = unknown.all(|kind| given_up().map(|(failed, _)| failed).any(of(kind)));
+            return if all {
+                Serving::Unreadable
+            } else {
+                Serving::Unlisted
+            };
         }
-        let own = self
-            .hosts
-            .values()
-            .flatten()
-            .filter(|((home, _), _)| home == namespace);
-        let own: Vec<&RouteHost> = own.flat_map(|(_, hosts)| hosts).collect();
+        let own = self.hosts.values().filter_map(|homes| homes.get(namespace));
+        let own: Vec<&RouteHost> = own.flat_map(HashMap::values).flatten().collect();
         let served = hosts.filter(|host| own.iter().any(|route| route.serves(host)));
-        Some(served.map(str::to_owned).collect())
+        Serving::Hosts(served.map(str::to_owned).collect())
     }
 
     /// Follows the watch of a kind in a scope; where something changed.
@@ -78,36 +94,25 @@ impl Routes {
         event: &Event<DynamicObject>,
     ) -> Option<Touched> {
         let of = (scope.clone(), kind);
-        let all = self.hosts.entry(kind).or_default();
-        let (key, changed) = match event {
+        let (route, now) = match event {
             Event::Init => {
                 self.listing.insert(of, HashMap::new());
                 return None;
             }
             Event::InitApply(route) => {
-                self.listing
-                    .entry(of)
-                    .or_default()
-                    .insert(key(route), hosts(kind, route));
+                let now = self.hosts_of(kind, route);
+                set(self.listing.entry(of).or_default(), route, now);
                 return None;
             }
             Event::InitDone => {
                 let listed = self.listing.remove(&of).unwrap_or_default();
                 return self.replace(scope, kind, listed);
             }
-            Event::Apply(route) => {
-                let (key, now) = (key(route), hosts(kind, route));
-                let before = all.insert(key.clone(), now.clone());
-                (key, before != Some(now))
-            }
-            Event::Delete(route) => {
-                let key = key(route);
-                let before = all.remove(&key);
-                (key, before.is_some())
-            }
+            Event::Apply(route) => (route, self.hosts_of(kind, route)),
+            Event::Delete(route) => (route, Vec::new()),
         };
-        changed.then_some(Touched {
-            scope: Scope::Namespace(key.0),
+        set(self.hosts.entry(kind).or_default(), route, now).then(|| Touched {
+            scope: Scope::Namespace(route.namespace().unwrap_or_default()),
             anew: false,
         })
     }
@@ -117,36 +122,83 @@ impl Routes {
         self.replace(scope, kind, HashMap::new())
     }
 
-    fn replace(
-        &mut self,
-        scope: &Scope,
-        kind: RouteKind,
-        listed: HashMap<Key, Vec<RouteHost>>,
-    ) -> Option<Touched> {
-        let anew = self.known.insert((scope.clone(), kind));
-        let all = self.hosts.entry(kind).or_default();
-        let before = all.iter().filter(|((namespace, _), _)| scope.contains(namespace));
-        let same = before.clone().count() == listed.len()
-            && before
-                .into_iter()
-                .all(|(key, hosts)| listed.get(key) == Some(hosts));
-        if !same {
-            all.retain(|(namespace, _), _| !scope.contains(namespace));
-            all.extend(listed);
+    /// A kind could not be read. What was told before stays; of what never was, it is told once that it is not
+    /// waited for any more.
+    pub(crate) fn failed(&mut self, scope: &Scope, kind: RouteKind) -> Option<Touched> {
+        let of = (scope.clone(), kind);
+        if self.known.contains(&of) {
+            return None;
         }
+        let times = self.failures.entry(of).or_default();
+        *times = times.saturating_add(1);
+        (*times == PATIENCE).then(|| Touched {
+            scope: scope.clone(),
+            anew: true,
+        })
+    }
+
+    fn replace(&mut self, scope: &Scope, kind: RouteKind, listed: Homes) -> Option<Touched> {
+        let of = (scope.clone(), kind);
+        self.failures.remove(&of);
+        let anew = self.known.insert(of);
+        let all = self.hosts.entry(kind).or_default();
+        let before: Homes = all.extract_if(|namespace, _| scope.contains(namespace)).collect();
+        let same = before == listed;
+        all.extend(listed);
         (anew || !same).then(|| Touched {
             scope: scope.clone(),
             anew,
         })
     }
+
+    /// The hosts of a route that count.
+    fn hosts_of(&self, kind: RouteKind, route: &DynamicObject) -> Vec<RouteHost> {
+        let hosts = kind.hosts(&route.data);
+        match kind.standing(route.metadata.generation, &route.data) {
+            Standing::Taken => hosts.collect(),
+            Standing::Refused => Vec::new(),
+            Standing::Changed => {
+                let homes = self.hosts.get(&kind);
+                let home = homes.and_then(|homes| homes.get(&route.namespace().unwrap_or_default()));
+                let before = home.and_then(|home| home.get(&route.name_any()));
+                hosts
+                    .filter(|host| before.is_some_and(|before| before.contains(host)))
+                    .collect()
+            }
+        }
+    }
 }
 
-fn key(route: &DynamicObject) -> Key {
-    (route.namespace().unwrap_or_default(), route.name_any())
+/// Sets a route's hosts; whether that is a change.
+fn set(homes: &mut Homes, route: &DynamicObject, hosts: Vec<RouteHost>) -> bool {
+    let (namespace, name) = (route.namespace().unwrap_or_default(), route.name_any());
+    if !hosts.is_empty() {
+        let home = homes.entry(namespace).or_default();
+        return home.insert(name, hosts.clone()).as_ref() != Some(&hosts);
+    }
+    let Some(home) = homes.get_mut(&namespace) else {
+        return false;
+    };
+    let changed = home.remove(&name).is_some();
+    if home.is_empty() {
+        homes.remove(&namespace);
+    }
+    changed
 }
 
-fn hosts(kind: RouteKind, route: &DynamicObject) -> Vec<RouteHost> {
-    kind.hosts(&route.data).collect()
+/// Counts that a kind could not be read, and says so when nobody waits for it any more.
+fn failed(context: &Context, scope: &Scope, kind: RouteKind) {
+    context.index.routes(|routes| {
+        let touched = routes.failed(scope, kind);
+        if touched.is_some() {
+            tracing::warn!(
+                kind = name(kind),
+                ?scope,
+                "routes cannot be read: clients go by the hosts that their status notes, and new hosts wait"
+            );
+        }
+        touched
+    });
 }
 
 /// Watches the routes of these namespaces while the installation follows any, until `stop`.
@@ -198,6 +250,9 @@ async fn follow_kind(context: &Context, kind: RouteKind, scopes: &[Scope], stop:
             }
             Err(error) => {
                 tracing::warn!(kind = resource.kind, %error, "routes are not followed yet");
+                for scope in scopes {
+                    failed(context, scope, kind);
+                }
             }
         }
         tokio::select! {
@@ -232,6 +287,8 @@ async fn watch(
                 tracing::warn!(kind = name(kind), error = watches::told(&error), "a watch broke");
                 if is_unknown(&error) {
                     round.cancel();
+                } else {
+                    failed(context, scope, kind);
                 }
             }
         }
@@ -282,9 +339,19 @@ mod tests {
     use super::*;
 
     fn route(namespace: &str, name: &str, host: &str) -> DynamicObject {
+        at_gateway(namespace, name, &[host], 1)
+    }
+
+    /// An HTTPRoute of generation 1 if a Gateway accepted it as that, else one that changed since or, with 0,
+    /// was never accepted.
+    fn at_gateway(namespace: &str, name: &str, hosts: &[&str], accepted: i64) -> DynamicObject {
+        let holds = if accepted == 0 { "False" } else { "True" };
         serde_json::from_value(json!({
-            "metadata": {"namespace": namespace, "name": name},
-            "spec": {"rules": [{"host": host}], "hostnames": [host]},
+            "metadata": {"namespace": namespace, "name": name, "generation": 1},
+            "spec": {"rules": [{"host": hosts[0]}], "hostnames": hosts},
+            "status": {"parents": [{"parentRef": {"name": "web"}, "conditions": [
+                {"type": "Accepted", "status": holds, "observedGeneration": accepted},
+            ]}]},
         }))
         .expect("an object")
     }
@@ -310,15 +377,15 @@ mod tests {
         );
         let done = routes.event(&Scope::All, RouteKind::Ingress, &Event::InitDone);
         assert_eq!(done, touched(Scope::All, true));
-        assert_eq!(ask(&routes, "team-a"), None);
+        assert_eq!(ask(&routes, "team-a"), Serving::Unlisted);
         assert_eq!(
             routes.not_served(&Scope::All, RouteKind::HttpRoute),
             touched(Scope::All, true)
         );
-        assert_eq!(ask(&routes, "team-a"), Some(vec!["a.test".to_owned()]));
+        assert_eq!(ask(&routes, "team-a"), Serving::Hosts(vec!["a.test".to_owned()]));
         assert_eq!(
             ask(&routes, "team-b"),
-            Some(Vec::new()),
+            Serving::Hosts(Vec::new()),
             "routes of other namespaces"
         );
         assert_eq!(
@@ -335,8 +402,9 @@ mod tests {
             routes.event(&only("team-a"), kind, &Event::Init);
             routes.event(&only("team-a"), kind, &Event::InitDone);
         }
-        assert!(routes.serving("team-a", [].into_iter()).is_some());
-        assert!(routes.serving("team-b", [].into_iter()).is_none());
+        let serving = |namespace: &str| routes.serving(namespace, [].into_iter());
+        assert_eq!(serving("team-a"), Serving::Hosts(Vec::new()));
+        assert_eq!(serving("team-b"), Serving::Unlisted);
     }
 
     #[test]
@@ -364,5 +432,67 @@ mod tests {
         assert_eq!(tell(Event::Delete(one())), None, "it was gone");
         tell(Event::Apply(one()));
         assert_eq!(tell(Event::Delete(one())), touched(only("team-a"), false));
+    }
+
+    #[test]
+    fn an_http_route_that_no_gateway_accepted_serves_nothing() {
+        let mut routes = Routes::default();
+        routes.not_served(&Scope::All, RouteKind::Ingress);
+        let mut tell = |event: Event<DynamicObject>| {
+            let touched = routes.event(&Scope::All, RouteKind::HttpRoute, &event);
+            let serving = routes.serving("team-a", ["a.test", "b.test"].into_iter());
+            (touched.is_some(), serving)
+        };
+        let all = ["a.test", "b.test"];
+        let hosts = |hosts: &[&str]| Serving::Hosts(hosts.iter().map(|&host| host.to_owned()).collect());
+        let apply = |hosts: &[&str], accepted| Event::Apply(at_gateway("team-a", "one", hosts, accepted));
+        tell(Event::Init);
+        tell(Event::InitApply(at_gateway("team-a", "one", &all, 0)));
+        assert_eq!(tell(Event::InitDone), (true, hosts(&[])));
+        assert_eq!(
+            tell(apply(&all, 7)),
+            (false, hosts(&[])),
+            "the word is not of this"
+        );
+        assert_eq!(tell(apply(&all[..1], 1)), (true, hosts(&all[..1])));
+        // an edit of something else cuts nobody off until the Gateway has seen it, and wins nothing
+        assert_eq!(tell(apply(&all, 7)), (false, hosts(&all[..1])));
+        tell(Event::Init);
+        tell(Event::InitApply(at_gateway("team-a", "one", &all, 7)));
+        assert_eq!(tell(Event::InitDone), (false, hosts(&all[..1])));
+        assert_eq!(tell(apply(&all, 1)), (true, hosts(&all)));
+        assert_eq!(tell(apply(&all, 0)), (true, hosts(&[])));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_waited_for_for_ever() {
+        let mut routes = Routes::default();
+        let serving = |routes: &Routes| routes.serving("team-a", ["a.test"].into_iter());
+        let anew = || touched(Scope::All, true);
+        for _ in 1..PATIENCE {
+            assert_eq!(routes.failed(&Scope::All, RouteKind::HttpRoute), None);
+        }
+        assert_eq!(routes.failed(&Scope::All, RouteKind::HttpRoute), anew());
+        assert_eq!(
+            routes.failed(&Scope::All, RouteKind::HttpRoute),
+            None,
+            "told once"
+        );
+        assert_eq!(serving(&routes), Serving::Unlisted, "Ingresses are under way");
+        assert_eq!(routes.not_served(&Scope::All, RouteKind::Ingress), anew());
+        assert_eq!(serving(&routes), Serving::Unreadable);
+        routes.event(&Scope::All, RouteKind::HttpRoute, &Event::Init);
+        let listed = Event::InitApply(route("team-a", "one", "a.test"));
+        routes.event(&Scope::All, RouteKind::HttpRoute, &listed);
+        assert_eq!(
+            routes.event(&Scope::All, RouteKind::HttpRoute, &Event::InitDone),
+            anew()
+        );
+        let known = Serving::Hosts(vec!["a.test".to_owned()]);
+        assert_eq!(serving(&routes), known);
+        for _ in 0..2 * PATIENCE {
+            assert_eq!(routes.failed(&Scope::All, RouteKind::HttpRoute), None);
+        }
+        assert_eq!(serving(&routes), known, "what was told last");
     }
 }

@@ -80,6 +80,8 @@ pub enum Reason {
     NotGranted,
     /// No Ingress and no HTTPRoute of the namespace has a host that redirects lead to.
     NoRoute,
+    /// The routes of the namespace cannot be read, and hosts that redirects lead to are not known from before.
+    RoutesUnknown,
     /// A Secret of that name is somebody else's.
     NotOwned,
     /// The Secret belongs to an earlier object of this name and will be removed by the garbage collector.
@@ -177,6 +179,7 @@ impl Reason {
             Self::AmbiguousClass => "AmbiguousClass",
             Self::NotGranted => "NotGranted",
             Self::NoRoute => "NoRoute",
+            Self::RoutesUnknown => "RoutesUnknown",
             Self::NotOwned => "NotOwned",
             Self::StaleOwner => "StaleOwner",
             Self::SecretNotFound => "SecretNotFound",

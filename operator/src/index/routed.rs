@@ -1,19 +1,21 @@
 //! What routes mean for clients: which of their hosts are served, and who is woken when that changes.
 
 use kube::ResourceExt;
-use oidc_crds::resources::OidcClient;
+use oidc_crds::resources::{OidcClient, OidcClientStatus};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::validate::web_hosts;
 
 use super::{Index, State, key};
-use crate::routes::{Routes, Touched};
+use crate::routes::{Routes, Serving, Touched};
 
 /// Which hosts of a client are served by routes.
 pub(super) enum Routed {
     /// Nobody asks, or there are none.
     NotAsked,
     /// The routes have not been listed yet.
-    Unknown,
+    Unlisted,
+    /// They cannot be read: what the client's status notes counts.
+    Unreadable,
     Hosts(Vec<String>),
 }
 
@@ -22,6 +24,31 @@ pub(super) fn looked(client: &mut OidcClient, routed_hosts: Vec<String>) {
     let status = client.status.get_or_insert_default();
     status.routed_hosts = Some(routed_hosts);
     status.observed_generation = client.metadata.generation;
+}
+
+/// What of a status hosts are judged by.
+pub(super) fn noted(status: OidcClientStatus) -> OidcClientStatus {
+    OidcClientStatus {
+        observed_generation: status.observed_generation,
+        conditions: status.conditions,
+        routed_hosts: status.routed_hosts,
+        ..OidcClientStatus::default()
+    }
+}
+
+/// The note about hosts of a client whose routes cannot be read: the old one. Who needs no route is noted to
+/// have none, so that a list that shrinks is not taken for the time before routes were followed.
+pub(super) fn last_note(client: &OidcClient, installation: &Installation) -> Option<Vec<String>> {
+    let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
+    let last = client
+        .status
+        .as_ref()
+        .and_then(|status| status.routed_hosts.clone());
+    last.or_else(|| {
+        let mut hosts = web_hosts(&client.spec).into_iter();
+        let listed = hosts.all(|host| installation.allows_redirect_host(namespace, host));
+        listed.then(Vec::new)
+    })
 }
 
 impl Index {
@@ -39,15 +66,18 @@ impl Index {
             if !scope.contains(&client.namespace().unwrap_or_default()) {
                 continue;
             }
-            if let Routed::Hosts(now) = state.routed(client, &installation) {
-                let told = client
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.routed_hosts.as_ref());
-                state.apply_client(&object);
-                if anew || told != Some(&now) {
-                    state.wake_client(&key(object.as_ref()));
-                }
+            let told = client
+                .status
+                .as_ref()
+                .and_then(|status| status.routed_hosts.as_ref());
+            let news = match state.routed(client, &installation) {
+                Routed::NotAsked | Routed::Unlisted => continue,
+                Routed::Unreadable => anew,
+                Routed::Hosts(now) => anew || told != Some(&now),
+            };
+            state.apply_client(&object);
+            if news {
+                state.wake_client(&key(object.as_ref()));
             }
         }
         self.judge(&mut state);
@@ -61,7 +91,10 @@ impl State {
         if hosts.is_empty() || !installation.follows_routes_of(namespace) {
             return Routed::NotAsked;
         }
-        let serving = self.routes.serving(namespace, hosts.into_iter());
-        serving.map_or(Routed::Unknown, Routed::Hosts)
+        match self.routes.serving(namespace, hosts.into_iter()) {
+            Serving::Unlisted => Routed::Unlisted,
+            Serving::Unreadable => Routed::Unreadable,
+            Serving::Hosts(hosts) => Routed::Hosts(hosts),
+        }
     }
 }

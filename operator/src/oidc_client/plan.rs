@@ -20,6 +20,7 @@ use oidc_crds::validate::Violation;
 use rand_core::CryptoRng;
 
 use super::checks::{Desired, reason_to_write};
+use super::hosts;
 use super::notes::{tell, written_note};
 use super::observe::{Given, Observed, Target, data_of, to_data};
 use super::restart::{Restarted, Restarts};
@@ -43,6 +44,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) ca: Option<&'a str>,
     /// The client's hosts that routes serve; `None` where they are not asked.
     pub(crate) routed_hosts: Option<Vec<String>>,
+    /// Whether routes cannot be read, so that these are the hosts that were noted last.
+    pub(crate) unreadable_routes: bool,
     /// In whole seconds.
     pub(crate) now: Timestamp,
 }
@@ -65,6 +68,8 @@ pub(crate) struct Plan {
     last_used_at: Option<Time>,
     known_secret: Option<WrittenSecret>,
     routed_hosts: Option<Vec<String>>,
+    /// Not all could be judged: the status still speaks of the spec that it spoke of.
+    is_open: bool,
     claims: Vec<Claim>,
     notes: Vec<Note>,
     again: Option<Duration>,
@@ -105,10 +110,17 @@ pub(crate) fn plan(
     terms: &Terms<'_>,
     rng: &mut impl CryptoRng,
 ) -> Plan {
-    let mut plan = Plan {
-        routed_hosts: terms.routed_hosts.clone(),
-        ..writes(object, observed, verdict, terms, rng)
+    let is_open = terms.unreadable_routes && verdict.is_ok_and(|client| hosts::wait(client, object));
+    let mut plan = if is_open {
+        unchanged(object.status.clone().unwrap_or_default(), hosts::waiting(), None)
+    } else {
+        writes(object, observed, verdict, terms, rng)
     };
+    if terms.unreadable_routes {
+        hosts::tell(&mut plan.claims);
+    }
+    plan.is_open = is_open;
+    plan.routed_hosts.clone_from(&terms.routed_hosts);
     plan.note_uses(&observed.seen);
     plan
 }
@@ -224,6 +236,7 @@ fn writes(
         last_used_at: status.last_used_at,
         known_secret: known_secret(status.secret, ours),
         routed_hosts: None,
+        is_open: false,
         claims: ready(client),
         notes,
         again,
@@ -249,6 +262,7 @@ fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duratio
         last_used_at: status.last_used_at,
         known_secret: status.secret,
         routed_hosts: None,
+        is_open: false,
         claims,
         notes: Vec::new(),
         again,
@@ -465,7 +479,11 @@ impl Plan {
         Outcome {
             status: OidcClientStatus {
                 client_id: self.client_id,
-                observed_generation: Some(generation),
+                observed_generation: if self.is_open {
+                    old.observed_generation
+                } else {
+                    Some(generation)
+                },
                 conditions: conditions(&old.conditions, &claims, generation, now),
                 secret,
                 routed_hosts: self.routed_hosts,

@@ -1,8 +1,11 @@
 //! Redirects that follow the Ingresses and HTTPRoutes of the client's namespace.
 
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
 use oidc_crds::resources::OidcClient;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clients::{accepts, held};
 use crate::harness::{SOON, World, client, condition, wait};
@@ -40,6 +43,8 @@ spec:
             spec:
               type: object
               properties: {hostnames: {type: array, items: {type: string}}}
+            status: {type: object, x-kubernetes-preserve-unknown-fields: true}
+      subresources: {status: {}}
 ";
 
 fn routed(client: &OidcClient) -> Option<Vec<String>> {
@@ -180,12 +185,38 @@ async fn http_routes_count_once_the_api_server_has_them() {
         world.try_apply(&route("*.com")).status.success().then_some(())
     })
     .await;
-    // any label more, as the Gateway API has it
+    // any label more, as the Gateway API has it, once a Gateway accepted it
+    let gateway = async |holds: &str| {
+        let resource = ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute"),
+            "httproutes",
+        );
+        let routes: Api<DynamicObject> =
+            Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+        let route = routes.get("app").await.expect("a route");
+        let status = json!({"status": {"parents": [{
+            "parentRef": {"name": "web"}, "controllerName": "example.com/gateway",
+            "conditions": [{
+                "type": "Accepted", "status": holds, "observedGeneration": route.metadata.generation,
+                "reason": "Accepted", "message": "", "lastTransitionTime": "2026-11-25T09:00:00Z",
+            }],
+        }]}});
+        routes
+            .patch_status("app", &PatchParams::default(), &Patch::Merge(&status))
+            .await
+            .expect("patched");
+    };
+    gateway("True").await;
     let demo = world.client_is("demo", "Ready", "True").await;
     assert_eq!(routed(&demo), Some(vec!["app.example.com".to_owned()]));
+    gateway("False").await;
+    world.client_is("demo", "Accepted", "False").await;
+    gateway("True").await;
+    world.client_is("demo", "Ready", "True").await;
     world.apply(&route("other.example.com"));
     world.client_is("demo", "Accepted", "False").await;
     world.apply(&route("app.example.com"));
+    gateway("True").await;
     world.client_is("demo", "Ready", "True").await;
 
     // Without the definition there are none.
@@ -207,11 +238,24 @@ async fn pods_judge_by_what_the_operator_saw_last() {
     let pod = Pod::start(&world, "oidc-provider-0", &proxy).await;
     pod.serves(&secret).await;
 
-    // The rule is new and nobody has looked yet: who was accepted goes on.
+    let (own, foreign) = ("https://app.example.com/cb", "https://evil.example.org/cb");
+    world.install(&["allowed.redirectHosts={app.example.com}"]);
+    world.apply_client("refused", grants);
+    world.client_is("refused", "Ready", "True").await;
+    let refused = world.secret_data("refused-oidc").await;
+    pod.serves(&refused).await;
+    let edit = json!({"spec": {"redirectUris": [foreign]}});
+    world.patch::<OidcClient>("refused", edit).await;
+    world.client_is("refused", "Accepted", "False").await;
+    pod.refuses(&refused, SOON).await;
+
+    // The rule is new and nobody has looked yet: who was accepted goes on, who was refused waits.
     drop(operator);
     world.install(&[FOLLOW, "jwks.maxAge=2s"]);
     pod.caches_keys_for(2).await;
     pod.serves(&secret).await;
+    assert_eq!(pod.authorize(&secret, own).await.0, 200);
+    assert_eq!(pod.authorize(&refused, foreign).await.0, 400);
     let operator = world.operator("op-1");
     world.client_is("demo", "Accepted", "False").await;
     pod.refuses(&secret, SOON).await;
@@ -235,6 +279,80 @@ async fn pods_judge_by_what_the_operator_saw_last() {
     let _operator = world.operator("op-2");
     wait("the new host is served", SOON, async || {
         (pod.authorize(&secret, new).await.0 == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn clients_whose_routes_cannot_be_read_go_on_with_what_was_noted() {
+    let world = World::new(&[FOLLOW]).await;
+    let operator = world.operator("op-0");
+    world.apply(&ingress("app", "app.example.com"));
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+
+    // An operator that may not read routes keeps Secrets, and says what is wrong.
+    drop(operator);
+    let space = &world.namespace;
+    let role = format!("role/{space}-oidc-operator-clients");
+    let found: Value =
+        serde_json::from_str(&world.kubectl(&["get", "-n", space, &role, "-o", "json"])).expect("JSON");
+    let rules = found["rules"].as_array().expect("rules").iter();
+    let rules: Vec<&Value> = rules
+        .filter(|rule| rule["resources"] != json!(["ingresses"]))
+        .collect();
+    let patch = json!({"rules": rules}).to_string();
+    world.kubectl(&["patch", "-n", space, &role, "--type=merge", "-p", &patch]);
+    let operators = format!("system:serviceaccount:{space}:oidc-operator");
+    wait("the right is gone", SOON, async || {
+        let ask = [
+            "auth",
+            "can-i",
+            "list",
+            "ingresses.networking.k8s.io",
+            "-n",
+            space,
+            "--as",
+            &operators,
+        ];
+        (!world.kubectl_with(&ask, "").status.success()).then_some(())
+    })
+    .await;
+    let operator = world.operator("op-1");
+    operator.says("routes cannot be read").await;
+    world.delete::<Secret>("demo-oidc").await;
+    wait("the Secret is there again", SOON, async || {
+        world.secrets().get("demo-oidc").await.ok()
+    })
+    .await;
+    let demo = wait("the client says by what it is judged", SOON, async || {
+        let demo = world.clients().get("demo").await.ok()?;
+        let conditions = &demo.status.as_ref()?.conditions;
+        condition(conditions, "Accepted")
+            .1
+            .contains("cannot be read")
+            .then_some(demo)
+    })
+    .await;
+    assert_eq!(
+        condition(&demo.status.expect("a status").conditions, "Ready").0,
+        "Ready"
+    );
+    world.apply_client("new", "");
+    let new = world.client_is("new", "Accepted", "Unknown").await;
+    assert_eq!(
+        condition(&new.status.expect("a status").conditions, "Ready").0,
+        "RoutesUnknown"
+    );
+    world.told("RoutesUnknown", "cannot be read").await;
+
+    // It goes on by itself once it may.
+    world.install(&[FOLLOW]);
+    world.client_is("new", "Ready", "True").await;
+    wait("the client is judged by routes again", SOON, async || {
+        let demo = world.clients().get("demo").await.ok()?;
+        let conditions = &demo.status.as_ref()?.conditions;
+        (!condition(conditions, "Accepted").1.contains("cannot be read")).then_some(())
     })
     .await;
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 
+mod hosts;
 mod rotation;
 mod uses;
 
@@ -50,6 +51,7 @@ impl World {
             pepper: &self.pepper,
             ca: Some("PEM"),
             routed_hosts: None,
+            unreadable_routes: false,
             now: at(now),
         }
     }
