@@ -315,6 +315,11 @@ impl Index {
         due.into_iter().map(|(_, key)| key).collect()
     }
 
+    /// Whether all clients and users are known.
+    pub(crate) fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
     /// Has a client reconciled.
     pub(crate) fn wake(&self, client: &Key) {
         self.lock().wake_client(client);

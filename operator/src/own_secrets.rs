@@ -16,9 +16,12 @@ use kube::api::{Api, ObjectMeta};
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::Data;
 
-use crate::context::{Context, Material, Names};
+use crate::context::{Context, Material, Names, now};
 use crate::execute::Error;
 use crate::oidc_client::{data_of, to_data};
+
+/// What [`Context::failures`] calls it when the new CA is not everywhere yet.
+const PUBLISH: &str = "a new CA in every bundle";
 
 /// Whether a change of this Secret concerns [`reconcile`].
 pub(crate) fn is_one(context: &Context, name: &str) -> bool {
@@ -48,13 +51,13 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Option<Timestamp>, Er
         old.as_ref().map(|old| old.ring.data().clone()),
     )?;
     let tls = tls::ensure(&store, &installation).await;
-    let (ca, next) = match tls {
-        Ok(done) => (done.ca, done.next),
+    let (ca, unpublished, mut next, unconfirmed) = match tls {
+        Ok(done) => (done.ca, done.unpublished, done.next, done.unconfirmed),
         // Clients go on with the CA that they know.
         Err(error) => match &old {
             Some(old) => {
                 tracing::error!(%error, "the certificate is not in order");
-                (old.ca.clone(), None)
+                (old.ca.clone(), None, None, false)
             }
             None => return Err(error),
         },
@@ -63,7 +66,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Option<Timestamp>, Er
     context.material.send_if_modified(|current| {
         let same = current
             .as_ref()
-            .is_some_and(|now| now.pepper == pepper && *now.ring.data() == ring && now.ca == ca);
+            .is_some_and(|held| held.pepper == pepper && *held.ring.data() == ring && held.ca == ca);
         if !same {
             *current = Some(Arc::new(Material {
                 pepper,
@@ -74,7 +77,27 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Option<Timestamp>, Er
         !same
     });
     if let Some(ca) = handed_out {
-        trust::distribute(context, &installation, &ca).await?;
+        let distributed = trust::distribute(context, &installation, &ca).await;
+        if distributed.is_err() && unpublished.is_some() {
+            tracing::warn!("the new CA does not sign before it is in every bundle");
+        }
+        distributed?;
+    }
+    if let Some(new) = unpublished {
+        match trust::behind(context, &installation, &new).await? {
+            None => {
+                tls::published(&store, &new).await?;
+                context.failures.succeeded(PUBLISH);
+            }
+            Some(behind) => {
+                tracing::info!(%behind, "the new CA waits until it is in every bundle");
+                let look = now() + context.failures.failed(PUBLISH);
+                next = Some(next.map_or(look, |next| next.min(look)));
+            }
+        }
+    } else if unconfirmed {
+        let look = now() + context.failures.failed(PUBLISH);
+        next = Some(next.map_or(look, |next| next.min(look)));
     }
     Ok(next)
 }
@@ -109,8 +132,12 @@ impl Store<'_> {
     }
 
     async fn create(&self, name: String, kind: &str, data: Data) -> Result<Secret, Error> {
-        let secret = own_secret(self.names(), name, kind, data);
-        let secret = self.context.create(&self.api, "Secret", &secret).await?;
+        self.create_secret(&own_secret(self.names(), name, kind, data))
+            .await
+    }
+
+    async fn create_secret(&self, secret: &Secret) -> Result<Secret, Error> {
+        let secret = self.context.create(&self.api, "Secret", secret).await?;
         tracing::info!(secret = secret.name_any(), "made");
         Ok(secret)
     }

@@ -6,30 +6,67 @@ mod certificate;
 mod plan;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use oidc_crds::secrets::Data;
 use oidc_crds::secrets::installation::Installation;
 
-use self::plan::{Found, plan};
-use super::{Store, must_be_ours};
-use crate::context::{Names, now};
+use self::certificate::Certificate;
+use self::plan::{Found, Memory, plan};
+use super::trust::{self, Behind};
+use super::{Store, must_be_ours, own_secret};
+use crate::context::{Names, now, whole_seconds};
 use crate::execute::Error;
 use crate::oidc_client::data_of;
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const BUNDLE: &str = "ca.crt";
-/// The newest CA, and its key.
+/// The CA that signs, and its key: an older operator knows no others.
 const SIGNS: [&str; 2] = [CERTIFICATE, KEY];
-/// The CA that signs until the newest is known everywhere, and its key.
+/// The CA that signs once it is known everywhere, and its key.
+const NEXT: [&str; 2] = ["next.crt", "next.key"];
+/// The CA that signed before, and its key: it signs again if the clock was wrong.
 const FORMER: [&str; 2] = ["former.crt", "former.key"];
 const KIND: &str = "kubernetes.io/tls";
+/// Annotation: since when the CA that does not sign yet is in every bundle.
+const PUBLISHED: &str = "oidc-operator.dev/next-ca-published-at";
+/// Annotation: since when the CA signs.
+const SINCE: &str = "oidc-operator.dev/ca-signs-since";
 
 /// What is in force, and when to look again.
 #[derive(Debug)]
 pub(super) struct Done {
     /// What apps must trust.
     pub(super) ca: Option<String>,
+    /// A CA that is not known yet to be in every bundle, beside the one that must be in them.
+    pub(super) unpublished: Option<Unpublished>,
     pub(super) next: Option<Timestamp>,
+    /// Whether it could not be told that the CA which waits is in every bundle: look again soon.
+    pub(super) unconfirmed: bool,
+}
+
+/// A CA on its way into every bundle: certificates in PEM.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    present: Vec<Certificate>,
+    new: Certificate,
+}
+
+impl Unpublished {
+    /// Whether a text has one of the CAs of now, but not the new one: whoever trusts it will not trust what the new
+    /// one signs.
+    pub(super) fn lacks_it(&self, text: &[u8]) -> bool {
+        !mentions(text, &self.new) && self.present.iter().any(|ca| mentions(text, ca))
+    }
+}
+
+/// Whether a text holds a certificate, however its lines are joined: the last whole one is of its signature.
+fn mentions(text: &[u8], certificate: &Certificate) -> bool {
+    let lines = certificate.pem.lines().map(str::trim);
+    let mut whole = lines.filter(|line| line.len() == 64 && !line.starts_with('-'));
+    let line = whole.next_back();
+    line.is_some_and(|line| text.windows(line.len()).any(|part| part == line.as_bytes()))
 }
 
 /// Makes what is missing or due.
@@ -42,24 +79,75 @@ pub(super) async fn ensure(store: &Store<'_>, installation: &Installation) -> Re
             )));
         };
         let ca = text(&data_of(&secret), BUNDLE);
-        return Ok(Done { ca, next: None });
+        return Ok(Done {
+            ca,
+            unpublished: None,
+            next: None,
+            unconfirmed: false,
+        });
     }
     let names = store.names();
     let (ca, leaf) = (store.get(&names.ca()).await?, store.get(&names.tls()).await?);
     let (ca_data, leaf_data) = (ca.as_ref().map(data_of), leaf.as_ref().map(data_of));
+    let mut memory = ca.as_ref().map(remembered).unwrap_or_default();
+    let mut unconfirmed = false;
+    if memory.published.is_some()
+        && let Some(waiting) = ca_data.as_ref().and_then(waiting)
+    {
+        // an older operator may have been here
+        let bundle = leaf_data.as_ref().and_then(|leaf| leaf.get(BUNDLE));
+        let behind = match bundle {
+            Some(bundle) if waiting.lacks_it(bundle) => Ok(Some(Behind::Object(names.tls()))),
+            _ => trust::behind(store.context, installation, &waiting).await,
+        };
+        match behind {
+            Ok(None) => {}
+            Ok(Some(Behind::Object(behind))) => {
+                tracing::warn!(
+                    behind,
+                    "the new CA is not in every bundle any more: its week begins anew"
+                );
+                memory.published = None;
+            }
+            Ok(Some(Behind::Unknown)) => unconfirmed = true,
+            Err(error) => {
+                tracing::warn!(%error, "whether the new CA is in every bundle cannot be told");
+                unconfirmed = true;
+            }
+        }
+    }
     let found = Found {
         ca: ca_data.as_ref(),
+        memory,
+        unconfirmed,
         ca_is_foreign: ca.as_ref().is_some_and(|ca| must_be_ours(names, ca).is_err()),
         leaf: leaf_data.as_ref(),
     };
     let hosts = hosts(names, &installation.issuer);
-    let plan = plan(names, &hosts, &found, now()).map_err(about(&names.ca()))?;
+    let plan = plan(names, &hosts, &found, whole_seconds(now())).map_err(about(&names.ca()))?;
+    for warning in plan.warnings {
+        tracing::warn!(secret = names.ca(), warning, "the CA");
+    }
+    if let Some(problem) = plan.problem {
+        tracing::error!(
+            secret = names.ca(),
+            problem,
+            "this CA cannot be used: the certificate stays as it is"
+        );
+    }
     // A CA is in its own Secret before anything is signed by it.
-    if let Some(data) = plan.ca {
+    if let Some((data, memory)) = plan.ca {
         match ca {
-            None => store.create(names.ca(), KIND, data).await?,
-            Some(secret) => store.replace(secret, data).await?,
-        };
+            None => {
+                let mut secret = own_secret(names, names.ca(), KIND, data);
+                remember(&mut secret, memory);
+                store.create_secret(&secret).await?;
+            }
+            Some(mut secret) => {
+                remember(&mut secret, memory);
+                store.replace(secret, data).await?;
+            }
+        }
     }
     if let Some(why) = plan.why {
         tracing::info!(secret = names.tls(), why, "a new certificate is made");
@@ -70,10 +158,63 @@ pub(super) async fn ensure(store: &Store<'_>, installation: &Installation) -> Re
             Some(secret) => store.replace(secret, data).await?,
         };
     }
+    let unpublished = plan.unpublished.as_deref().and_then(Certificate::read);
+    let unpublished = unpublished.map(|new| Unpublished {
+        present: certificate::bundle(&plan.bundle),
+        new,
+    });
     Ok(Done {
         ca: Some(plan.bundle),
+        unpublished,
         next: Some(plan.next),
+        unconfirmed,
     })
+}
+
+/// Notes that the CA which waits is in every bundle now.
+pub(super) async fn published(store: &Store<'_>, new: &Unpublished) -> Result<(), Error> {
+    let Some(mut secret) = store.get(&store.names().ca()).await? else {
+        return Ok(());
+    };
+    let data = data_of(&secret);
+    let memory = remembered(&secret);
+    if memory.published.is_none() && waiting(&data).is_some_and(|now| now.new.der == new.new.der) {
+        let published = Some(whole_seconds(now()));
+        remember(&mut secret, Memory { published, ..memory });
+        store.replace(secret, data).await?;
+        tracing::info!("the new CA is in every bundle: it signs in a week");
+    }
+    Ok(())
+}
+
+/// The CA of a Secret that waits, if one does.
+fn waiting(data: &Data) -> Option<Unpublished> {
+    let read = |key: &str| Certificate::read(&text(data, key)?);
+    let signs = read(CERTIFICATE)?;
+    let known = text(data, BUNDLE).map(|text| certificate::bundle(&text));
+    let new = read(NEXT[0]).unwrap_or_else(|| signs.clone());
+    Some(Unpublished {
+        present: known.unwrap_or_else(|| vec![signs]),
+        new,
+    })
+}
+
+fn remembered(secret: &Secret) -> Memory {
+    let at = |name: &str| secret.annotations().get(name)?.parse().ok();
+    Memory {
+        published: at(PUBLISHED),
+        signs_since: at(SINCE),
+    }
+}
+
+fn remember(secret: &mut Secret, memory: Memory) {
+    for (name, at) in [(PUBLISHED, memory.published), (SINCE, memory.signs_since)] {
+        let annotations = secret.annotations_mut();
+        match at {
+            Some(at) => drop(annotations.insert(name.to_owned(), at.to_string())),
+            None => drop(annotations.remove(name)),
+        }
+    }
 }
 
 fn about(name: &str) -> impl FnOnce(String) -> Error {

@@ -2,22 +2,28 @@
 //! namespaces that the installation names, and a ClusterTrustBundle where the API server has them. Neither
 //! is ever deleted: whoever mounts it goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, TypeMeta};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectMeta, TypeMeta};
 use kube::{Client, Resource, ResourceExt};
 use oidc_crds::names::LABEL_CLASS;
 use oidc_crds::secrets::installation::Installation;
 use serde_json::json;
 
+use super::tls::Unpublished;
 use crate::context::{Context, Names};
 use crate::execute::{Error, answer};
+use crate::index::Key;
+use crate::oidc_client::KIND as CLIENT;
+use crate::watches::Scope;
 
 /// Data key of the ConfigMap, as in `kube-root-ca.crt`.
 const KEY: &str = "ca.crt";
 const GROUP: &str = "certificates.k8s.io";
 const KIND: &str = "ClusterTrustBundle";
+/// How many Secrets are read at once.
+const PAGE: u32 = 100;
 /// Newest first.
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 
@@ -39,6 +45,98 @@ pub(super) async fn distribute(
         note(&mut first, bundle(context, installation, ca).await);
     }
     first
+}
+
+/// Why a CA is not known to be in every bundle.
+pub(super) enum Behind {
+    /// This object's bundle lacks it.
+    Object(String),
+    /// The clients are not known yet.
+    Unknown,
+}
+
+impl std::fmt::Display for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Object(what) => f.write_str(what),
+            Self::Unknown => f.write_str("the clients are not known yet"),
+        }
+    }
+}
+
+/// The first object whose bundle lacks a CA on its way into all of them; `None`: it is in all. The Secrets of accepted
+/// clients count; a client that is refused is not served, and its Secret stays as it is.
+pub(super) async fn behind(
+    context: &Context,
+    installation: &Installation,
+    new: &Unpublished,
+) -> Result<Option<Behind>, Error> {
+    if !context.index.is_synced() {
+        return Ok(Some(Behind::Unknown));
+    }
+    let trust = &installation.trust;
+    for namespace in &trust.config_map_namespaces {
+        let name = installation.trust_config_map();
+        let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
+        let what = format!("the ConfigMap {namespace}/{name}");
+        let found = api
+            .get_opt(&name)
+            .await
+            .map_err(Error::api(format!("read {what}")))?;
+        let data = found.and_then(|map| map.data).unwrap_or_default();
+        if data.values().any(|text| new.lacks_it(text.as_bytes())) {
+            return Ok(Some(Behind::Object(what)));
+        }
+    }
+    if trust.cluster_trust_bundle {
+        let name = installation.trust_bundle();
+        let resource = served(&context.client).await?;
+        let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
+        let what = format!("the {KIND} {name}");
+        let found = api
+            .get_opt(&name)
+            .await
+            .map_err(Error::api(format!("read {what}")))?;
+        let text = found.map(|bundle| bundle.data["spec"]["trustBundle"].clone());
+        let text = text.as_ref().and_then(|text| text.as_str());
+        if text.is_some_and(|text| new.lacks_it(text.as_bytes())) {
+            return Ok(Some(Behind::Object(what)));
+        }
+    }
+    let accepted = context.index.due(|_, _| Some(()));
+    let accepted: HashSet<Key> = accepted.into_iter().collect();
+    for scope in Scope::of(&installation.namespaces) {
+        let api: Api<Secret> = scope.api(context.client.clone());
+        let mut page = ListParams::default()
+            .labels(&context.names.managed_selector())
+            .limit(PAGE);
+        loop {
+            let list = api.list(&page).await.map_err(Error::api("list Secrets"))?;
+            let mut found = list.items.iter();
+            if let Some(secret) = found.find(|secret| is_of(&accepted, secret) && lacks(secret, new)) {
+                let namespace = secret.namespace().unwrap_or_default();
+                let what = format!("the Secret {namespace}/{}", secret.name_any());
+                return Ok(Some(Behind::Object(what)));
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page.continue_token = Some(token),
+                None => break,
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a Secret belongs to one of these clients.
+fn is_of(clients: &HashSet<Key>, secret: &Secret) -> bool {
+    let namespace = secret.namespace().unwrap_or_default();
+    let mut owners = secret.owner_references().iter();
+    owners.any(|owner| owner.kind == CLIENT && clients.contains(&(namespace.clone(), owner.name.clone())))
+}
+
+fn lacks(secret: &Secret, new: &Unpublished) -> bool {
+    let mut values = secret.data.iter().flat_map(BTreeMap::values);
+    values.any(|value| new.lacks_it(&value.0))
 }
 
 fn note(first: &mut Result<(), Error>, result: Result<(), Error>) {

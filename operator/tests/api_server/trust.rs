@@ -1,8 +1,6 @@
 //! The CA beside the apps' Secrets: ConfigMaps where asked, a ClusterTrustBundle. The API server of these
 //! tests has ClusterTrustBundles (`tests/run` switches them on).
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
@@ -96,6 +94,12 @@ async fn the_ca_is_a_config_map_where_asked_and_never_overwrites_a_foreign_one()
     world.config_map_holds(&asked, &both).await;
     world.config_map_holds(&world.namespace, &both).await;
     assert_eq!(maps.get(&name).await.expect("there"), theirs);
+    // but the new CA does not sign: whoever reads that ConfigMap would not know it
+    operator
+        .says_line(&["WARN", "does not sign before it is in every bundle"])
+        .await;
+    let secret = world.secrets().get("oidc-ca").await.expect("there");
+    assert!(!secret.annotations().contains_key(PUBLISHED));
     let elsewhere: Api<ConfigMap> = Api::namespaced(world.client.clone(), &other);
     assert!(elsewhere.get_opt(&name).await.expect("readable").is_none());
 }
@@ -115,35 +119,20 @@ async fn the_ca_is_a_cluster_trust_bundle_if_asked() {
     world.kubectl(&["delete", &world.bundle()]);
 }
 
-/// The CA of the Secret as it would be if it had been made some days ago: the same key and name.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the operator goes by the system's clock"
-)]
-async fn age_the_ca(world: &World, days: u64) {
-    let held = world.secret_data("oidc-ca").await;
-    let key = String::from_utf8(held["tls.key"].clone()).expect("PEM");
-    let key = rcgen::KeyPair::from_pem(&key).expect("a key");
-    let mut params = rcgen::CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    let name = format!("oidc in {} (oidc-operator)", world.namespace);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
-    params.key_usages = vec![
-        rcgen::KeyUsagePurpose::KeyCertSign,
-        rcgen::KeyUsagePurpose::CrlSign,
-    ];
-    params.use_authority_key_identifier_extension = true;
-    let day = Duration::from_secs(86400);
-    let now = Duration::from_secs(jiff::Timestamp::now().as_second().unsigned_abs());
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let begin = now - day * u32::try_from(days).expect("few") - Duration::from_secs(600);
-    params.not_before = epoch + begin;
-    params.not_after = epoch + begin + day * 3652;
-    let certificate = params.self_signed(&key).expect("a CA").pem();
-    let edit = json!({"stringData": {"tls.crt": certificate}});
+/// Waits for a time that the operator noted of its CA, and makes it some days earlier.
+async fn age(world: &World, annotation: &str, days: i64) {
+    let noted = wait(&format!("{annotation} is noted"), SOON, async || {
+        let secret = world.secrets().get_opt("oidc-ca").await.expect("readable")?;
+        let at = secret.annotations().get(annotation)?;
+        Some(at.parse::<jiff::Timestamp>().expect("a time"))
+    })
+    .await;
+    let earlier = noted - jiff::SignedDuration::from_hours(24 * days);
+    let edit = json!({"metadata": {"annotations": {annotation: earlier.to_string()}}});
     world.patch::<Secret>("oidc-ca", edit).await;
 }
+
+const PUBLISHED: &str = "oidc-operator.dev/next-ca-published-at";
 
 #[tokio::test]
 async fn a_new_ca_is_in_every_bundle_before_it_signs() {
@@ -175,7 +164,7 @@ async fn a_new_ca_is_in_every_bundle_before_it_signs() {
     assert!(!pod.is_trusted_by(&new).await);
 
     // A week later it signs: whoever has read the bundle meanwhile goes on.
-    age_the_ca(&world, 8).await;
+    age(&world, PUBLISHED, 8).await;
     wait("the pod serves a leaf of the new CA", SOON, async || {
         assert!(pod.is_trusted_by(&both).await);
         pod.is_trusted_by(&new).await.then_some(())
@@ -186,7 +175,7 @@ async fn a_new_ca_is_in_every_bundle_before_it_signs() {
     assert!(app().await.contains(&old), "some pod may still serve its leaf");
 
     // When that leaf is over, nobody trusts the old one any more.
-    age_the_ca(&world, 98).await;
+    age(&world, "oidc-operator.dev/ca-signs-since", 98).await;
     wait("the old CA is gone", SOON, async || {
         (!app().await.contains(&old)).then_some(())
     })

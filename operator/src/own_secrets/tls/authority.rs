@@ -7,7 +7,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, after};
 use super::{BUNDLE, CERTIFICATE, KEY, text};
 use crate::context::Names;
 
@@ -32,7 +32,7 @@ impl Ca {
         let name = format!("{} in {} (oidc-operator)", names.release, names.namespace);
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(no_key)?;
         let mut params = ca_params(&name);
-        set_validity(&mut params, now, LIFE);
+        set_validity(&mut params, now, after(now, LIFE));
         let certificate = params
             .self_signed(&key)
             .map_err(|error| format!("no certificate can be made: {error}"))?
@@ -66,13 +66,12 @@ impl Ca {
 
     /// When it was made.
     pub(super) fn made(&self) -> Timestamp {
-        self.certificate.begin + LEEWAY
+        after(self.certificate.begin, LEEWAY)
     }
 
     /// When another must be made: at two thirds of its life.
     pub(super) fn due(&self) -> Timestamp {
-        let Certificate { begin, end, .. } = &self.certificate;
-        *begin + end.duration_since(*begin) * 2 / 3
+        self.certificate.due()
     }
 
     /// Puts it under these two keys of a Secret.
@@ -81,7 +80,10 @@ impl Ca {
         data.insert(key.to_owned(), self.key_text.clone().into_bytes());
     }
 
-    /// A new leaf for these names, with what its verifiers are told to trust.
+    /// A new leaf for these names, with what its verifiers are told to trust; it ends with the CA.
+    ///
+    /// # Errors
+    /// When none can be made that verifies against the CA.
     pub(super) fn issue(&self, hosts: &[String], now: Timestamp) -> Result<Data, String> {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(no_key)?;
         let mut params = CertificateParams::new(hosts)
@@ -93,15 +95,26 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, now, LEAF_LIFE);
+        let end = after(now, LEAF_LIFE).min(self.certificate.end);
+        set_validity(&mut params, now, end);
         let issuer = Issuer::new(ca_params(&self.name), &self.key);
         let certificate = params
             .signed_by(&key, &issuer)
             .map_err(|error| format!("no certificate can be made: {error}"))?;
+        // one that somebody else made may have another kind of name or key identifier
+        let made = Certificate::read(&certificate.pem()).filter(|made| self.certificate.issued(made));
+        if made.is_none() {
+            return Err(format!(
+                "what it signs does not verify against it: a CA here has a subject of one CN, in UTF-8, and a \
+                 subject key identifier that is the SHA-256 of its key, cut to 20 bytes; for your own, name a \
+                 certificate in tls.secretName; or delete it, and one is made (its subject: {})",
+                self.name
+            ));
+        }
         Ok([
             (CERTIFICATE.to_owned(), certificate.pem().into_bytes()),
             (KEY.to_owned(), key.serialize_pem().into_bytes()),
-            (BUNDLE.to_owned(), self.certificate.pem.clone().into_bytes()),
+            (BUNDLE.to_owned(), self.certificate.block().into_bytes()),
         ]
         .into())
     }
@@ -123,13 +136,13 @@ fn ca_params(name: &str) -> CertificateParams {
 }
 
 /// rcgen takes times of a crate that is not ours; its one constructor takes days.
-fn set_validity(params: &mut CertificateParams, now: Timestamp, life: SignedDuration) {
+fn set_validity(params: &mut CertificateParams, now: Timestamp, end: Timestamp) {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let moment = |at: Timestamp| {
         epoch + std::time::Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default())
     };
-    params.not_before = moment(now - LEEWAY);
-    params.not_after = moment(now + life);
+    params.not_before = moment(after(now, -LEEWAY));
+    params.not_after = moment(end);
 }
 
 #[cfg(test)]

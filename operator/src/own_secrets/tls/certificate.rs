@@ -1,6 +1,6 @@
 //! What is read of certificates, and bundles of them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
@@ -30,11 +30,19 @@ impl Certificate {
     pub(super) fn read(pem: &str) -> Option<Self> {
         let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
         let (_, parsed) = X509Certificate::from_der(&block.contents).ok()?;
-        let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+        // RFC 5280 §4.1.2.5: 99991231235959Z is "no end", and more than a Timestamp holds
+        let at = |time: x509_parser::time::ASN1Time| {
+            let limit = if time.timestamp() < 0 {
+                Timestamp::MIN
+            } else {
+                Timestamp::MAX
+            };
+            Timestamp::from_second(time.timestamp()).unwrap_or(limit)
+        };
         Some(Self {
             pem: pem.to_owned(),
-            begin: at(parsed.validity().not_before)?,
-            end: at(parsed.validity().not_after)?,
+            begin: at(parsed.validity().not_before),
+            end: at(parsed.validity().not_after),
             is_ca: parsed.is_ca(),
             names: names(&parsed),
             common_name: common_name(&parsed),
@@ -47,10 +55,30 @@ impl Certificate {
         })
     }
 
+    /// As a part of a bundle.
+    pub(super) fn block(&self) -> String {
+        format!("{}\n", self.pem.trim_end())
+    }
+
+    /// When it is renewed: at two thirds of its life.
+    pub(super) fn due(&self) -> Timestamp {
+        after(self.begin, self.end.duration_since(self.begin) * 2 / 3)
+    }
+
     /// Whether this is the CA of another: CAs of one installation have one name, their keys differ.
     pub(super) fn issued(&self, other: &Self) -> bool {
         other.issuer == self.subject && other.authority_key == self.subject_key
     }
+}
+
+/// A moment later; at the limits of time that limit.
+pub(super) fn after(time: Timestamp, wait: SignedDuration) -> Timestamp {
+    let limit = if wait.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    time.checked_add(wait).unwrap_or(limit)
 }
 
 /// The certificates of a bundle; what is none is passed over.
@@ -111,4 +139,36 @@ fn authority_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
         ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc5280_a_certificate_without_end_is_read() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31);
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        let read = Certificate::read(&pem).expect("readable");
+        assert_eq!(read.end, Timestamp::MAX);
+        assert!(read.due() > read.begin && read.due() < read.end);
+        assert_eq!(after(read.end, SignedDuration::from_hours(1)), Timestamp::MAX);
+        assert_eq!(
+            after(Timestamp::MIN, -SignedDuration::from_hours(1)),
+            Timestamp::MIN
+        );
+    }
+
+    #[test]
+    fn a_certificate_without_final_newline_is_joined_to_others() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::default();
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        let read = Certificate::read(pem.trim_end()).expect("readable");
+        assert_eq!(read.block(), pem);
+        assert_eq!(bundle(&[read.block(), read.block()].concat()).len(), 2);
+    }
 }
