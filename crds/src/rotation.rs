@@ -31,7 +31,7 @@ mod due;
 mod given;
 
 pub use due::Due;
-use given::{GIVEN, given_id, judge};
+use given::{GIVEN, GIVEN_WEAK, given_id, judge};
 pub use given::{MIN_LENGTH, MIN_VARIETY};
 
 /// How many credentials of a client are kept; those that retire first go first.
@@ -158,6 +158,7 @@ pub fn decide(
         unused: Vec::new(),
         problem: None,
     };
+    life.drop_weak();
     match found {
         _ if !client.has_secret() => life.retire_all(),
         Found::Nothing => life.mint(Reason::SecretCreated, rng),
@@ -214,6 +215,19 @@ impl Life<'_> {
         self.credentials.clear();
     }
 
+    /// Weak ones are refused at once when they are not accepted any more, whatever overlap there is and whatever
+    /// the Secret holds by now.
+    fn drop_weak(&mut self) {
+        if self.terms.weak_secrets {
+            return;
+        }
+        let count = self.credentials.len();
+        self.credentials.retain(|known| !known.id.starts_with(GIVEN_WEAK));
+        if self.credentials.len() < count {
+            self.reason(Reason::CredentialRetired);
+        }
+    }
+
     /// Our Secret is there, with this id in its annotation and this secret in its data.
     fn ours(&mut self, id: Option<&str>, secret: Option<&ClientSecret>, rng: &mut impl CryptoRng) {
         let id = id.filter(|id| is_id(id));
@@ -261,8 +275,8 @@ impl Life<'_> {
 
     /// The Secret that `secretRef` names is there.
     fn given(&mut self, version: &str, secret: Option<&ClientSecret>) {
-        let secret = match judge(secret, self.terms.weak_secrets) {
-            Ok(secret) => secret,
+        let (secret, weak) = match judge(secret, self.terms.weak_secrets) {
+            Ok(judged) => judged,
             Err(message) => {
                 // one that was good enough before is refused at once, whatever overlap there is
                 let (pepper, uid) = (self.pepper, self.client.uid());
@@ -274,7 +288,7 @@ impl Life<'_> {
                 return;
             }
         };
-        let id = given_id(version, 0);
+        let id = given_id(version, 0, weak);
         let same_value =
             |known: &Credential| credentials::matches(self.pepper, self.client.uid(), known, secret);
         // Its digest is under a pepper that is gone, so the version has to do.
@@ -291,7 +305,10 @@ impl Life<'_> {
         }
         // One version gives two values when `secretRef` comes to name another key of the Secret.
         let is_free = |id: &String| known.iter().all(|known| known.id != *id);
-        let id = (0..).map(|n| given_id(version, n)).find(is_free).unwrap_or(id);
+        let id = (0..)
+            .map(|n| given_id(version, n, weak))
+            .find(is_free)
+            .unwrap_or(id);
         self.add(&id, secret);
         if self.first {
             self.reason(Reason::DigestsRestored);

@@ -16,17 +16,24 @@ pub const MIN_VARIETY: usize = 8;
 /// Ids of credentials from a `secretRef`; the operator never delivers these.
 pub(super) const GIVEN: &str = "ref-";
 
+/// Ids of those among them that are good only as long as weak ones are accepted.
+pub(super) const GIVEN_WEAK: &str = "ref-weak-";
+
 /// The id of a `secretRef`'s credential.
-pub(super) fn given_id(version: &str, attempt: u32) -> String {
+pub(super) fn given_id(version: &str, attempt: u32, weak: bool) -> String {
     let text = match attempt {
         0 => version.to_owned(),
         _ => format!("{version}#{attempt}"),
     };
-    format!("{GIVEN}{}", hex(&digest(&SHA256, text.as_bytes()).as_ref()[..8]))
+    let prefix = if weak { GIVEN_WEAK } else { GIVEN };
+    format!("{prefix}{}", hex(&digest(&SHA256, text.as_bytes()).as_ref()[..8]))
 }
 
-/// Whether a given secret can be used; the message never holds it.
-pub(super) fn judge(secret: Option<&ClientSecret>, weak: bool) -> Result<&ClientSecret, String> {
+/// A given secret that can be used, and whether it is weak; the message never holds it.
+pub(super) fn judge(
+    secret: Option<&ClientSecret>,
+    accepts_weak: bool,
+) -> Result<(&ClientSecret, bool), String> {
     let Some(secret) = secret.filter(|secret| !secret.expose().is_empty()) else {
         return Err("the Secret that `secretRef` names has no value under its key; add it".to_owned());
     };
@@ -40,12 +47,13 @@ pub(super) fn judge(secret: Option<&ClientSecret>, weak: bool) -> Result<&Client
         );
     }
     let variety: BTreeSet<u8> = text.bytes().collect();
-    if !weak && (text.len() < MIN_LENGTH || variety.len() < MIN_VARIETY) {
+    let weak = text.len() < MIN_LENGTH || variety.len() < MIN_VARIETY;
+    if weak && !accepts_weak {
         return Err(format!(
             "the secret that `secretRef` names is weak: it needs {MIN_LENGTH} characters, {MIN_VARIETY} of \
              them different; for example the output of `openssl rand -hex 32`. Or have `weakSecrets` granted by the \
              installation"
         ));
     }
-    Ok(secret)
+    Ok((secret, weak))
 }

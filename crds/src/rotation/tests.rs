@@ -451,7 +451,7 @@ fn a_given_secret_is_digested_under_an_id_of_its_version() {
     assert!(decision.deliver.is_none() && decision.problem.is_none());
     world.apply(&decision, ALL);
     assert!(world.accepts(&secret(STRONG)));
-    assert_eq!(world.known[0].id, given_id("u/1", 0));
+    assert_eq!(world.known[0].id, given_id("u/1", 0, false));
     assert_calm_with(&mut world, &found);
 }
 
@@ -589,6 +589,61 @@ fn a_weak_secret_that_was_accepted_is_refused_at_once_when_weak_ones_are_not() {
     let tightened = decide(false, &accepted);
     assert!(tightened.problem.is_some() && tightened.credentials.is_empty());
     assert_eq!(decide(true, &tightened.credentials).credentials, accepted);
+}
+
+#[test]
+fn no_weak_secret_outlives_its_grant_whatever_became_of_the_secret() {
+    let accepting = Terms {
+        weak_secrets: true,
+        ..TERMS
+    };
+    let step = |world: &mut World, found: &Found, terms: &Terms| {
+        let known = world.known.clone();
+        let known = Known {
+            credentials: &known,
+            now: None,
+            uses: None,
+        };
+        let decision = decide(
+            &confidential(),
+            known,
+            found,
+            &world.pepper,
+            terms,
+            world.now,
+            &mut world.rng,
+        );
+        world.known.clone_from(&decision.credentials);
+        decision
+    };
+    let empty = Found::Given {
+        version: "u/9".to_owned(),
+        secret: None,
+    };
+    for late in [
+        Found::GivenMissing,
+        empty,
+        given("u/9", "another weak one"),
+        given("u/9", STRONG),
+        Found::GivenOfType("kubernetes.io/tls".to_owned()),
+        Found::Nothing,
+    ] {
+        let mut world = World::new();
+        step(&mut world, &given("u/1", "secret456"), &accepting);
+        step(&mut world, &given("u/2", "secret789"), &accepting);
+        assert!(world.accepts(&secret("secret456")) && world.accepts(&secret("secret789")));
+        let decision = step(&mut world, &late, &TERMS);
+        assert!(!world.accepts(&secret("secret456")), "{late:?}: in overlap");
+        assert!(!world.accepts(&secret("secret789")), "{late:?}: the last one");
+        assert!(decision.reasons.contains(&Reason::CredentialRetired));
+        assert!(step(&mut world, &late, &TERMS).reasons.is_empty() || decision.deliver.is_some());
+    }
+    // A good one that was given meanwhile stays.
+    let mut world = World::new();
+    step(&mut world, &given("u/1", STRONG), &accepting);
+    step(&mut world, &given("u/2", "secret456"), &accepting);
+    step(&mut world, &Found::GivenMissing, &TERMS);
+    assert!(world.accepts(&secret(STRONG)) && !world.accepts(&secret("secret456")));
 }
 
 #[test]
