@@ -386,6 +386,28 @@ impl Client {
             Some(_) => Cow::Owned(registration_scope(&self.namespace, &self.name)),
         }
     }
+    /// What rules between objects look at, and what is asked of the keys, and no more: for whoever holds
+    /// thousands and serves none.
+    #[must_use]
+    pub fn claims_only(self) -> Self {
+        Self {
+            display_name: None,
+            links: None,
+            redirect_uris: Box::default(),
+            post_logout_redirect_uris: Box::default(),
+            allowed_origins: Box::default(),
+            grant_types: Box::default(),
+            scopes: Box::default(),
+            claims: Box::default(),
+            allowed_groups: Box::default(),
+            secret_name: Box::default(),
+            shape: None,
+            rotation: None,
+            rollout_restart: Box::default(),
+            credentials: Box::default(),
+            ..self
+        }
+    }
     /// How it registered itself, if it did: then there is no Secret.
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {

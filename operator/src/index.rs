@@ -396,7 +396,7 @@ impl State {
 
     /// Whether that is a change.
     fn set_client(&mut self, key: Key, client: Option<Client>) -> bool {
-        let client = client.map(Arc::new);
+        let client = client.map(|client| Arc::new(client.claims_only()));
         let old = match &client {
             Some(client) if self.clients.get(&key) == Some(client) => return false,
             Some(client) => self.clients.insert(key, client.clone()),

@@ -1,5 +1,5 @@
 //! [`Kept`]: what is kept of an object so that it can be judged again when the rules change: the JSON of
-//! what is read here. The typed object, with all that the API server notes, takes ten times the memory.
+//! what is read here, packed. The typed object, with all that the API server notes, takes many times the memory.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::Resource;
 use kube::core::object::{HasSpec, HasStatus};
+use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
 use oidc_crds::resources::oidc_client::Credential;
 use oidc_crds::resources::{ConditionType, OidcClient, OidcClientStatus, OidcUser, OidcUserStatus};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 use super::directory::{Key, key};
 
@@ -73,11 +74,14 @@ pub struct Kept<O> {
     text: Text<O>,
 }
 
-/// The JSON of an object, without its kind.
+/// The JSON of an object, without its kind, packed.
 pub struct Text<O> {
-    json: Arc<[u8]>,
+    packed: Arc<[u8]>,
     kind: PhantomData<fn() -> O>,
 }
+
+/// What objects have in common, and so is not kept of each.
+const DICTIONARY: &[u8] = br#"{"metadata":{"creationTimestamp":"2026-01-01T00:00:00Z","name":"client","namespace":"team","uid":"01234567-89ab-cdef-0123-456789abcdef"},"spec":{"displayName":"Application","applicationType":"native","postLogoutRedirectUris":["https://app.example.com/"],"allowedOrigins":["https://"],"resourceServerFor":["https://"],"audiences":["https://"],"responseTypes":["code"],"authentication":{"clientSecret":{"method":"client_secret_basic"},"privateKeyJwt":{"jwksUri":"https://"},"serviceAccounts":[{"namespace":"default","name":"default"}],"none":{}},"secret":{"name":"-oidc","preset":"oauth2-proxy","keys":{"CLIENT_ID":"id","CLIENT_SECRET":"secret"}},"tokens":{"accessTokenTtl":"15m","idTokenTtl":"15m","refreshTokenTtl":"24h"},"rotation":{"interval":"720h","overlap":"24h"},"consent":"remember","allowedGroups":["developers"],"scopes":["openid","profile","email","groups","offline_access"],"grantTypes":["authorization_code","refresh_token","client_credentials"],"redirectUris":["https://app.example.com/oauth2/callback"]},"status":{"conditions":[{"lastTransitionTime":"1970-01-01T00:00:00Z","message":"","observedGeneration":1,"reason":"","status":"True","type":"Accepted"}],"observedGeneration":1,"routedHosts":[],"credentials":[{"createdAt":"2026-01-01T00:00:00Z","digest":":","id":"","retiresAt":"2026-01-01T00:00:00Z"}]}}"#;
 
 /// What is written.
 #[derive(Serialize)]
@@ -109,11 +113,12 @@ impl<O: Keep> Kept<O> {
             status: object.status(),
         };
         // our own types have no member that JSON could not hold
-        let json = serde_json::to_vec(&members).unwrap_or_default().into();
+        let json = serde_json::to_vec(&members).unwrap_or_default();
+        let packed = compress_prepend_size_with_dict(&json, DICTIONARY).into();
         Self {
             key: key(object.meta()),
             text: Text {
-                json,
+                packed,
                 kind: PhantomData,
             },
         }
@@ -148,7 +153,9 @@ impl<O: Keep> Text<O> {
     /// # Errors
     /// Never: what was written can be read.
     pub fn open(&self) -> serde_json::Result<O> {
-        serde_json::from_slice(&self.json)
+        let json = decompress_size_prepended_with_dict(&self.packed, DICTIONARY)
+            .map_err(serde_json::Error::custom)?;
+        serde_json::from_slice(&json)
     }
 }
 
@@ -157,7 +164,7 @@ impl<O> Clone for Kept<O> {
         Self {
             key: self.key.clone(),
             text: Text {
-                json: self.text.json.clone(),
+                packed: self.text.packed.clone(),
                 kind: PhantomData,
             },
         }
@@ -166,7 +173,7 @@ impl<O> Clone for Kept<O> {
 
 impl<O> PartialEq for Text<O> {
     fn eq(&self, other: &Self) -> bool {
-        self.json == other.json
+        self.packed == other.packed
     }
 }
 
