@@ -21,6 +21,7 @@ BUILD = {} if os.environ.get("CARGO_TARGET_DIR") else {
     "CARGO_BUILD_BUILD_DIR": str(CACHE / "target"),
     "RUSTC_WORKSPACE_WRAPPER": str(ROOT / "tests/lib/rustc"),
 }
+AS_IN_IMAGES = {"MIMALLOC_PURGE_DELAY": "0"}
 LIMITS, PROVIDER = TARGET / "release/oidc-limits", TARGET / "release/oidc-provider"
 SERVER_CORE, LOAD_CORE = "1", "0"
 STARTED = []
@@ -133,7 +134,7 @@ def pod(kubeconfig, release, namespace, public, internal):
 
 def logging(argv, **variables):
     reader = start(["cat"], core=LOAD_CORE, stdin=subprocess.PIPE)
-    environment = {"OIDC_LOG": "info", "OIDC_LOG_FORMAT": "json", **os.environ, **variables}
+    environment = {"OIDC_LOG": "info", "OIDC_LOG_FORMAT": "json", **AS_IN_IMAGES, **os.environ, **variables}
     process = start(argv, core=SERVER_CORE, stderr=reader.stdin, env=environment)
     reader.stdin.close()
     return process

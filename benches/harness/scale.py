@@ -183,7 +183,7 @@ class Pod:
         pod = {"metadata": {"name": name, "labels": labels}, "spec": spec}
         made = json.loads(api.call("POST", f"/api/v1/namespaces/{HOME}/pods", pod))
         self.https, self.internal = machine.free_port(), machine.free_port()
-        environment = {**os.environ, "KUBECONFIG": api.kubeconfig(work / f"{name}.kubeconfig", f"{RELEASE}-provider")}
+        environment = {**machine.AS_IN_IMAGES, **os.environ, "KUBECONFIG": api.kubeconfig(work / f"{name}.kubeconfig", f"{RELEASE}-provider")}
         self.process = machine.start(
             [bins / "oidc-provider", "serve", "--release", RELEASE, "--namespace", HOME, "--pod", name,
              "--pod-uid", made["metadata"]["uid"], "--listen", f"127.0.0.1:{self.https}",
@@ -204,7 +204,7 @@ class Pod:
 
 def operator(api, work, bins, name):
     address = machine.free_port()
-    environment = {**os.environ, "KUBECONFIG": api.kubeconfig(work / f"{name}.kubeconfig", f"{RELEASE}-operator")}
+    environment = {**machine.AS_IN_IMAGES, **os.environ, "KUBECONFIG": api.kubeconfig(work / f"{name}.kubeconfig", f"{RELEASE}-operator")}
     process = machine.start(
         [bins / "oidc-operator", "run", "--release", RELEASE, "--namespace", HOME, "--pod", name,
          "--internal-listen", f"127.0.0.1:{address}"], env=environment)

@@ -41,7 +41,7 @@ build_our_image() {
     python3 "$ROOT/tests/images/image.py" "docker.io/oidc-operator/$1:$(workspace_version)" "$tar" \
       "$4/$program=/usr/local/bin/$program" "$certificates=$certificates" "${IMAGE_BASE[@]}" \
       --entrypoint "/usr/local/bin/$program" --cmd "$2" --user 65532:65532 --dir /tmp:1777 \
-      --env "SSL_CERT_FILE=$certificates" &&
+      --env "SSL_CERT_FILE=$certificates" --env MIMALLOC_PURGE_DELAY=0 &&
     rm "$4/$program"
 }
 
