@@ -128,6 +128,18 @@ impl Clients {
     }
 }
 
+/// Drops what is never read, and the room that lists have for more: there are thousands.
+fn slim(object: &mut GuardedClient) {
+    watches::slim(object.meta_mut());
+    if let Ok(client) = &mut object.0 {
+        client.spec.redirect_uris.shrink_to_fit();
+        if let Some(status) = &mut client.status {
+            status.conditions.shrink_to_fit();
+            status.credentials.shrink_to_fit();
+        }
+    }
+}
+
 /// The scope's clients, each told to store, index and overlay before it is reconciled.
 fn objects(
     context: &Arc<Context>,
@@ -139,7 +151,7 @@ fn objects(
     let (context, scope, shared) = (context.clone(), scope.clone(), shared.clone());
     watcher(api, watches::config())
         .default_backoff()
-        .modify(|object| watches::slim(object.meta_mut()))
+        .modify(slim)
         .reflect(writer)
         .inspect_err({
             let (context, scope) = (context.clone(), scope.clone());
