@@ -431,6 +431,33 @@ async fn another_name_moves_a_secret_with_its_credential() {
 }
 
 #[tokio::test]
+async fn a_secret_with_another_name_waits_for_a_client_that_is_refused() {
+    let world = World::of_examples();
+    let provider = world.start();
+    world.write("machine.yaml", CLIENT);
+    let of = |name: &str| world.state(&format!("secrets/default.{name}.yaml"));
+    let held = credentials(&content(&of("machine-oidc")).await);
+
+    let named = format!("{CLIENT}  secret: {{name: moved}}\n");
+    let refused = format!("{named}  redirectUris: [\"http://shop.example.com/callback\"]\n");
+    world.write("machine.yaml", &refused);
+    // its manifest was read, and another one after it
+    eventually("the client is refused", async || {
+        (provider.token(&held.0, &held.1).await.0 == 401).then_some(())
+    })
+    .await;
+    world.write("second.yaml", &CLIENT.replace("name: machine", "name: second"));
+    content(&of("second-oidc")).await;
+    assert!(of("machine-oidc").exists(), "it is not lost");
+    world.write("machine.yaml", &named);
+    assert_eq!(credentials(&content(&of("moved")).await), held);
+    eventually("the old file is gone", async || {
+        (!of("machine-oidc").exists()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_broken_manifest_names_its_line_and_the_last_good_version_is_served() {
     let world = World::of_examples();
     let provider = world.start();

@@ -195,6 +195,7 @@ pub fn reconcile(work: Work<'_>) -> Result<Done, String> {
         }
     }
     kept.extend(claimed);
+    kept.extend(noted(&work));
     if work.complete {
         work.state.keep_secrets(&kept)?;
     }
@@ -216,6 +217,25 @@ fn moved(work: &Work<'_>) -> Result<HashMap<String, Written>, String> {
         }
     }
     Ok(moved)
+}
+
+/// Where the Secrets of all clients were last written, by now: one that has another name, but could not be moved yet,
+/// is not lost.
+fn noted(work: &Work<'_>) -> Vec<PathBuf> {
+    let objects = work
+        .objects
+        .clients
+        .iter()
+        .filter_map(|object| object.open().ok());
+    let path = |client: OidcClient| {
+        let (namespace, name) = key(&client.metadata);
+        let record = work
+            .state
+            .records
+            .get(&format!("OidcClient/{namespace}/{name}"))?;
+        Some(work.state.secret_path(&namespace, record.secret.as_deref()?))
+    };
+    objects.filter_map(path).collect()
 }
 
 /// Where an object's Secret lies.
