@@ -123,7 +123,8 @@ pub(super) async fn ensure(store: &Store<'_>, installation: &Installation) -> Re
         ca_is_foreign: ca.as_ref().is_some_and(|ca| must_be_ours(names, ca).is_err()),
         leaf: leaf_data.as_ref(),
     };
-    let hosts = hosts(names, &installation.issuer);
+    let mtls = installation.mtls.as_ref().map(|mtls| mtls.url.as_str());
+    let hosts = hosts(names, &installation.issuer, mtls);
     let plan = plan(names, &hosts, &found, whole_seconds(now())).map_err(about(&names.ca()))?;
     for warning in plan.warnings {
         tracing::warn!(secret = names.ca(), warning, "the CA");
@@ -222,15 +223,19 @@ fn about(name: &str) -> impl FnOnce(String) -> Error {
     move |problem| Error::Unusable(format!("the Secret {name}: {problem}"))
 }
 
-/// The names that the certificate is for: the issuer's host and those of the Service.
-fn hosts(names: &Names, issuer: &str) -> Vec<String> {
+/// The names that the certificate is for: the issuer's host, those of the Service, and the one where certificates
+/// are asked for.
+fn hosts(names: &Names, issuer: &str, mtls: Option<&str>) -> Vec<String> {
     let (release, namespace) = (&names.release, &names.namespace);
     let mut hosts: Vec<String> = issuer_host(issuer).into_iter().collect();
     for host in [
         format!("{release}.{namespace}.svc"),
         format!("{release}.{namespace}.svc.cluster.local"),
         format!("{release}.{namespace}"),
-    ] {
+    ]
+    .into_iter()
+    .chain(mtls.and_then(issuer_host))
+    {
         if !hosts.contains(&host) {
             hosts.push(host);
         }
@@ -265,7 +270,7 @@ mod tests {
             pod: "p".into(),
         };
         assert_eq!(
-            hosts(&names, "https://login.example.com/realm"),
+            hosts(&names, "https://login.example.com/realm", None),
             [
                 "login.example.com",
                 "oidc.identity.svc",
@@ -273,8 +278,14 @@ mod tests {
                 "oidc.identity"
             ]
         );
-        let own = hosts(&names, "https://oidc.identity.svc.cluster.local");
+        let own = hosts(&names, "https://oidc.identity.svc.cluster.local", None);
         assert_eq!(own.len(), 3);
+        let issuer = "https://login.example.com";
+        let same = hosts(&names, issuer, Some("https://login.example.com:8443"));
+        assert_eq!(same, hosts(&names, issuer, None));
+        let other = hosts(&names, issuer, Some("https://mtls.example.com"));
+        assert_eq!(other.last().map(String::as_str), Some("mtls.example.com"));
+        assert_eq!(other.len(), 5);
     }
 
     #[test]

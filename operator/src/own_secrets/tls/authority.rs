@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn the_leaf_is_for_issuer_and_service() {
         let ca = Ca::generate(&names(), NOW).expect("a CA");
-        let hosts = hosts(&names(), "https://login.example.com/realm");
+        let hosts = hosts(&names(), "https://login.example.com/realm", None);
         let data = ca.issue(&hosts, NOW).expect("a leaf");
         let leaf = Certificate::read(&text(&data, CERTIFICATE).expect("text")).expect("a certificate");
         assert_eq!(leaf.names, hosts);
