@@ -83,9 +83,17 @@ async fn ca_05_a_client_is_known_by_its_certificate_and_has_no_secret() {
     })
     .await;
     assert_eq!(ask(&good).await, 401);
-    // one that is gone leaves the last good one in force
+    // without it nobody is trusted
     world.kubectl(&["delete", "configmap", "client-ca", "-n", &world.namespace]);
-    assert_eq!(ask(&other).await, 200);
+    wait("trust is withdrawn", SOON, async || {
+        (ask(&other).await == 401).then_some(())
+    })
+    .await;
+    name(&world, &second);
+    wait("the CA counts again", SOON, async || {
+        (ask(&other).await == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

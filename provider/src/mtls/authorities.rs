@@ -13,8 +13,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
-/// The CAs.
-pub struct Authorities(Arc<dyn ClientCertVerifier>);
+/// The CAs, or why nobody leads to one.
+pub struct Authorities(Result<Arc<dyn ClientCertVerifier>, String>);
 
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +41,13 @@ impl Authorities {
         }
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
         let verifier = verifier.map_err(|_| format!("{key}: holds no certificate"))?;
-        Ok(Self(verifier))
+        Ok(Self(Ok(verifier)))
+    }
+
+    /// No CA at all, and why.
+    #[must_use]
+    pub fn nobody(why: impl Into<String>) -> Self {
+        Self(Err(why.into()))
     }
 
     /// Whether a certificate leads to one of them by what is good at `now`, and is good for clients: the extended
@@ -57,7 +63,8 @@ impl Authorities {
     ) -> Result<(), String> {
         let seconds = u64::try_from(now.as_second()).unwrap_or_default();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let judged = self.0.verify_client_cert(end_entity, intermediates, now);
+        let verifier = (self.0.as_ref()).map_err(|why| format!("there is no CA of mtls.ca: {why}"))?;
+        let judged = verifier.verify_client_cert(end_entity, intermediates, now);
         judged
             .map(drop)
             .map_err(|error| format!("it does not lead to a CA of mtls.ca: {error}"))

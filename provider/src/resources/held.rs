@@ -1,5 +1,7 @@
 //! [`Held`]: the installation's ConfigMap, its key set (with the keys that it may be encrypted under), key
-//! ring, pepper and certificate, and the CAs of clients. A deleted or unreadable one leaves the last good one in force, loudly; only a start without one is unready.
+//! ring, pepper and certificate, and the CAs of clients. A deleted or unreadable one leaves the last good one in
+//! force, loudly; only a start without one is unready. Trust is another thing: CAs of clients and registration
+//! tokens that are gone are in force no longer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -104,6 +106,9 @@ impl Held {
         // whoever takes these away wants them gone: no last good state of them stays in force
         let nothing = Data::new();
         let data = data.or((what == What::RegistrationTokens).then_some(&nothing));
+        if what == What::ClientCa {
+            return client_ca(&self.app, data);
+        }
         if what == What::KeySet {
             self.locked = None;
         }
@@ -176,10 +181,7 @@ impl Held {
                 let keys = EnvelopeKeys::from_data(data).map_err(|error| error.to_string())?;
                 self.envelope = Some(keys);
             }
-            What::ClientCa => {
-                let authorities = Authorities::read(data)?;
-                self.app.authorities.store(Some(Arc::new(authorities)));
-            }
+            What::ClientCa => drop(client_ca(&self.app, Some(data))),
             What::KeyRing => {
                 let ring = KeyRingData::from_data(data).map_err(|error| error.to_string())?;
                 self.app.ring.store(Some(Arc::new(KeyRing::new(ring))));
@@ -250,6 +252,26 @@ impl Held {
             .publish(prepared.map_err(|error| error.to_string())?);
         Ok(())
     }
+}
+
+/// Puts the CAs of clients in force. Whether there are any: without, nobody leads to one, for whoever takes them
+/// away trusts them no longer.
+fn client_ca(app: &App, data: Option<&Data>) -> bool {
+    let what = What::ClientCa.as_str();
+    let read = data.ok_or_else(|| "it is not there".to_owned());
+    let authorities = read.and_then(Authorities::read).inspect_err(|why| {
+        error!(
+            what,
+            "clients that are known by a name in their certificate are refused: {why}"
+        );
+    });
+    let good = authorities.is_ok();
+    if good {
+        info!(what, "in force");
+    }
+    let authorities = authorities.unwrap_or_else(Authorities::nobody);
+    app.authorities.store(Some(Arc::new(authorities)));
+    good
 }
 
 /// Puts the initial access tokens in force, those that are good.

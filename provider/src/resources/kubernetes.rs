@@ -131,6 +131,10 @@ async fn once(said: &mut watch::Receiver<bool>) -> Result<(), watch::error::Recv
     said.wait_for(|said| *said).await.map(drop)
 }
 
+fn is_client_ca(target: &Target) -> bool {
+    matches!(target, Target::Own(What::ClientCa, _) | Target::Bundle(_))
+}
+
 /// The one owner of what was read.
 struct Driver {
     app: Arc<App>,
@@ -200,6 +204,17 @@ impl Driver {
 
     fn installation(&mut self, watches: &mut Watches) {
         let wanted = self.home.targets(Some(&self.app.installation.load()));
+        let cas = |targets: &BTreeSet<Target>| -> Vec<Target> {
+            targets
+                .iter()
+                .filter(|target| is_client_ca(target))
+                .cloned()
+                .collect()
+        };
+        if cas(&wanted) != cas(&self.wanted) {
+            // who was trusted by another name is so no longer
+            self.app.authorities.store(None);
+        }
         for target in wanted.difference(&self.wanted) {
             // it may still run and have told what was not listened to
             watches.stop(target);
@@ -240,17 +255,16 @@ impl Driver {
         }
     }
 
-    /// Whether a watch of clients is about to be given up and one that takes over has listed already: what
-    /// it tells may be older than that list.
+    /// Whether a watch is about to be given up and one that takes over has listed already: what it tells may be
+    /// older than that list. Of the CAs of clients, none but those that are named are trusted, listed or not.
     fn is_taken_over(&self, target: &Target) -> bool {
-        let clients = |target: &&Target| matches!(target, Target::Clients(_));
-        clients(&target)
-            && !self.wanted.contains(target)
-            && self
-                .wanted
-                .iter()
-                .filter(clients)
-                .any(|wanted| self.listed.contains(wanted))
+        let of_its_kind = |wanted: &Target| match (target, wanted) {
+            (Target::Clients(_), Target::Clients(_)) => true,
+            (Target::Own(what, _), Target::Own(wanted, _)) => what == wanted,
+            _ => false,
+        };
+        let by = |wanted: &Target| of_its_kind(wanted) && self.listed.contains(wanted);
+        !self.wanted.contains(target) && (is_client_ca(target) || self.wanted.iter().any(by))
     }
 
     /// Whether everything was listed that requests are answered from. Limits do without the number of pods,

@@ -30,6 +30,9 @@ use crate::store::memory::MemoryStore;
 #[path = "kubernetes_acknowledge_tests.rs"]
 mod acknowledge;
 
+#[path = "kubernetes_client_ca_tests.rs"]
+mod client_ca;
+
 #[path = "kubernetes_envelope_tests.rs"]
 mod envelope;
 
