@@ -12,11 +12,10 @@ use http::HeaderMap;
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use oidc_crds::secrets::installation::Installation;
-use oidc_protocol::address::is_trusted_proxy;
+use oidc_protocol::address::is_within;
 use oidc_protocol::client_auth::certificate::header::{CLIENT_CERT, CLIENT_CERT_CHAIN, certificates};
 use oidc_protocol::client_auth::certificate::{Certificate, Shown};
 use rustls::pki_types::CertificateDer;
-use tracing::debug;
 
 use self::authorities::Authorities;
 use crate::app::App;
@@ -95,41 +94,39 @@ impl PeerCertificate {
     }
 }
 
-/// The certificate of whoever sent a request. A trusted proxy that may say it by header shows none of its own.
-#[must_use]
-pub fn of_request(app: &App, parts: &Parts) -> Option<Arc<PeerCertificate>> {
+/// What a handshake or a header told: a certificate, or why it cannot be read.
+pub type Told = Result<Arc<PeerCertificate>, &'static str>;
+
+/// The certificate of whoever sent a request, if one was shown: what a proxy that may speak for others says by
+/// header, or else that of the connection.
+///
+/// # Errors
+/// Why the one that was shown cannot be read.
+pub fn of_request(app: &App, parts: &Parts) -> Result<Option<Arc<PeerCertificate>>, &'static str> {
     let installation = app.installation.load();
-    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>()
+    if parts.headers.contains_key(CLIENT_CERT)
+        && let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>()
         && speaks_for_others(&installation, *peer)
     {
         return of_headers(&parts.headers);
     }
-    parts.extensions.get::<Arc<PeerCertificate>>().cloned()
+    parts.extensions.get::<Told>().cloned().transpose()
 }
 
 fn speaks_for_others(installation: &Installation, peer: SocketAddr) -> bool {
-    let by_header = (installation.mtls.as_ref()).is_some_and(|mtls| mtls.client_cert_header);
-    let trusted =
-        (installation.client_address.as_ref()).is_some_and(|setting| is_trusted_proxy(setting, peer.ip()));
-    by_header && trusted
+    (installation.mtls.as_ref())
+        .is_some_and(|mtls| mtls.client_cert_header && is_within(&mtls.trusted_proxies, peer.ip()))
 }
 
-fn of_headers(headers: &HeaderMap) -> Option<Arc<PeerCertificate>> {
+fn of_headers(headers: &HeaderMap) -> Result<Option<Arc<PeerCertificate>>, &'static str> {
     let values = |name: &str| -> Vec<&str> {
         // what is no text is no certificate either
         let values = headers.get_all(name).iter();
         values.map(|value| value.to_str().unwrap_or("?")).collect()
     };
-    let read = certificates(&values(CLIENT_CERT), &values(CLIENT_CERT_CHAIN)).and_then(|chain| {
-        let chain: Option<Vec<CertificateDer<'_>>> =
-            chain.map(|chain| chain.into_iter().map(Into::into).collect());
-        chain.map(|chain| PeerCertificate::read(&chain)).transpose()
-    });
-    match read {
-        Ok(certificate) => certificate.map(Arc::new),
-        Err(why) => {
-            debug!("a proxy's word of a client's certificate cannot be read: {why}");
-            None
-        }
-    }
+    let Some(chain) = certificates(&values(CLIENT_CERT), &values(CLIENT_CERT_CHAIN))? else {
+        return Ok(None);
+    };
+    let chain: Vec<CertificateDer<'_>> = chain.into_iter().map(Into::into).collect();
+    PeerCertificate::read(&chain).map(|read| Some(Arc::new(read)))
 }

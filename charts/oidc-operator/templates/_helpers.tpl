@@ -13,6 +13,9 @@
 {{- define "oidc.mtlsUrl" -}}
 {{- $issuer := urlParse (include "oidc.issuer" .) -}}
 {{- $host := regexReplaceAll ":[0-9]+$" $issuer.host "" -}}
+{{- if and .Values.mtls.url (ne (urlParse .Values.mtls.url).path $issuer.path) -}}
+{{- fail (printf "mtls.url: must have the path of the issuer (%q)" $issuer.path) -}}
+{{- end -}}
 {{- .Values.mtls.url | default (printf "https://%s:%d%s" $host (int .Values.mtls.port) $issuer.path) -}}
 {{- end -}}
 

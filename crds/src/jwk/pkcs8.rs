@@ -15,15 +15,15 @@ use crate::encoding::base64url;
 use crate::names::Algorithm;
 
 /// 1.2.840.113549.1.1.1 rsaEncryption.
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+pub(super) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 /// 1.2.840.10045.2.1 id-ecPublicKey.
-const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+pub(super) const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 /// 1.2.840.10045.3.1.7 prime256v1.
-const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+pub(super) const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 /// 1.3.132.0.34 secp384r1.
-const P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
+pub(super) const P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
 /// 1.3.101.112 Ed25519.
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+pub(super) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// Members of an RSA private key in the order of RSAPrivateKey (RFC 8017 §A.1.2) after its version.
 const RSA_MEMBERS: [&str; 8] = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];

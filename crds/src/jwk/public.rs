@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
 use serde_json::{Map, Value};
 
 use super::import::{FEWEST_BITS, MOST_BITS};
-use super::{KeyError, der, shape};
+use super::{KeyError, der, pkcs8, shape};
 use crate::encoding::from_base64url;
 use crate::names::Algorithm;
 
@@ -175,18 +175,34 @@ impl PublicKey {
         self.kid.as_deref()
     }
 
-    /// The content of `subjectPublicKey` in a certificate of this key (RFC 5280 §4.1.2.7): what RFC 3279 §2.3.1,
-    /// RFC 5480 §2.2 and RFC 8410 §4 put there.
-    fn subject_public_key(&self) -> Option<Vec<u8>> {
+    /// `SubjectPublicKeyInfo` of a certificate of this key in DER (RFC 5280 §4.1.2.7): what RFC 3279 §2.3.1,
+    /// RFC 5480 §2.1.1 with a named curve, and RFC 8410 §4 put there.
+    fn subject_public_key_info(&self) -> Option<Vec<u8>> {
         let bytes = |name: &str| text(&self.jwk, name).and_then(from_base64url);
-        match text(&self.jwk, "kty")? {
-            "RSA" => {
+        let id = |id| der::value(der::OBJECT_ID, &[id]);
+        let (kty, crv) = (text(&self.jwk, "kty")?, text(&self.jwk, "crv"));
+        let (algorithm, parameters, key) = match (kty, crv) {
+            ("RSA", _) => {
                 let (n, e) = (der::integer(&bytes("n")?), der::integer(&bytes("e")?));
-                Some(der::value(der::SEQUENCE, &[&n, &e]).to_vec())
+                let key = der::value(der::SEQUENCE, &[&n, &e]).to_vec();
+                (pkcs8::RSA, Some(der::value(der::NULL, &[])), key)
             }
-            "EC" => Some([&[4], bytes("x")?.as_slice(), bytes("y")?.as_slice()].concat()),
-            _ => Some(bytes("x")?.to_vec()),
-        }
+            ("EC", Some(curve)) => {
+                let curve = if curve == "P-256" {
+                    pkcs8::P256
+                } else {
+                    pkcs8::P384
+                };
+                let point = [&[4], bytes("x")?.as_slice(), bytes("y")?.as_slice()].concat();
+                (pkcs8::EC, Some(id(curve)), point)
+            }
+            _ => (pkcs8::ED25519, None, bytes("x")?.to_vec()),
+        };
+        let (algorithm, parameters) = (id(algorithm), parameters.unwrap_or_default());
+        let algorithm = der::value(der::SEQUENCE, &[&algorithm, &parameters]);
+        // no unused bits
+        let key = der::value(der::BIT_STRING, &[&[0], &key]);
+        Some(der::value(der::SEQUENCE, &[&algorithm, &key]).to_vec())
     }
 
     /// Whether a signature by this algorithm is this key's over the message.
@@ -244,11 +260,12 @@ impl PublicKeys {
         Ok(Self::new(keys))
     }
 
-    /// Whether one of them is a certificate's, whose `subjectPublicKey` has this content.
+    /// Whether one of them is a certificate's, whose `subjectPublicKeyInfo` this is in DER: algorithm and curve
+    /// too, for the same numbers are another key under other parameters (CVE-2020-0601).
     #[must_use]
-    pub fn has_subject_public_key(&self, content: &[u8]) -> bool {
+    pub fn has_subject_public_key_info(&self, der: &[u8]) -> bool {
         let mut keys = self.0.iter();
-        keys.any(|key| key.subject_public_key().is_some_and(|own| own == content))
+        keys.any(|key| key.subject_public_key_info().is_some_and(|own| own == der))
     }
 
     /// As a JWKS.

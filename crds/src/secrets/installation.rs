@@ -349,9 +349,11 @@ registration:
         assert!(!mtls.client_cert_header);
         let told = replace(
             "    configMap: client-ca",
-            "    configMap: client-ca\n  clientCertHeader: true",
+            "    configMap: client-ca\n  clientCertHeader: true\n  trustedProxies: [192.0.2.7/32]",
         );
-        assert!(told.unwrap().mtls.is_some_and(|mtls| mtls.client_cert_header));
+        let told = told.unwrap().mtls.unwrap();
+        assert!(told.client_cert_header);
+        assert_eq!(told.trusted_proxies, ["192.0.2.7/32".parse().unwrap()]);
         let bundle = replace(
             "configMap: client-ca",
             "clusterTrustBundle: 'example.com:spiffe:live'",
@@ -589,6 +591,7 @@ registration:
             ("secretName: my-tls", "secretName: My", "tls.secretName"),
             ("my-envelope", "My", "envelope.secretName"),
             ("local:8443", "local:8443/", "mtls.url"),
+            ("local:8443", "local:8443/other", "mtls.url"),
             ("configMap: client-ca", "configMap: Ca", "mtls.ca.configMap"),
             ("configMap: client-ca", "file: client-ca", "file"),
             (
@@ -618,15 +621,19 @@ registration:
             let told = replace(from, to).unwrap_err().to_string();
             assert!(told.contains(name) && !told.contains('\n'), "{to}: {told}");
         }
-        let nobody = RENDERED
-            .replace("  forwarded:\n    trustedProxies: [\"10.0.0.0/8\"]\n", "")
-            .replace("clientAddress:", "clientAddress: socket")
-            .replace(
-                "    configMap: client-ca",
-                "    configMap: client-ca\n  clientCertHeader: true",
-            );
-        let told = Installation::parse(&nobody).unwrap_err().to_string();
-        assert!(told.contains("mtls.clientCertHeader"), "{told}");
+        // the proxies of clientAddress say nothing of certificates
+        for (added, name) in [
+            ("clientCertHeader: true", "mtls.clientCertHeader"),
+            (
+                "clientCertHeader: true\n  trustedProxies: []",
+                "mtls.clientCertHeader",
+            ),
+            ("trustedProxies: [192.0.2.7/32]", "mtls.trustedProxies"),
+        ] {
+            let ca = "    configMap: client-ca";
+            let told = replace(ca, &format!("{ca}\n  {added}")).unwrap_err().to_string();
+            assert!(told.contains(name), "{added}: {told}");
+        }
         assert!(Installation::parse("").is_err());
         assert!(Installation::parse("[]").is_err());
     }

@@ -4,7 +4,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use oidc_crds::secrets::installation::{ClientAddress, Forwarded, ForwardedHeader};
+use oidc_crds::cidr::Cidr;
+use oidc_crds::secrets::installation::{ClientAddress, ForwardedHeader};
 
 /// The address that limits and the audit log go by. `peer` is the socket's; `headers` are the values of the
 /// header that [`ForwardedHeader`] names, in the order in which they came. An entry that is no address ends
@@ -15,7 +16,7 @@ pub fn client_address(setting: &ClientAddress, peer: IpAddr, headers: &[&str]) -
     let ClientAddress::Forwarded(forwarded) = setting else {
         return peer;
     };
-    let trusted = |address| is_listed(forwarded, address);
+    let trusted = |address| is_within(&forwarded.trusted_proxies, address);
     let mut known = peer;
     let mut entries = headers.iter().rev().flat_map(|value| from_the_right(value));
     while trusted(known) {
@@ -31,18 +32,11 @@ pub fn client_address(setting: &ClientAddress, peer: IpAddr, headers: &[&str]) -
     known
 }
 
-/// Whether the socket's peer is a proxy whose word about others counts.
+/// Whether the socket's peer is one of these proxies, whose word about others counts.
 #[must_use]
-pub fn is_trusted_proxy(setting: &ClientAddress, peer: IpAddr) -> bool {
-    match setting {
-        ClientAddress::Socket => false,
-        ClientAddress::Forwarded(forwarded) => is_listed(forwarded, peer.to_canonical()),
-    }
-}
-
-fn is_listed(forwarded: &Forwarded, address: IpAddr) -> bool {
-    let mut ranges = forwarded.trusted_proxies.iter();
-    ranges.any(|range| range.contains(address))
+pub fn is_within(proxies: &[Cidr], peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    proxies.iter().any(|range| range.contains(peer))
 }
 
 /// The elements of a list, the last one first. Quotes are paired from the right, so that one that a
@@ -98,6 +92,8 @@ fn address(text: &str) -> Option<IpAddr> {
 mod tests {
     use proptest::prelude::*;
 
+    use oidc_crds::secrets::installation::Forwarded;
+
     use super::*;
 
     fn forwarded(header: ForwardedHeader) -> ClientAddress {
@@ -146,15 +142,15 @@ mod tests {
 
     #[test]
     fn ca_05_only_listed_proxies_are_trusted() {
-        let setting = forwarded(ForwardedHeader::XForwardedFor);
+        let proxies = ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse().unwrap());
         for (peer, trusted) in [
             ("10.1.2.3", true),
             ("::ffff:10.1.2.3", true),
             ("fd00::1", true),
             ("192.0.2.1", false),
         ] {
-            assert_eq!(is_trusted_proxy(&setting, ip(peer)), trusted, "{peer}");
-            assert!(!is_trusted_proxy(&ClientAddress::Socket, ip(peer)));
+            assert_eq!(is_within(&proxies, ip(peer)), trusted, "{peer}");
+            assert!(!is_within(&[], ip(peer)));
         }
     }
 

@@ -305,6 +305,7 @@ mod tests {
                     url: "https://mtls.example.com/id".to_owned(),
                     ca,
                     client_cert_header: false,
+                    trusted_proxies: Vec::new(),
                 }),
                 scopes: &[],
             })

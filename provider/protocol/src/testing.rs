@@ -88,6 +88,7 @@ pub(crate) fn client_with_status(spec: Value, status: Value) -> Arc<Client> {
         url: format!("{ISSUER}:8443"),
         ca: Some(ClientCa::ConfigMap("client-ca".to_owned())),
         client_cert_header: false,
+        trusted_proxies: Vec::new(),
     });
     Arc::new(validate(&object, &installation, None).unwrap())
 }

@@ -18,6 +18,7 @@ use oidc_protocol::client_auth::{
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::params::Params;
 use rand_core::Rng;
+use tracing::info;
 use zeroize::Zeroizing;
 
 use super::call::{Call, Calling};
@@ -174,10 +175,7 @@ impl FromRequest<Arc<App>> for Caller {
         let client = match presented.assertion() {
             None if presented.is_bare() => by_certificate(app, &moment, known.as_ref(), &presented, &parts)?,
             None => authenticate(known.as_ref(), &presented, &moment.pepper, moment.now)?,
-            Some(assertion) => {
-                let endpoint = endpoint(moment.issuer(), &parts.uri);
-                by_assertion(app, &moment, known.as_ref(), assertion, &endpoint).await?
-            }
+            Some(assertion) => by_assertion(app, &moment, known.as_ref(), assertion, &parts.uri).await?,
         };
         let client = match of_certificate(app, &client, &parts) {
             Some(thumbprint) => {
@@ -204,21 +202,27 @@ impl FromRequest<Arc<App>> for Caller {
     }
 }
 
-/// The URL of the endpoint that was called, as discovery gives it.
-fn endpoint(issuer: &str, uri: &Uri) -> String {
+/// The URL of the endpoint that was called, as discovery gives it below the issuer or where certificates are shown.
+fn endpoint(base: &str, uri: &Uri) -> String {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
-    format!("{issuer}/{name}")
+    format!("{base}/{name}")
 }
 
 /// The thumbprint of the certificate that was shown, where it says who the client is or whose its tokens are.
 fn of_certificate(app: &App, client: &AuthenticatedClient, parts: &Parts) -> Option<String> {
     let client = client.client();
     let counts = client.certificate().is_some() || client.certificate_bound();
-    let shown = if counts {
-        mtls::of_request(app, parts)
-    } else {
+    if !counts {
+        return None;
+    }
+    let shown = mtls::of_request(app, parts).unwrap_or_else(|why| {
+        let client = client.client_id();
+        info!(
+            client,
+            "a client's certificate is passed over, it cannot be read: {why}"
+        );
         None
-    };
+    });
     shown.map(|certificate| certificate.thumbprint())
 }
 
@@ -231,14 +235,19 @@ fn by_certificate(
     parts: &Parts,
 ) -> Result<AuthenticatedClient, Failure> {
     let registered = known.and_then(|client| Some((client, client.certificate()?)));
-    if registered.is_some() || known.is_none() {
-        let certificate = mtls::of_request(app, parts);
-        let authorities = app.authorities.load();
-        // the chain of whoever names an unknown client is looked at too: both take as long
-        let shown = (certificate.as_ref()).map(|one| one.shown(authorities.as_ref(), moment.now));
-        if let Some((client, registered)) = registered {
-            return Ok(certificate::authenticate(client, registered, shown, moment.now)?);
-        }
+    let certificate = mtls::of_request(app, parts);
+    let authorities = app.authorities.load();
+    let certificate = certificate.as_ref().map(Option::as_ref).map_err(|why| *why);
+    // whoever is named, and whether it is anybody: all take as long, and wait for the CAs alike
+    let shown = certificate.map(|one| one.map(|one| one.shown(authorities.as_ref(), moment.now)));
+    let needs_none = known.is_some_and(|client| client.is_public())
+        || registered.is_some_and(|(_, registered)| !registered.needs_ca());
+    let names_ca = (moment.installation.mtls.as_ref()).is_some_and(|mtls| mtls.ca.is_some());
+    if matches!(shown, Ok(Some(_))) && !needs_none && names_ca && authorities.is_none() {
+        return Err(certificate::not_yet().into());
+    }
+    if let Some((client, registered)) = registered {
+        return Ok(certificate::authenticate(client, registered, shown, moment.now)?);
     }
     Ok(authenticate(known, presented, &moment.pepper, moment.now)?)
 }
@@ -249,7 +258,7 @@ async fn by_assertion(
     moment: &Moment,
     known: Option<&Arc<Client>>,
     assertion: &Assertion,
-    endpoint: &str,
+    uri: &Uri,
 ) -> Result<AuthenticatedClient, Failure> {
     let of_the_cluster = match known {
         Some(client) => matches!(client.authentication(), Authentication::ServiceAccounts(_)),
@@ -258,9 +267,11 @@ async fn by_assertion(
     if of_the_cluster {
         return by_service_account(app, moment, known, assertion).await;
     }
+    let alias = (moment.installation.mtls.as_ref()).map(|mtls| endpoint(&mtls.url, uri));
     let audiences = Audiences {
         issuer: moment.issuer(),
-        endpoint,
+        endpoint: &endpoint(moment.issuer(), uri),
+        alias: alias.as_deref(),
     };
     let fetched = match known {
         Some(client) => app.client_keys.get(app, client, assertion, moment.now).await,

@@ -51,8 +51,19 @@ async fn answer(app: &App, call: &Call, request: Request) -> Result<Response, Fa
     })?;
     call.note_client(&access.client);
     if access.token.bound_to().is_some() {
-        let shown = mtls::of_request(app, &parts).map(|certificate| certificate.thumbprint());
-        userinfo::held(&access.token, shown.as_deref()).map_err(Failure::bearer)?;
+        let shown = mtls::of_request(app, &parts);
+        let thumbprint = shown
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .map(|one| one.thumbprint());
+        let held = userinfo::held(&access.token, thumbprint.as_deref());
+        held.map_err(|error| {
+            Failure::bearer(match shown {
+                Err(why) => error.because(format!("a certificate was shown that cannot be read: {why}")),
+                Ok(_) => error,
+            })
+        })?;
     }
     let session = match access.state(app, &moment).await? {
         access::State::Login(session) => session,

@@ -10,9 +10,8 @@ use axum_server::tls_rustls::RustlsAcceptor;
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service;
-use tracing::debug;
 
-use super::PeerCertificate;
+use super::{PeerCertificate, Told};
 
 /// Accepts TLS, and reads the certificate once per connection.
 #[derive(Clone)]
@@ -45,13 +44,8 @@ where
         Box::pin(async move {
             let (stream, inner) = accepting.await?;
             let shown = stream.get_ref().1.peer_certificates();
-            let certificate = shown.and_then(|chain| {
-                let read = PeerCertificate::read(chain);
-                // the handshake has read it before, though less of it
-                read.inspect_err(|why| debug!("a client's certificate is passed over: {why}"))
-                    .ok()
-            });
-            let certificate = certificate.map(Arc::new);
+            // the handshake has read it before, though less of it
+            let certificate = shown.map(|chain| PeerCertificate::read(chain).map(Arc::new));
             Ok((stream, Known { inner, certificate }))
         })
     }
@@ -61,7 +55,7 @@ where
 #[derive(Clone)]
 pub struct Known<S> {
     inner: S,
-    certificate: Option<Arc<PeerCertificate>>,
+    certificate: Option<Told>,
 }
 
 impl<S, B> Service<Request<B>> for Known<S>

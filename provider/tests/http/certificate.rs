@@ -373,12 +373,43 @@ async fn ca_05_an_open_connection_does_not_outlive_its_certificate_or_ca() {
 }
 
 #[tokio::test]
-async fn ca_05_until_a_ca_is_known_nobody_is_known_by_a_name() {
+async fn i7_disc_01_ca_02_until_a_ca_is_known_nobody_is_unknown() {
     let root = ca("root");
-    let mutual = Mutual::with_billing(&[&root]);
-    mutual.app.app.authorities.store(None);
     let identity = Identity::by(&root, |_| {});
-    assert_eq!(mutual.ask(Some(&identity), "default.billing").await.0, 401);
+    let mut app = taking_certificates(&[]);
+    set_client(&mut app, "billing", json!({"sanUri": URI}));
+    set_client(
+        &mut app,
+        "pinned",
+        json!({"thumbprints": [identity.thumbprint()]}),
+    );
+    let mutual = Mutual::start(app);
+    let client = mutual.client(Some(&identity));
+    // the same for all who may not exist: the chain is looked at for each of them
+    for id in ["default.billing", "default.nobody", "default.machine"] {
+        let form = [("grant_type", "client_credentials"), ("client_id", id)];
+        let answer = client
+            .post(mutual.url("/token"))
+            .form(&form)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 503, "{id}");
+        assert!(answer.headers().contains_key("retry-after"));
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["error"], "temporarily_unavailable");
+    }
+    // whoever shows none will not be known then either, and a thumbprint leads to no CA
+    assert_eq!(mutual.ask(None, "default.billing").await.0, 401);
+    assert_eq!(mutual.token(&client, "default.pinned").await.0, 200);
+    name_cas(&mutual.app, &[&root]);
+    assert_eq!(mutual.token(&client, "default.billing").await.0, 200);
+    // gone is another thing than not read yet
+    let nobody = Authorities::nobody("it is not there");
+    mutual.app.app.authorities.store(Some(Arc::new(nobody)));
+    for id in ["default.billing", "default.nobody", "default.machine"] {
+        assert_eq!(mutual.token(&client, id).await.0, 401, "{id}");
+    }
     mutual.end().await;
 }
 
@@ -417,7 +448,9 @@ fn trust_proxies(app: &TestApp) {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             header: Default::default(),
         }));
-        installation.mtls.as_mut().unwrap().client_cert_header = true;
+        let mtls = installation.mtls.as_mut().unwrap();
+        mtls.client_cert_header = true;
+        mtls.trusted_proxies = vec![format!("{PROXY}/32").parse().unwrap()];
     });
 }
 
@@ -461,6 +494,10 @@ async fn ca_05_a_trusted_proxy_may_tell_whose_certificate_it_was_shown() {
         installation.mtls.as_mut().unwrap().client_cert_header = true;
     });
     assert_eq!(app.send(from(PROXY, Some(&chain))).await.status, 200);
+    // nor is another one that is trusted about addresses
+    app.send(from("10.0.0.8", Some(&chain)))
+        .await
+        .is_error(401, "invalid_client");
     app.send(from("192.0.2.1", Some(&chain)))
         .await
         .is_error(401, "invalid_client");
@@ -474,6 +511,53 @@ async fn ca_05_a_trusted_proxy_may_tell_whose_certificate_it_was_shown() {
     }
     let twice = from(PROXY, Some(&chain)).header("client-cert", &own);
     app.send(twice).await.is_error(401, "invalid_client");
+}
+
+#[tokio::test]
+async fn ca_05_a_trusted_proxy_that_tells_of_nobody_is_itself() {
+    let root = ca("root");
+    let mutual = Mutual::with_billing(&[&root]);
+    change_installation(&mutual.app, |installation| {
+        let mtls = installation.mtls.as_mut().unwrap();
+        mtls.client_cert_header = true;
+        mtls.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let own = Identity::by(&root, |_| {});
+    let client = mutual.client(Some(&own));
+    assert_eq!(mutual.token(&client, "default.billing").await.0, 200);
+    // what it says of another comes first, whether it can be read or not
+    let foreign = Identity::self_signed();
+    for told in [
+        format!(":{}:", STANDARD.encode(&foreign.chain[0])),
+        "x".to_owned(),
+    ] {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "default.billing"),
+        ];
+        let request = client.post(mutual.url("/token")).form(&form);
+        let answer = request.header("client-cert", told).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+    mutual.end().await;
+}
+
+#[tokio::test]
+async fn ca_05_the_log_tells_why_a_certificate_cannot_be_read() {
+    log::keep();
+    let mut app = taking_certificates(&[&ca("root")]);
+    set_client(&mut app, "billing", json!({"sanUri": URI}));
+    trust_proxies(&app);
+    let ask = by_proxy("x", None).from(PROXY.parse().unwrap());
+    let ask = ask.header("x-request-id", "certificate-unreadable");
+    app.send(ask).await.is_error(401, "invalid_client");
+    let log = log::text();
+    let line = log.lines().find(|line| line.contains("certificate-unreadable"));
+    let line = line.unwrap();
+    assert!(
+        line.contains("cannot be read: Client-Cert is no byte sequence"),
+        "{line}"
+    );
 }
 
 #[tokio::test]

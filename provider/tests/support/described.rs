@@ -20,6 +20,7 @@ pub fn mtls() -> MutualTls {
         url: format!("{ISSUER}:8443"),
         ca: Some(ClientCa::ConfigMap("client-ca".to_owned())),
         client_cert_header: false,
+        trusted_proxies: Vec::new(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientAddress, Installation};
+use super::Installation;
+use crate::cidr::Cidr;
 use crate::client::Client;
 use crate::validate::{text, uri};
 
@@ -16,9 +17,13 @@ pub struct MutualTls {
     /// Whose certificates are good for clients that are known by a name; absent: nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<ClientCa>,
-    /// Whether trusted proxies say by `Client-Cert` which certificate they were shown (RFC 9440).
+    /// Whether the trusted proxies say by `Client-Cert` which certificate they were shown (RFC 9440).
     #[serde(default)]
     pub client_cert_header: bool,
+    /// Who may say so: whatever sends from one of these addresses can be any client. Those of
+    /// [`ClientAddress`](super::ClientAddress) may not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// Where the CAs of clients' certificates are listed: exactly one member.
@@ -40,6 +45,12 @@ impl MutualTls {
     pub(super) fn check(&self, installation: &Installation, wrong: &mut Vec<String>) {
         if let Err(why) = uri::issuer(&self.url) {
             wrong.push(format!("mtls.url: {} {why}", text::quoted(&self.url)));
+        } else if path_of(&self.url) != path_of(&installation.issuer) {
+            let (url, path) = (text::quoted(&self.url), path_of(&installation.issuer));
+            wrong.push(format!(
+                "mtls.url: {url} must have the path of the issuer, {}",
+                text::quoted(path)
+            ));
         }
         let named = match &self.ca {
             // that of a signer is `<signer, with : for />:<any name>`
@@ -53,14 +64,21 @@ impl MutualTls {
             let quoted = text::quoted(name);
             wrong.push(format!("mtls.ca.{member}: {quoted} cannot be the name of one"));
         }
-        let proxies = matches!(installation.client_address, Some(ClientAddress::Forwarded(_)));
-        if self.client_cert_header && !proxies {
+        if self.client_cert_header && self.trusted_proxies.is_empty() {
             wrong.push(
-                "mtls.clientCertHeader: needs clientAddress.forwarded, which says whose word counts"
-                    .to_owned(),
+                "mtls.clientCertHeader: needs mtls.trustedProxies, which says whose word counts".to_owned(),
             );
         }
+        if !self.client_cert_header && !self.trusted_proxies.is_empty() {
+            wrong.push("mtls.trustedProxies: is looked at with mtls.clientCertHeader only".to_owned());
+        }
     }
+}
+
+/// Below which the provider answers.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |slash| &rest[slash..])
 }
 
 impl Installation {

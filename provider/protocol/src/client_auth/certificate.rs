@@ -15,7 +15,7 @@ use oidc_crds::distinguished_name::{Attribute, DistinguishedName};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 use super::{AuthenticatedClient, failed};
-use crate::error::OAuthError;
+use crate::error::{ErrorCode, OAuthError};
 
 pub mod header;
 
@@ -24,7 +24,7 @@ pub mod header;
 pub struct Certificate {
     subject: DistinguishedName,
     names: Vec<Name>,
-    /// The content of `subjectPublicKey`.
+    /// `SubjectPublicKeyInfo` in DER.
     key: Box<[u8]>,
     thumbprint: [u8; 32],
     /// Both in seconds since the epoch, and both within (RFC 5280 §4.1.2.5).
@@ -98,7 +98,7 @@ impl Certificate {
                 subject.map(|part| part.iter().map(attribute).collect()).collect(),
             ),
             names,
-            key: certificate.public_key().subject_public_key.data.as_ref().into(),
+            key: certificate.public_key().raw.into(),
             thumbprint: sha256(der),
             validity: (validity.not_before.timestamp(), validity.not_after.timestamp()),
         })
@@ -126,7 +126,7 @@ impl Certificate {
             RegisteredCertificate::Ip(address) => has(Name::Ip(*address)),
             RegisteredCertificate::Email(address) => has(Name::Email(address.clone())),
             RegisteredCertificate::Thumbprints(listed) => listed.contains(&self.thumbprint),
-            RegisteredCertificate::Keys(keys) => keys.has_subject_public_key(&self.key),
+            RegisteredCertificate::Keys(keys) => keys.has_subject_public_key_info(&self.key),
         }
     }
 }
@@ -146,7 +146,8 @@ pub struct Shown<'a> {
     pub chain: Result<(), Cow<'static, str>>,
 }
 
-/// Whether a client that registered a certificate is who calls.
+/// Whether a client that registered a certificate is who calls. `shown` is an error when what was shown cannot be
+/// read: why.
 ///
 /// # Errors
 /// `invalid_client`, the same for no certificate, another, an expired one and one of a foreign CA; the log's cause
@@ -154,12 +155,16 @@ pub struct Shown<'a> {
 pub fn authenticate(
     client: &Arc<Client>,
     registered: &RegisteredCertificate,
-    shown: Option<Shown<'_>>,
+    shown: Result<Option<Shown<'_>>, &str>,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, OAuthError> {
     let refused = |why: &str| Err(failed(false).because(format!("{} {why}", client.client_id())));
-    let Some(Shown { certificate, chain }) = shown else {
-        return refused("showed no certificate: it must call the endpoints of mtls_endpoint_aliases");
+    let Shown { certificate, chain } = match shown {
+        Ok(Some(shown)) => shown,
+        Ok(None) => {
+            return refused("showed no certificate: it must call the endpoints of mtls_endpoint_aliases");
+        }
+        Err(why) => return refused(&format!("showed a certificate that cannot be read: {why}")),
     };
     let told = |why: &str| {
         refused(&format!(
@@ -180,6 +185,16 @@ pub fn authenticate(
         return told(&why);
     }
     Ok(AuthenticatedClient::new(client))
+}
+
+/// The CAs of the installation were not read yet, so that whose certificate one is cannot be said.
+#[must_use]
+pub fn not_yet() -> OAuthError {
+    let error = OAuthError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "The CAs of the certificates of clients are not known yet: try again in a moment.",
+    );
+    error.because("what mtls.ca names was not read yet")
 }
 
 #[cfg(test)]

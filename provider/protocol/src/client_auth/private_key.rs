@@ -26,6 +26,9 @@ pub struct Audiences<'a> {
     pub issuer: &'a str,
     /// The URL of the endpoint that was called.
     pub endpoint: &'a str,
+    /// The same where certificates are asked for (`mtls_endpoint_aliases`), if they are: what some clients are told
+    /// as their token endpoint, whichever of both they call.
+    pub alias: Option<&'a str>,
 }
 
 /// A client whose assertion is good, if it is the first time that it is seen.
@@ -94,8 +97,10 @@ pub fn authenticate(
     }
     // "MUST contain an aud claim containing a value that identifies the authorization server" (point 3); one
     // value only, so that no other server can present it here.
-    let audience = claims.aud.single();
-    if audience != Some(audiences.issuer) && audience != Some(audiences.endpoint) {
+    let ours = |audience: &str| {
+        audience == audiences.issuer || audience == audiences.endpoint || Some(audience) == audiences.alias
+    };
+    if !claims.aud.single().is_some_and(ours) {
         return Err(told(
             "aud of the assertion must be the issuer alone, as discovery gives it.",
         ));

@@ -47,7 +47,7 @@ fn attempt(
 ) -> Result<AuthenticatedClient, OAuthError> {
     let client = client_with(json!({"authentication": {"tls": tls}}));
     let shown = certificate.map(|certificate| Shown { certificate, chain });
-    authenticate(&client, client.certificate().unwrap(), shown, now)
+    authenticate(&client, client.certificate().unwrap(), Ok(shown), now)
 }
 
 fn is_taken(tls: Value, certificate: &Certificate) -> bool {
@@ -116,6 +116,38 @@ fn ca_05_a_self_signed_certificate_is_known_by_thumbprint_or_key() {
         assert!(attempt(tls.clone(), Some(&own), foreign(), NOW).is_ok(), "{tls}");
         assert!(!is_taken(tls, &certificate));
     }
+}
+
+/// The same point on another curve, or under a generator of one's own, is a key that anybody can make.
+#[test]
+fn ca_05_a_key_is_of_its_named_curve() {
+    let key = key();
+    let der = params().self_signed(&key).unwrap().der().to_vec();
+    let (x, y) = key.public_key_raw()[1..].split_at(32);
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let tls = json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)}]}});
+    assert!(is_taken(tls.clone(), &Certificate::read(&der).unwrap()));
+    let curve = [0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let at = der
+        .windows(curve.len())
+        .position(|window| window == curve)
+        .unwrap();
+    let mut other = der;
+    other[at + curve.len() - 1] = 6;
+    assert!(!is_taken(tls, &Certificate::read(&other).unwrap()));
+}
+
+#[test]
+fn ca_05_an_unreadable_certificate_is_told_as_such() {
+    let client = client_with(json!({"authentication": {"tls": {"sanDns": "billing.example.com"}}}));
+    let registered = client.certificate().unwrap();
+    let error = authenticate(&client, registered, Err("Client-Cert is there twice"), NOW).unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidClient);
+    let cause = error.cause.unwrap();
+    assert!(
+        cause.contains("cannot be read: Client-Cert is there twice"),
+        "{cause}"
+    );
 }
 
 #[test]

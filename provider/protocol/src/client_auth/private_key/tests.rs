@@ -9,6 +9,7 @@ use crate::params::Params;
 use crate::testing::{ISSUER, NOW, client_with, jwk};
 
 const ENDPOINT: &str = "https://id.example.com/token";
+const ALIAS: &str = "https://mtls.example.com:8443/token";
 const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client with one key of each algorithm.
@@ -64,6 +65,7 @@ fn judge(client: Option<&Arc<Client>>, token: &str) -> Result<Once, OAuthError> 
     let audiences = Audiences {
         issuer: ISSUER,
         endpoint: ENDPOINT,
+        alias: Some(ALIAS),
     };
     authenticate(client, presented.assertion().unwrap(), None, audiences, NOW)
 }
@@ -113,6 +115,8 @@ fn ca_04_the_audience_is_the_issuer_or_the_endpoint_alone() {
         (json!(ISSUER), true),
         (json!([ISSUER]), true),
         (json!(ENDPOINT), true),
+        (json!(ALIAS), true),
+        (json!([ALIAS, ENDPOINT]), false),
         (both, false),
         (json!([]), false),
         (json!("https://id.example.com/"), false),
