@@ -1,8 +1,9 @@
-//! What is known across objects: valid clients and users, so that [`arbitrate`] can judge between them,
+//! What is known across objects: valid clients and users, so that an [`Arbiter`] can judge between them,
 //! and the labels of namespaces. `apply`, `delete` and `reset` follow the watches; whoever's verdict
 //! changes through somebody else's change is woken.
 
 mod routed;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +19,11 @@ use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::schedule::Demand;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::user::User;
-use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
+use oidc_crds::validate::{Violation, validate, validate_user};
 use tokio::sync::{Notify, mpsc, watch};
 
-use self::routed::{Routed, last_note, looked, noted};
-use crate::routes::Routes;
+use self::routed::{Routed, last_note, looked};
+use self::state::{ScopeState, State};
 use crate::watches::Scope;
 
 /// An OidcClient, or what is left of one that cannot be parsed.
@@ -39,38 +40,6 @@ pub(crate) struct Index {
     synced: watch::Sender<bool>,
     refreshed: watch::Sender<()>,
     wake_signing_keys: Arc<Notify>,
-}
-
-#[derive(Default)]
-struct State {
-    /// What everything here was judged by.
-    installation: Option<Arc<Installation>>,
-    clients: HashMap<Key, Arc<Client>>,
-    /// By namespace and name, as the clients.
-    users: HashMap<Key, User>,
-    /// `None`: labels do not matter here, or are not known yet.
-    namespaces: Option<HashMap<String, BTreeMap<String, String>>>,
-    routes: Routes,
-    scopes: Vec<ScopeState>,
-    users_synced: bool,
-    /// Objects that were listed since a watch of users began anew.
-    users_listed: HashSet<Key>,
-    wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
-    /// Judges between all of them; there is one from `begin()` on.
-    arbiter: Option<Arbiter<Arc<Client>>>,
-    demand: Demand,
-    /// Whether what accepted clients ask of the keys must be asked anew.
-    demand_is_old: bool,
-    /// Algorithms that some key signs with; `None`: not known yet.
-    algorithms: Option<BTreeSet<Algorithm>>,
-}
-
-struct ScopeState {
-    scope: Scope,
-    synced: bool,
-    listed: HashSet<Key>,
-    store: Store<GuardedClient>,
-    wake: mpsc::UnboundedSender<ObjectRef<GuardedClient>>,
 }
 
 /// The verdict on a client, and what it is by that only the operator sees.
@@ -356,164 +325,6 @@ impl Index {
         let first = synced && !self.synced.send_replace(synced);
         if first {
             self.wake_signing_keys.notify_one();
-        }
-    }
-}
-
-impl State {
-    fn scope(&mut self, scope: &Scope) -> Option<&mut ScopeState> {
-        self.scopes.iter_mut().find(|known| known.scope == *scope)
-    }
-
-    fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
-        self.namespaces.as_ref().and_then(|all| all.get(namespace))
-    }
-
-    fn objects(&self) -> Vec<Arc<GuardedClient>> {
-        self.scopes.iter().flat_map(|scope| scope.store.state()).collect()
-    }
-
-    /// An object that cannot be parsed, is not ours or is invalid counts as deleted.
-    fn apply_client(&mut self, object: &GuardedClient) -> bool {
-        let ours = object.0.as_ref().ok().zip(self.installation.as_deref());
-        let valid = ours
-            .filter(|(client, installation)| is_ours(client, installation))
-            .and_then(|(client, installation)| {
-                // Without its status: what is in there makes no difference between objects.
-                let mut client = client.clone();
-                let status = client.status.take();
-                match self.routed(&client, installation) {
-                    Routed::NotAsked | Routed::Unlisted => {}
-                    Routed::Unreadable => client.status = status.map(noted),
-                    Routed::Hosts(hosts) => looked(&mut client, hosts),
-                }
-                let labels = self.labels(client.metadata.namespace.as_deref().unwrap_or_default());
-                validate(&client, installation, labels).ok()
-            });
-        let key = key(object);
-        self.set_client(key, valid)
-    }
-
-    /// Whether that is a change.
-    fn set_client(&mut self, key: Key, client: Option<Client>) -> bool {
-        let client = client.map(|client| Arc::new(client.claims_only()));
-        let old = match &client {
-            Some(client) if self.clients.get(&key) == Some(client) => return false,
-            Some(client) => self.clients.insert(key, client.clone()),
-            None => self.clients.remove(&key),
-        };
-        if old.is_none() && client.is_none() {
-            return false;
-        }
-        self.demand_is_old |= self.asks_more(client.as_deref())
-            || old.as_deref().is_some_and(|old| {
-                client
-                    .as_deref()
-                    .is_none_or(|new| Demand::of([old]) != Demand::of([new]))
-            });
-        if let Some(arbiter) = &mut self.arbiter {
-            arbiter.client(old.as_deref(), client);
-        }
-        true
-    }
-
-    /// Whether a client asks something of the keys that no other does.
-    fn asks_more(&self, client: Option<&Client>) -> bool {
-        client.is_some_and(|client| {
-            let asked = Demand::of([client]);
-            asked.longest_token > self.demand.longest_token
-                || !asked.algorithms.is_subset(&self.demand.algorithms)
-        })
-    }
-
-    /// Why a client loses against another object.
-    fn client_lost(&self, uid: &str) -> Option<&[Violation]> {
-        self.arbiter.as_ref()?.client_lost(uid)
-    }
-
-    /// The clients that passed and that stand.
-    fn accepted(&self) -> impl Iterator<Item = &Client> {
-        let passed = self.clients.values().map(AsRef::as_ref);
-        passed.filter(|client: &&Client| self.client_lost(client.uid()).is_none())
-    }
-
-    fn arbitrate_users(&mut self) {
-        let users: Vec<&User> = self.users.values().collect();
-        if let Some(arbiter) = &mut self.arbiter {
-            arbiter.users(&users);
-        }
-    }
-
-    fn wake_changed(&mut self) {
-        let Some(arbiter) = &mut self.arbiter else {
-            return;
-        };
-        let (clients, users) = (arbiter.take_changed_clients(), arbiter.take_changed_users());
-        self.demand_is_old |= !clients.is_empty();
-        for client in clients {
-            let key = (client.namespace().to_owned(), client.name().to_owned());
-            if self
-                .clients
-                .get(&key)
-                .is_some_and(|present| present.uid() == client.uid())
-            {
-                self.wake_client(&key);
-            }
-        }
-        if users.is_empty() {
-            return;
-        }
-        for (key, _) in self.users.iter().filter(|(_, user)| users.contains(user.uid())) {
-            self.wake_user(key);
-        }
-    }
-
-    fn apply_user(&mut self, object: &GuardedUser) -> bool {
-        let valid = object.0.as_ref().ok().and_then(|user| {
-            let mut user = user.clone();
-            user.status = None;
-            validate_user(&user).ok()
-        });
-        let key = key(object);
-        match valid {
-            Some(user) if self.users.get(&key) == Some(&user) => false,
-            Some(user) => {
-                self.users.insert(key, user);
-                true
-            }
-            None => self.users.remove(&key).is_some(),
-        }
-    }
-
-    fn reset_clients(&mut self, scope: &Scope) -> bool {
-        let Some(known) = self.scope(scope) else {
-            return false;
-        };
-        known.synced = true;
-        let listed = std::mem::take(&mut known.listed);
-        let keys = self.clients.keys();
-        let gone: Vec<Key> = keys
-            .filter(|key| scope.contains(&key.0) && !listed.contains(key))
-            .cloned()
-            .collect();
-        for key in &gone {
-            self.set_client(key.clone(), None);
-        }
-        !gone.is_empty()
-    }
-
-    fn wake_client(&self, (namespace, name): &Key) {
-        for scope in &self.scopes {
-            if scope.scope.contains(namespace) {
-                // A controller that has ended needs no waking.
-                let _ = scope.wake.send(ObjectRef::new(name).within(namespace));
-            }
-        }
-    }
-
-    fn wake_user(&self, (namespace, name): &Key) {
-        if let Some(wake) = &self.wake_user {
-            let _ = wake.send(ObjectRef::new(name).within(namespace));
         }
     }
 }
