@@ -85,7 +85,7 @@ pub fn change(
             message: "is not the present one".to_owned(),
         }]));
     }
-    object.spec = replaced(std::mem::take(&mut object.spec), change.asked.spec.clone());
+    object.spec = replaced(std::mem::take(&mut object.spec), change.asked.clone());
     let client = judge(app, object)?;
     let issued = renew(
         object,

@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::authorize::scope;
 use crate::error::{ErrorCode, OAuthError};
 
+const METHOD: &str = "token_endpoint_auth_method";
+
 /// Fields of the spec and the metadata that they come from.
 const FIELDS: [(&str, &str); 16] = [
     ("spec.redirectUris", "redirect_uris"),
@@ -22,7 +24,7 @@ const FIELDS: [(&str, &str); 16] = [
     ("spec.applicationType", "application_type"),
     ("spec.authentication.privateKeyJwt.jwksUri", "jwks_uri"),
     ("spec.authentication.privateKeyJwt", "jwks"),
-    ("spec.authentication", "token_endpoint_auth_method"),
+    ("spec.authentication", METHOD),
     (
         "spec.tokens.idTokenSignedResponseAlg",
         "id_token_signed_response_alg",
@@ -123,17 +125,7 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64, access: &
         "redirect_uris": client.redirect_uris(),
         "grant_types": client.grant_types().map(GrantType::as_str).collect::<Vec<_>>(),
         "response_types": if has_code { &["code"][..] } else { &[] },
-        "token_endpoint_auth_method": match client.authentication() {
-            client::Authentication::None => "none",
-            client::Authentication::Secret(Some(SecretMethod::ClientSecretPost)) => "client_secret_post",
-            client::Authentication::Secret(_) => "client_secret_basic",
-            client::Authentication::Certificate(registered) => registered.method(),
-            client::Authentication::PrivateKey(_)
-            | client::Authentication::KeysAt(_)
-            | client::Authentication::ServiceAccounts(_) => {
-                "private_key_jwt"
-            }
-        },
+        METHOD: method(client),
         "scope": client.scopes().join(" "),
     });
     let mut add = |name: &str, value: Option<Value>| {
@@ -180,6 +172,19 @@ pub fn response(client: &Client, secret: Option<&str>, issued_at: i64, access: &
     let algorithm = client.id_token_alg().map(|algorithm| algorithm.as_str().into());
     add("id_token_signed_response_alg", algorithm);
     answer
+}
+
+/// How the client authenticates, in the words of registration.
+fn method(client: &Client) -> &'static str {
+    match client.authentication() {
+        client::Authentication::None => "none",
+        client::Authentication::Secret(Some(SecretMethod::ClientSecretPost)) => "client_secret_post",
+        client::Authentication::Secret(_) => "client_secret_basic",
+        client::Authentication::Certificate(registered) => registered.method(),
+        client::Authentication::PrivateKey(_)
+        | client::Authentication::KeysAt(_)
+        | client::Authentication::ServiceAccounts(_) => "private_key_jwt",
+    }
 }
 
 /// Where a client reads, changes and deletes its registration, and by what (RFC 7592 §3).
@@ -276,7 +281,7 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
     if keys.is_some() && address.is_some() {
         return Err(wrong("jwks_uri", "must not stand beside jwks"));
     }
-    let method = match text(metadata, "token_endpoint_auth_method")?.as_deref() {
+    let method = match text(metadata, METHOD)?.as_deref() {
         None => return Ok(None),
         Some("none") => {
             return Ok(Some(Authentication {
@@ -303,7 +308,7 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
         Some("client_secret_post") => SecretMethod::ClientSecretPost,
         Some(_) => {
             return Err(wrong(
-                "token_endpoint_auth_method",
+                METHOD,
                 "must be client_secret_basic, client_secret_post, private_key_jwt or none",
             ));
         }

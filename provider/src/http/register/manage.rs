@@ -57,7 +57,7 @@ pub async fn put(
     let body = extract::body(&parts.headers, content).await?;
     let installation = app.installation.load_full();
     let change = Change {
-        asked: change::parse(&body, &offered(&installation), own.client.client_id())?,
+        asked: change::parse(&body, &offered(&installation), &own.client)?,
         token: own.token,
     };
     let made = own.registrar.replace(&app, &own.client, change).await;
