@@ -9,12 +9,14 @@
 //! | a pod that counts has not reported | everything |
 //! | a pod that counts has reported until then | everything since then |
 //! | a process ended without its last word | from its last report until the next process of its pod began, or until the operator first saw that the pod is gone |
+//! | a process ended with its last word, but its pod still counts | the same: another process may serve already that has not reported |
 //! | a pod is gone that never reported | everything before the operator saw that |
 //! | the store was lost | everything before it was kept anew for a while ([`SETTLED`]) |
 //! | a use is longer ago than [`KEPT`] | it |
 //!
-//! A process reports as soon as it has the key ring, before it is ready; only one that cannot reach the store then,
-//! and ends before it can, while nobody looks, is missed.
+//! A process reports as soon as it has the key ring, before it is ready. Only one that never reaches the store is
+//! missed: if this ledger does not see its pod while it runs, or if another follows it in a pod of which none had
+//! reported.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -145,7 +147,7 @@ pub struct Unused {
 }
 
 /// What is known is not older, in seconds: reports and questions come once a minute.
-const RECENT: Seconds = Seconds(300);
+pub(crate) const RECENT: Seconds = Seconds(300);
 
 fn is_unused(used: Option<Timestamp>, unused: Unused, coverage: Option<Coverage>) -> bool {
     let Some(coverage) = coverage.filter(|known| later(known.to, RECENT) >= unused.now) else {
@@ -162,6 +164,9 @@ fn is_unused(used: Option<Timestamp>, unused: Unused, coverage: Option<Coverage>
 pub struct Ledger {
     /// Processes without a last word whose pod is gone, and when that was seen first.
     gone: HashMap<(PodName, [u8; 8]), i64>,
+    /// Processes with a last word that none had followed at a look, though their pod still counted: one may have
+    /// begun that never reports.
+    followed: HashSet<(PodName, [u8; 8])>,
     /// Pods that counted at the last look.
     counted: HashSet<PodName>,
     /// When one of them was seen to be gone of which the store knows nothing.
@@ -189,16 +194,22 @@ impl Ledger {
         let all_reported = counted.iter().all(is_known);
 
         let (mut from, mut to) = (told.kept_since.max(self.missed), now);
-        let mut gone = HashMap::new();
+        let (mut gone, mut followed) = (HashMap::new(), HashSet::new());
         for (pod, runs) in &mut by_pod {
             runs.sort_by_key(|run| (run.since, run.until));
             let is_counted = counted.contains(pod);
-            for (at, run) in runs.iter().enumerate().filter(|(_, run)| !run.ended) {
-                match runs.get(at + 1) {
+            for (at, run) in runs.iter().enumerate() {
+                let name = (run.pod, run.process);
+                let next = runs.get(at + 1);
+                if run.ended && ((next.is_none() && is_counted) || self.followed.contains(&name)) {
+                    followed.insert(name);
+                } else if run.ended {
+                    continue;
+                }
+                match next {
                     Some(next) => from = from.max(next.since.min(now)),
                     None if is_counted => to = to.min(run.until),
                     None => {
-                        let name = (run.pod, run.process);
                         let seen = self.gone.get(&name).copied().unwrap_or(now);
                         gone.insert(name, seen);
                         from = from.max(seen);
@@ -206,7 +217,7 @@ impl Ledger {
                 }
             }
         }
-        (self.gone, self.counted) = (gone, counted);
+        (self.gone, self.followed, self.counted) = (gone, followed, counted);
         let kept = i64::try_from(KEPT.0).unwrap_or(i64::MAX);
         // what is not known may have been in that very second
         let from = from.max(now.saturating_sub(kept)).saturating_add(1);

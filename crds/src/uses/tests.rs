@@ -83,11 +83,23 @@ fn a_last_word_leaves_nothing_unknown() {
     let mut ledger = Ledger::default();
     let runs = [run(1, 1, 0, 80, true), run(2, 1, 60, 100, false)];
     assert_eq!(cover(&mut ledger, &runs, &[[2; 16]], 110), Some((1, 100)));
-    // also while its pod is still there
-    assert_eq!(
-        cover(&mut ledger, &runs, &[[1; 16], [2; 16]], 110),
-        Some((1, 100))
-    );
+}
+
+#[test]
+fn a_pod_that_still_counts_after_a_last_word_may_serve_again() {
+    let mut ledger = Ledger::default();
+    let both = [[1; 16], [2; 16]];
+    let runs = |until| [run(1, 1, 0, 80, true), run(2, 1, 0, until, false)];
+    assert_eq!(cover(&mut ledger, &runs(200), &both, 210), Some((1, 80)));
+    // what began then reports at last
+    let [ended, other] = runs(400);
+    let again = [ended, run(1, 2, 90, 390, false), other];
+    assert_eq!(cover(&mut ledger, &again, &both, 410), Some((91, 390)));
+    // or it never did, and the pod is gone
+    let mut ledger = Ledger::default();
+    assert_eq!(cover(&mut ledger, &runs(200), &both, 210), Some((1, 80)));
+    assert_eq!(cover(&mut ledger, &runs(300), &[[2; 16]], 310), None);
+    assert_eq!(cover(&mut ledger, &runs(400), &[[2; 16]], 410), Some((311, 400)));
 }
 
 #[test]
@@ -156,6 +168,8 @@ fn unused_is_what_is_known_to_be() {
 enum Step {
     Pass(i64),
     Begin(usize),
+    /// One that cannot reach the store yet.
+    BeginCutOff(usize),
     Use(usize),
     Report(usize),
     /// With a last word.
@@ -163,6 +177,8 @@ enum Step {
     Crash(usize),
     /// A crash after which the same pod goes on.
     Restart(usize),
+    /// The same with a last word, and what goes on cannot reach the store yet.
+    RestartCutOff(usize),
     StoreLost,
     Look,
     /// Another operator looks from now on.
@@ -174,11 +190,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..400i64).prop_map(Step::Pass),
         2 => pod().prop_map(Step::Begin),
+        1 => pod().prop_map(Step::BeginCutOff),
         4 => pod().prop_map(Step::Use),
         4 => pod().prop_map(Step::Report),
         1 => pod().prop_map(Step::End),
         1 => pod().prop_map(Step::Crash),
         1 => pod().prop_map(Step::Restart),
+        2 => pod().prop_map(Step::RestartCutOff),
         1 => Just(Step::StoreLost),
         4 => Just(Step::Look),
         1 => Just(Step::OtherLooks),
@@ -193,6 +211,8 @@ struct Process {
     number: u8,
     since: i64,
     used: Option<i64>,
+    /// By the operator that looks now.
+    was_seen: bool,
 }
 
 #[derive(Default)]
@@ -206,24 +226,41 @@ struct World {
     ledger: Ledger,
     /// The last use that the operator ever heard of.
     heard: Option<i64>,
-    /// What happened in truth.
-    uses: Vec<i64>,
+    /// The processes that ever did.
+    reported: HashSet<u8>,
+    /// What happened in truth: when, and by which process.
+    uses: Vec<(i64, u8)>,
 }
 
 impl World {
-    fn begin(&mut self, slot: usize, pod: Option<u8>) {
+    fn begin(&mut self, slot: usize, pod: Option<u8>, reports: bool) {
         self.named += 1;
         self.pods[slot] = Some(Process {
             pod: pod.unwrap_or(self.named),
             number: self.named,
             since: self.now,
             used: None,
+            was_seen: false,
         });
-        self.report(slot, false);
+        if reports {
+            self.report(slot, false);
+        }
+    }
+
+    /// It ends without a word. What never reported is missed if nobody looked, or if another follows it in a pod
+    /// of which the store knows nothing.
+    fn crash(&mut self, slot: usize, is_followed: bool) -> Option<Process> {
+        let process = self.pods[slot].take()?;
+        let is_known = self.runs.iter().any(|run| run.pod == [process.pod; 16]);
+        if !self.reported.contains(&process.number) && (!process.was_seen || (is_followed && !is_known)) {
+            self.uses.retain(|(_, by)| *by != process.number);
+        }
+        Some(process)
     }
 
     fn report(&mut self, slot: usize, ended: bool) {
         let Some(process) = self.pods[slot] else { return };
+        self.reported.insert(process.number);
         self.kept_since.get_or_insert(self.now);
         self.used = self.used.max(process.used);
         let told = run(process.pod, process.number, process.since, self.now, ended);
@@ -240,12 +277,15 @@ impl World {
         };
         let counted: Vec<PodName> = self.pods.iter().flatten().map(|live| [live.pod; 16]).collect();
         self.heard = self.heard.max(self.used);
+        for process in self.pods.iter_mut().flatten() {
+            process.was_seen = true;
+        }
         let Some(coverage) = self.ledger.cover(&told, &counted, at(self.now)) else {
             return;
         };
-        let missed = self.uses.iter().filter(|used| {
-            let when = at(**used);
-            (coverage.from..coverage.to).contains(&when) && self.heard < Some(**used)
+        let missed = self.uses.iter().filter(|(used, _)| {
+            let when = at(*used);
+            (coverage.from..coverage.to).contains(&when) && self.heard < Some(*used)
         });
         assert_eq!(missed.count(), 0, "{coverage:?} {:?}", self.uses);
     }
@@ -253,12 +293,13 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Pass(seconds) => self.now += seconds,
-            Step::Begin(slot) if self.pods[slot].is_none() => self.begin(slot, None),
-            Step::Begin(_) => {}
+            Step::Begin(slot) if self.pods[slot].is_none() => self.begin(slot, None, true),
+            Step::BeginCutOff(slot) if self.pods[slot].is_none() => self.begin(slot, None, false),
+            Step::Begin(_) | Step::BeginCutOff(_) => {}
             Step::Use(slot) => {
                 if let Some(process) = &mut self.pods[slot] {
                     process.used = Some(self.now);
-                    self.uses.push(self.now);
+                    self.uses.push((self.now, process.number));
                 }
             }
             Step::Report(slot) => self.report(slot, false),
@@ -266,10 +307,18 @@ impl World {
                 self.report(slot, true);
                 self.pods[slot] = None;
             }
-            Step::Crash(slot) => self.pods[slot] = None,
+            Step::Crash(slot) => {
+                self.crash(slot, false);
+            }
             Step::Restart(slot) => {
+                if let Some(process) = self.crash(slot, true) {
+                    self.begin(slot, Some(process.pod), true);
+                }
+            }
+            Step::RestartCutOff(slot) => {
+                self.report(slot, true);
                 if let Some(process) = self.pods[slot] {
-                    self.begin(slot, Some(process.pod));
+                    self.begin(slot, Some(process.pod), false);
                 }
             }
             Step::StoreLost => {
@@ -278,7 +327,16 @@ impl World {
             }
             Step::Look => self.look(),
             // what it heard before is in status
-            Step::OtherLooks => self.ledger = Ledger::default(),
+            Step::OtherLooks => {
+                self.ledger = Ledger::default();
+                let mut told_of = self.reported.clone();
+                for process in self.pods.iter_mut().flatten() {
+                    process.was_seen = false;
+                    told_of.insert(process.number);
+                }
+                // what ended without a report, only the one before saw
+                self.uses.retain(|(_, by)| told_of.contains(by));
+            }
         }
     }
 }
