@@ -1,9 +1,11 @@
 use oidc_crds::credentials::{self, digest};
 use oidc_crds::rng::SystemRng;
+use oidc_crds::uses::Seen;
 use oidc_crds::validate::validate;
 use serde_json::json;
 
 use super::*;
+use crate::execute::Error;
 
 mod hosts;
 mod rotation;
