@@ -39,6 +39,10 @@ pub fn judge(app: &App, object: &OidcClient) -> Result<Client, Vec<Violation>> {
         ..app.installation.load().as_ref().clone()
     };
     let client = validate(&object, &installation, None)?;
+    let unjudged = unjudged(&object, &client);
+    if !unjudged.is_empty() {
+        return Err(unjudged);
+    }
     let (served, users) = (app.clients.all(), app.users.all());
     let others = served
         .iter()
@@ -58,6 +62,31 @@ pub fn judge(app: &App, object: &OidcClient) -> Result<Client, Vec<Violation>> {
     } else {
         Err(refused)
     }
+}
+
+/// Where routes are followed, the validator leaves addresses out whose hosts nobody has looked at yet. A person finds
+/// the verdict in the status; a program has this answer only, so it is not told of a client that it may never get.
+fn unjudged(object: &OidcClient, client: &Client) -> Vec<Violation> {
+    let lists = [
+        (
+            "spec.redirectUris",
+            object.spec.redirect_uris.len(),
+            client.redirect_uris().len(),
+        ),
+        (
+            "spec.postLogoutRedirectUris",
+            object.spec.post_logout_redirect_uris.len(),
+            client.post_logout_redirect_uris().len(),
+        ),
+    ];
+    let short = lists.into_iter().filter(|(_, asked, judged)| judged < asked);
+    short
+        .map(|(field, ..)| Violation {
+            field: field.to_owned(),
+            reason: Reason::NoRoute,
+            message: "has a host that no route is known to serve".to_owned(),
+        })
+        .collect()
 }
 
 /// Applies a change to an object as it is now, and judges what comes of it. The client that is returned has no

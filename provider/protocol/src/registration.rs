@@ -5,7 +5,7 @@ use oidc_crds::names::{ApplicationType, GrantType, ResponseType, SecretMethod};
 use oidc_crds::resources::oidc_client::{
     Authentication, ClientSecretAuthentication, Jwks, NoAuthentication, PrivateKeyJwt, Tokens,
 };
-use oidc_crds::resources::{OidcClientSpec, limits};
+use oidc_crds::resources::{OidcClientSpec, Reason, limits};
 use oidc_crds::validate::Violation;
 use serde_json::{Map, Value, json};
 
@@ -99,7 +99,18 @@ pub fn refused(violations: &[Violation]) -> OAuthError {
             .map(|(_, member)| *member)
     };
     let members: Vec<&str> = violations.iter().filter_map(named).collect();
-    let error = if members.contains(&"redirect_uris") {
+    let error = if violations
+        .iter()
+        .any(|violation| violation.reason == Reason::NoRoute)
+    {
+        OAuthError::new(
+            ErrorCode::InvalidRedirectUri,
+            format!(
+                "{} has a host that no route is known to serve: a route must serve it first.",
+                members.first().copied().unwrap_or("redirect_uris")
+            ),
+        )
+    } else if members.contains(&"redirect_uris") {
         wrong(
             "redirect_uris",
             "must be https, http on loopback, or a custom scheme with a dot for native applications, \

@@ -549,3 +549,42 @@ async fn reg_03_a_client_that_begins_to_authenticate_gets_a_secret() {
     let public = manage(&app, Method::PUT, &told, token, Some(change)).await.json();
     assert!(public.get("client_secret").is_none() && !is_let_in(&app, &told, secret).await);
 }
+
+#[tokio::test]
+async fn reg_02_a_host_that_no_route_is_known_to_serve_is_refused() {
+    let app = open();
+    let mut installation = Installation::clone(&app.app.installation.load());
+    installation.grants_all = false;
+    installation.allowed = serde_json::from_value(
+        json!({"redirectHostsFromRoutes": true, "redirectHosts": ["app.example.com"]}),
+    )
+    .unwrap();
+    app.app.installation.store(Arc::new(installation));
+    let other = "https://victim.example.com/cb";
+    let bad = [
+        json!({"redirect_uris": [other]}),
+        json!({"redirect_uris": [REDIRECT, other]}),
+        json!({"redirect_uris": [REDIRECT], "post_logout_redirect_uris": [other]}),
+    ];
+    let is_refused = |answer: &Answer| {
+        answer.is_error(400, "invalid_redirect_uri");
+        let described = answer.json();
+        assert!(
+            text(&described, "error_description").contains("route"),
+            "{described}"
+        );
+    };
+    let before = app.app.clients.len();
+    for body in &bad {
+        is_refused(&register(&app, body.clone()).await);
+    }
+    assert_eq!(app.app.clients.len(), before);
+    let told = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let token = text(&told, "registration_access_token");
+    for mut body in bad {
+        body["client_id"] = told["client_id"].clone();
+        is_refused(&manage(&app, Method::PUT, &told, token, Some(body)).await);
+    }
+    let read = manage(&app, Method::GET, &told, token, None).await.json();
+    assert_eq!(read["redirect_uris"], json!([REDIRECT]));
+}
