@@ -91,7 +91,9 @@ pub struct App {
     pub client_requests: Buckets,
     /// Requests, by the network of the address.
     pub address_requests: Buckets,
-    /// How many pods share both.
+    /// Changes of registrations, by client; each pod counts for itself.
+    pub registration_changes: Buckets,
+    /// How many pods share the requests.
     pub pods: Pods,
     /// Which credentials were used last when.
     pub uses: Uses,
@@ -127,6 +129,7 @@ impl App {
             client_keys: ClientKeys::default(),
             client_requests: Buckets::default(),
             address_requests: Buckets::default(),
+            registration_changes: Buckets::default(),
             pods: Pods::default(),
             uses: Uses::default(),
             readiness: Readiness::default(),

@@ -192,7 +192,8 @@ impl Metrics {
     }
 
     /// `oidc_rate_limited_total{limit}`: a request was told to come later (`login_per_account`,
-    /// `login_per_address`, `password_hashes`, `requests_per_address`, `token_per_client`).
+    /// `login_per_address`, `password_hashes`, `registration_per_client`, `requests_per_address`,
+    /// `token_per_client`).
     pub fn rate_limited(&self, limit: &'static str) {
         self.rate_limited.get_or_create(&[("limit", limit)]).inc();
     }

@@ -588,3 +588,36 @@ async fn reg_02_a_host_that_no_route_is_known_to_serve_is_refused() {
     let read = manage(&app, Method::GET, &told, token, None).await.json();
     assert_eq!(read["redirect_uris"], json!([REDIRECT]));
 }
+
+#[tokio::test]
+async fn reg_03_one_client_is_changed_ten_times_a_minute_at_most() {
+    let app = open();
+    let told = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let other = register(&app, json!({"redirect_uris": [REDIRECT]})).await.json();
+    let change = async |told: &Value| {
+        let body = json!({"client_id": told["client_id"], "redirect_uris": [REDIRECT]});
+        let token = text(told, "registration_access_token");
+        manage(&app, Method::PUT, told, token, Some(body)).await
+    };
+    for _ in 0..10 {
+        // what is not good as it stands is read nowhere and takes none
+        let token = text(&told, "registration_access_token");
+        let bad = manage(&app, Method::PUT, &told, token, Some(json!({}))).await;
+        bad.is_error(400, "invalid_client_metadata");
+        assert_eq!(change(&told).await.status, 200);
+    }
+    let before = app.app.clients.get(text(&told, "client_id")).unwrap();
+    let limited = change(&told).await;
+    assert_eq!(
+        (limited.status.as_u16(), limited.header("retry-after")),
+        (429, Some("6"))
+    );
+    assert_eq!(app.app.clients.get(text(&told, "client_id")).unwrap(), before);
+    let token = text(&told, "registration_access_token");
+    assert_eq!(manage(&app, Method::GET, &told, token, None).await.status, 200);
+    assert_eq!(change(&other).await.status, 200);
+    app.clock.advance(6);
+    assert_eq!(change(&told).await.status, 200);
+    let deleted = manage(&app, Method::DELETE, &told, token, None).await;
+    assert_eq!(deleted.status, 204);
+}

@@ -11,6 +11,7 @@ use oidc_crds::client::{Client, registration_scope};
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::registration::accepts;
 use oidc_protocol::error::{ErrorCode, OAuthError};
+use oidc_protocol::limits::shared::Share;
 use oidc_protocol::registration::change;
 use oidc_protocol::userinfo::bearer;
 use tokio::time::timeout;
@@ -25,6 +26,10 @@ use crate::router::below;
 
 /// How long another pod's write may take to be known here: a program may ask any pod at once.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// Changes of one client in a minute on this pod. Each reads and writes the API server, and every pod is told of it;
+/// whoever has one registration access token could else make them without end.
+const CHANGES: u32 = 10;
 
 /// Everything registered (RFC 7592 §2.1).
 ///
@@ -43,7 +48,7 @@ pub async fn get(
 /// Replaces all metadata (RFC 7592 §2.2). The answer has the next registration access token.
 ///
 /// # Errors
-/// The same, and as a registration.
+/// The same, and as a registration; 429 for too many changes of one client.
 pub async fn put(
     State(app): State<Arc<App>>,
     Calling(call): Calling,
@@ -60,6 +65,13 @@ pub async fn put(
         asked: change::parse(&body, &offered(&installation), &own.client)?,
         token: own.token,
     };
+    let taken = app
+        .registration_changes
+        .take(own.client.uid(), Share::new(CHANGES, 1), app.clock.now());
+    taken.map_err(|seconds| {
+        app.metrics.rate_limited("registration_per_client");
+        Failure::limited(seconds)
+    })?;
     let made = own.registrar.replace(&app, &own.client, change).await;
     let made = made.map_err(failed)?;
     audit::registration(&call, "changed", None);
