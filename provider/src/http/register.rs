@@ -12,13 +12,15 @@ use oidc_crds::names::STANDARD_SCOPES;
 use oidc_crds::secrets::installation::Installation;
 use oidc_protocol::error::{ErrorCode, OAuthError};
 use oidc_protocol::registration::{Access, parse, refused, response};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::audit;
 use super::call::Calling;
 use super::error::{Failure, json_answer};
 use super::extract;
-use crate::app::{App, NewClient, NotRegistered, Registered};
-use permit::Permit;
+use crate::app::{App, NewClient, NotRegistered, Registered, Registering, Registrar};
+use permit::{Permit, Used};
 
 pub mod manage;
 mod permit;
@@ -32,7 +34,7 @@ pub async fn post(
     Calling(call): Calling,
     request: Request,
 ) -> Result<Response, Failure> {
-    let registrar = app.registration().ok_or_else(Failure::not_found)?;
+    let registrar = app.registration().ok_or_else(Failure::not_found)?.clone();
     let (parts, content) = request.into_parts();
     let permit = Permit::read(&app, &parts.headers)?;
     if !extract::is_of_type(&parts.headers, "application/json") {
@@ -48,14 +50,37 @@ pub async fn post(
     };
     let new = NewClient { spec, token };
     let token = new.token.clone();
-    let made = registrar.register(&app, new).await;
-    if let (Err(_), Some(used)) = (&made, used) {
-        used.give_back(&app).await;
-    }
-    let made = made.map_err(failed)?;
+    let (answer, made) = oneshot::channel();
+    tokio::spawn(make(app.clone(), registrar, new, used, answer).in_current_span());
+    let made = made
+        .await
+        .map_err(|_| Failure::broken("a registration came to no end"))?
+        .map_err(failed)?;
     call.note_client(&made.client);
     audit::registration(&call, "created", token.as_deref());
     Ok(told(&app, StatusCode::CREATED, &made))
+}
+
+/// Goes on to its end whoever leaves meanwhile: what was made is either told to somebody, or removed again together
+/// with the use that it took.
+async fn make(
+    app: Arc<App>,
+    registrar: Arc<dyn Registrar>,
+    new: NewClient,
+    used: Option<Used>,
+    answer: oneshot::Sender<Registering<Registered>>,
+) {
+    let made = registrar.register(&app, new).await;
+    let mut is_left = made.is_ok();
+    if let Err(Ok(made)) = answer.send(made) {
+        is_left = registrar
+            .remove(&app, &made.client, made.issued.access)
+            .await
+            .is_err();
+    }
+    if let Some(used) = used.filter(|_| !is_left) {
+        used.give_back(&app).await;
+    }
 }
 
 /// Scopes that a registration may have.

@@ -156,6 +156,54 @@ async fn reg_01_an_object_that_the_watch_does_not_tell_of_is_removed_again() {
     assert!(made(&api).is_empty());
 }
 
+#[tokio::test]
+async fn reg_01_an_object_whose_making_was_not_answered_is_removed_when_it_comes() {
+    let (api, app) = started(&open()).await;
+    api.late.store(true, Ordering::Relaxed);
+    let spec = parse(metadata("x").to_string().as_bytes(), &[]).unwrap();
+    let new = NewClient { spec, token: None };
+    let registering = registrar::register(&app, new, Duration::from_secs(2));
+    let is_coming = until("it is on its way", || !api.coming.lock().unwrap().is_empty());
+    let (registered, ()) = tokio::join!(registering, is_coming);
+    assert!(matches!(registered, Err(NotRegistered::Unavailable(_))));
+    assert!(
+        api.coming.lock().unwrap().is_empty(),
+        "it came after the first try"
+    );
+    until("it is removed", || made(&api).is_empty()).await;
+}
+
+#[tokio::test]
+async fn reg_01_what_nobody_is_left_to_be_told_of_is_removed_and_takes_no_use() {
+    let (api, app) = started(&with_mode("token")).await;
+    api.put(SECRETS, tokens(1));
+    until("the token is known", || {
+        let known = app.registration_tokens.load_full();
+        known.is_some_and(|known| known.find(TOKEN).is_some())
+    })
+    .await;
+    api.slow.store(true, Ordering::Relaxed);
+    let asking = {
+        let app = app.clone();
+        tokio::spawn(async move { ask_as(&app, TOKEN, "POST", "/register", &metadata("x")).await })
+    };
+    until("it is made", || !made(&api).is_empty()).await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    api.slow.store(false, Ordering::Relaxed);
+    let object = made(&api).remove(0);
+    api.put(&clients("a"), object);
+    until("it is removed", || made(&api).is_empty()).await;
+    let again = async {
+        while ask_as(&app, TOKEN, "POST", "/register", &metadata("x")).await.0 != 201 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), again)
+        .await
+        .expect("the use is given back");
+}
+
 const TOKEN: &str = "canary-0123456789abcdef0123456789abcdef";
 
 fn tokens(uses: u32) -> Value {

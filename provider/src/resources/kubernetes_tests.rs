@@ -54,6 +54,10 @@ struct Api {
     refused: Mutex<BTreeSet<String>>,
     /// No watch tells of what is created.
     slow: AtomicBool,
+    /// What is created is answered never, and is there once somebody tried to delete it.
+    late: AtomicBool,
+    /// It, until then.
+    coming: Mutex<Vec<(String, Value)>>,
     /// What somebody else writes just before the next PUTs.
     edits: Mutex<Vec<Edit>>,
 }
@@ -143,6 +147,10 @@ impl Api {
         object["metadata"]["uid"] = format!("uid-{name}").into();
         object["metadata"]["resourceVersion"] = "2".into();
         object["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+        if self.late.load(Ordering::Relaxed) {
+            self.coming.lock().unwrap().push((path, object));
+            return std::future::pending().await;
+        }
         if self.slow.load(Ordering::Relaxed) {
             self.put_silently(&path, object.clone());
         } else {
@@ -195,6 +203,9 @@ impl Api {
         let body = request.into_body().collect_bytes().await.unwrap();
         let only: Value = serde_json::from_slice(&body).unwrap_or_default();
         let Some(known) = self.known(&path) else {
+            for (path, object) in self.coming.lock().unwrap().drain(..) {
+                self.put(&path, object);
+            }
             return refused("NotFound", 404);
         };
         for part in ["uid", "resourceVersion"] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, PostParams};
 use kube::{Error, ResourceExt};
 use oidc_crds::client::Client;
 use oidc_crds::credentials::{ClientSecret, credential_id};
@@ -16,16 +16,25 @@ use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::validate::Violation;
-use tokio::time::timeout;
-use tracing::warn;
+use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, warn};
 
 use crate::app::{App, Change, NewClient, NotRegistered, Registered, Registering, Registrar};
 use crate::registration::judge;
 
-/// How long the API server may take to make an object.
+/// How long the API server may take to read, write or delete an object.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long this pod's own watch may take to tell of it.
+/// How long the API server may take to make an object, and then this pod's own watch to tell of it.
 const WATCH: Duration = Duration::from_secs(5);
+
+/// When to look again for an object whose making was not answered: an API server ends a request within a minute.
+const LATER: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+    Duration::from_secs(40),
+    Duration::from_secs(120),
+];
 
 /// The value of [`LABEL_REGISTERED`].
 const REGISTERED: &str = "registration";
@@ -63,7 +72,7 @@ impl Registrar for ClusterRegistrar {
     }
 }
 
-/// Waits `patience` for the watch.
+/// Waits `patience` for the API server, and as long for the watch.
 pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> Registering<Registered> {
     let installation = app.installation.load_full();
     let (Some(rules), Some(client), Some(pepper)) = (
@@ -92,28 +101,47 @@ pub(super) async fn register(app: &App, new: NewClient, patience: Duration) -> R
     let issued = registration::register(&mut object, has_secret, new.token, &pepper, &mut SystemRng);
 
     let api: Api<OidcClient> = Api::namespaced(client.clone(), namespace);
-    let created = timeout(PATIENCE, api.create(&PostParams::default(), &object)).await;
-    let created = match created {
-        Ok(created) => created.map_err(told)?,
-        Err(_) => return Err(unavailable("the API server takes too long to make the object")),
-    };
-    let uid = created.uid().unwrap_or_default();
-    match timeout(patience, app.clients.served(&uid)).await {
-        Ok(client) => Ok(Registered { client, issued }),
-        Err(_) => {
-            forget(&api, &name, uid).await;
-            Err(unavailable("the watch did not tell of the new object in time"))
+    let created = timeout(patience, api.create(&PostParams::default(), &object)).await;
+    let failed = match created {
+        Ok(Ok(created)) => {
+            let uid = created.uid().unwrap_or_default();
+            if let Ok(client) = timeout(patience, app.clients.served(&uid)).await {
+                return Ok(Registered { client, issued });
+            }
+            unavailable("the watch did not tell of the new object in time")
         }
+        // the API server says that there is none
+        Ok(Err(Error::Api(status))) if (400..500).contains(&status.code) => {
+            return Err(told(Error::Api(status)));
+        }
+        Ok(Err(error)) => told(error),
+        Err(_) => unavailable("the API server takes too long to make the object"),
+    };
+    if !forget(&api, &name).await {
+        tokio::spawn(forget_late(api, name).in_current_span());
     }
+    Err(failed)
 }
 
-/// Nobody was told its secret.
-async fn forget(api: &Api<OidcClient>, name: &str, uid: String) {
-    let this = DeleteParams::default().preconditions(Preconditions {
-        uid: Some(uid),
-        resource_version: None,
-    });
-    if !matches!(timeout(PATIENCE, api.delete(name, &this)).await, Ok(Ok(_))) {
+/// Deletes what nobody was told the secret of. The name says which one it is: it was drawn, and nobody else knows it.
+/// Whether it is gone for sure: one that is still being made is not there yet.
+async fn forget(api: &Api<OidcClient>, name: &str) -> bool {
+    let deleted = timeout(PATIENCE, api.delete(name, &DeleteParams::default())).await;
+    matches!(deleted, Ok(Ok(_)))
+}
+
+/// The same, for as long as an API server may take that was slow or away; it would fill the quota. No request waits
+/// for it.
+async fn forget_late(api: Api<OidcClient>, name: String) {
+    for wait in LATER {
+        sleep(wait).await;
+        if forget(&api, &name).await {
+            return;
+        }
+    }
+    // none was made, or it stays
+    let left = timeout(PATIENCE, api.get_opt(&name)).await;
+    if !matches!(left, Ok(Ok(None))) {
         warn!(name, "an object that nobody was told of could not be deleted");
     }
 }
