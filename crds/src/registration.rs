@@ -14,7 +14,7 @@ use crate::resources::{OidcClient, limits};
 use crate::secrets::installation::Registration as Rules;
 use crate::secrets::pepper::Pepper;
 use crate::time::later;
-use crate::uses::{Seen, Unused};
+use crate::uses::{RECENT, Seen, Unused};
 
 /// How long the registration access token is still accepted that a change replaced: whoever did not get the answer
 /// asks again with it.
@@ -177,7 +177,9 @@ const PROVABLE: Seconds = Seconds(7 * 86400);
 const LATER: Seconds = Seconds(60);
 
 /// What becomes of an object, given the installation's rules and what is known of its uses. It expires only if it
-/// is proven that nobody used it: for as long as the rules say, or for the last seven days of that if they say more.
+/// is proven that nobody used it: for as long as the rules say, or for the last seven days of that if they say more,
+/// and for five minutes beyond. What is known may be that old, and a deletion is final: whoever deletes asks the pods
+/// anew right before, and decides on their answer.
 #[must_use]
 pub fn fate(object: &OidcClient, rules: Option<&Rules>, seen: &Seen, now: Timestamp) -> Fate {
     let metadata = &object.metadata;
@@ -200,7 +202,7 @@ pub fn fate(object: &OidcClient, rules: Option<&Rules>, seen: &Seen, now: Timest
     if noted.is_some() || seen.client.is_some() {
         return Fate::Stays;
     }
-    let end = later(created.0, length);
+    let end = later(later(created.0, length), RECENT);
     if now < end {
         return Fate::Again(end);
     }
@@ -209,7 +211,8 @@ pub fn fate(object: &OidcClient, rules: Option<&Rules>, seen: &Seen, now: Timest
         length: length.min(PROVABLE),
         now,
     };
-    if seen.is_client_unused(None, unused) {
+    let is_reached = seen.coverage.is_some_and(|known| known.to >= end);
+    if is_reached && seen.is_client_unused(None, unused) {
         Fate::Expired
     } else {
         Fate::Again(later(now, LATER))
@@ -371,12 +374,15 @@ mod tests {
     #[test]
     fn reg_01_a_client_that_was_never_used_expires_once_that_is_proven() {
         let unchanged = |_: &mut OidcClient, _: &mut Rules| {};
-        assert_eq!(fate_of(unchanged, Some((-10, 59)), None, 59), Fate::Again(at(60)));
-        assert_eq!(fate_of(unchanged, Some((-10, 60)), None, 60), Fate::Expired);
+        // an hour, and five minutes beyond
+        assert_eq!(fate_of(unchanged, Some((-10, 64)), None, 64), Fate::Again(at(65)));
+        assert_eq!(fate_of(unchanged, Some((-10, 65)), None, 65), Fate::Expired);
         // not proven: nothing is known, the last minutes are not, the first were lost
         let again = |minutes: i64| Fate::Again(at(minutes + 1));
         assert_eq!(fate_of(unchanged, None, None, 90), again(90));
-        assert_eq!(fate_of(unchanged, Some((-10, 59)), None, 61), again(61));
+        assert_eq!(fate_of(unchanged, Some((-10, 60)), None, 65), again(65));
+        assert_eq!(fate_of(unchanged, Some((-10, 64)), None, 66), again(66));
+        assert_eq!(fate_of(unchanged, Some((-10, 84)), None, 90), again(90));
         assert_eq!(fate_of(unchanged, Some((30, 80)), None, 80), again(80));
         assert_eq!(fate_of(unchanged, Some((30, 90)), None, 90), Fate::Expired);
         // used, noted or not yet
@@ -402,11 +408,12 @@ mod tests {
         let (day, year) = (1440, 366);
         let long = |_: &mut OidcClient, rules: &mut Rules| rules.expire_unused = Some(Seconds(30 * 86400));
         let known = |to: i64| Some((to - 8 * day, to));
+        let end = 30 * day + 5;
         assert_eq!(
             fate_of(long, known(29 * day), None, 29 * day),
-            Fate::Again(at(30 * day))
+            Fate::Again(at(end))
         );
-        assert_eq!(fate_of(long, known(30 * day), None, 30 * day), Fate::Expired);
+        assert_eq!(fate_of(long, known(end), None, end), Fate::Expired);
         assert_eq!(fate_of(long, known(year * day), None, year * day), Fate::Expired);
         let (object, _) = registered(&mut SeededRng::new(5));
         assert_eq!(fate(&object, None, &Seen::default(), NOW), Fate::Stays);

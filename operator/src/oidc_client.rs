@@ -29,6 +29,7 @@ use oidc_crds::registration::{Fate, fate};
 use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
+use oidc_crds::uses::Seen;
 use oidc_crds::validate::is_ours;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,7 @@ use crate::execute::Error;
 use crate::index::{GuardedClient, Judged};
 use crate::plan::Note;
 use crate::telemetry::tell_standing;
+use crate::uses;
 use crate::watches::{self, Scope, until};
 
 pub(crate) use observe::{data_of, to_data};
@@ -241,9 +243,18 @@ impl Shared {
             routed_hosts,
             unreadable,
         } = judged;
-        let observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
+        let mut observed = observe::observe(context, client, verdict.as_ref().ok()).await?;
         let rules = installation.registration.as_ref();
-        let look = match fate(client, rules, &observed.seen, now()) {
+        let mut fated = fate(client, rules, &observed.seen, now());
+        if fated == Fate::Expired {
+            // it may have been used since the last look; that no pod answers, the next look says
+            observed.seen = match uses::learn(context).await {
+                Ok(true) => observe::seen(context, client, verdict.as_ref().ok()),
+                Ok(false) | Err(_) => Seen::default(),
+            };
+            fated = fate(client, rules, &observed.seen, now());
+        }
+        let look = match fated {
             Fate::Expired => return self.expire(client).await,
             Fate::Again(at) => Some(until(at, now())),
             Fate::Stays => None,

@@ -40,7 +40,11 @@ const SLACK: i64 = 300;
 
 /// What is known of uses.
 #[derive(Default)]
-pub(crate) struct Uses(Mutex<State>);
+pub(crate) struct Uses {
+    state: Mutex<State>,
+    /// One look at a time.
+    looks: tokio::sync::Mutex<()>,
+}
 
 #[derive(Default)]
 struct State {
@@ -56,7 +60,7 @@ struct State {
 
 impl Uses {
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is known of a client.
@@ -164,8 +168,13 @@ async fn look(context: &Context) -> Duration {
     }
 }
 
-/// Whether a pod answered.
-async fn learn(context: &Context) -> Result<bool, Error> {
+/// Asks the pods now; whether one answered. [`Uses::seen`] then tells what it said.
+///
+/// # Errors
+/// Pods could not be listed, or none of those that were asked answered as it should.
+pub(crate) async fn learn(context: &Context) -> Result<bool, Error> {
+    // an older answer must not come after a newer one
+    let _one = context.uses.looks.lock().await;
     let Some(material) = context.material() else {
         return Ok(false);
     };

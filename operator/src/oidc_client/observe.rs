@@ -56,10 +56,7 @@ pub(crate) async fn observe(
     object: &OidcClient,
     client: Option<&Client>,
 ) -> Result<Observed, Error> {
-    let ring = context.material();
-    let seen = client.zip(ring.as_deref());
-    let seen = seen.map(|(client, material)| context.uses.seen(&material.ring, client, object));
-    let seen = seen.unwrap_or_default();
+    let seen = seen(context, object, client);
     let Some(client) = client.filter(|client| client.registration().is_none()) else {
         return Ok(Observed {
             target: Target::Absent,
@@ -93,6 +90,14 @@ pub(crate) async fn observe(
         given,
         seen,
     })
+}
+
+/// What is known of its uses.
+pub(crate) fn seen(context: &Context, object: &OidcClient, client: Option<&Client>) -> Seen {
+    let ring = context.material();
+    let seen = client.zip(ring.as_deref());
+    let seen = seen.map(|(client, material)| context.uses.seen(&material.ring, client, object));
+    seen.unwrap_or_default()
 }
 
 /// The name that the Secret was written under before, if it is another one now.
