@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 pub const GROUP: &str = "oidc-operator.dev";
 /// The version of the custom resources.
 pub const VERSION: &str = "v1alpha1";
-/// Label of an `OidcClient` that the provider made: `registration`.
+/// Label of an `OidcClient` that the provider made: [`REGISTERED`].
 pub const LABEL_REGISTERED: &str = "oidc-operator.dev/registered-by";
+/// The value of [`LABEL_REGISTERED`] that makes a client one that HTTP may change, and that may expire.
+pub const REGISTERED: &str = "registration";
 /// Label of an `OidcClient` that the provider made: the name of the initial access token that it was made with.
 pub const LABEL_REGISTRATION_TOKEN: &str = "oidc-operator.dev/registration-token";
 /// Label of a Secret that another object refers to: its edits are noticed at once.

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 
 use crate::client::registration_scope;
 use crate::credentials::{ClientSecret, Kind, credential_id, decoy, digest_of, is_digest_of};
-use crate::names::{LABEL_REGISTERED, Seconds};
+use crate::names::{LABEL_REGISTERED, REGISTERED, Seconds};
 use crate::resources::oidc_client::{Registration, RegistrationAccess};
 use crate::resources::{OidcClient, limits};
 use crate::secrets::installation::Registration as Rules;
@@ -186,7 +186,8 @@ pub fn fate(object: &OidcClient, rules: Option<&Rules>, seen: &Seen, now: Timest
     let made = metadata
         .labels
         .as_ref()
-        .is_some_and(|labels| labels.contains_key(LABEL_REGISTERED));
+        .and_then(|labels| labels.get(LABEL_REGISTERED))
+        .is_some_and(|by| by == REGISTERED);
     let made = made && object.spec.registration.is_some();
     let rules = rules.filter(|rules| made && metadata.namespace.as_ref() == Some(&rules.namespace));
     let (Some(length), Some(created)) = (
@@ -353,7 +354,7 @@ mod tests {
         let (mut object, _) = registered(&mut SeededRng::new(5));
         object.metadata.creation_timestamp = Some(Time(NOW));
         let labels = object.metadata.labels.get_or_insert_default();
-        labels.insert(LABEL_REGISTERED.to_owned(), "registration".to_owned());
+        labels.insert(LABEL_REGISTERED.to_owned(), REGISTERED.to_owned());
         let mut rules = Rules {
             mode: RegistrationMode::Token,
             namespace: "apps".to_owned(),
@@ -403,6 +404,10 @@ mod tests {
         stays(|_, rules| rules.expire_unused = None);
         stays(|_, rules| rules.namespace = "others".to_owned());
         stays(|object, _| object.metadata.labels = None);
+        stays(|object, _| {
+            let labels = object.metadata.labels.get_or_insert_default();
+            labels.insert(LABEL_REGISTERED.to_owned(), "somebody-else".to_owned());
+        });
         stays(|object, _| object.spec.registration = None);
         // longer than can be proven: the last seven days are
         let (day, year) = (1440, 366);

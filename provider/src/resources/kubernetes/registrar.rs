@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, PostParams};
 use kube::{Error, ResourceExt};
 use oidc_crds::client::Client;
 use oidc_crds::credentials::{ClientSecret, credential_id};
-use oidc_crds::names::{LABEL_REGISTERED, LABEL_REGISTRATION_TOKEN};
+use oidc_crds::names::{LABEL_REGISTERED, LABEL_REGISTRATION_TOKEN, REGISTERED};
 use oidc_crds::registration;
 use oidc_crds::resources::{OidcClient, OidcClientSpec, Reason};
 use oidc_crds::rng::SystemRng;
@@ -35,9 +35,6 @@ const LATER: [Duration; 5] = [
     Duration::from_secs(40),
     Duration::from_secs(120),
 ];
-
-/// The value of [`LABEL_REGISTERED`].
-const REGISTERED: &str = "registration";
 
 mod change;
 

@@ -9,14 +9,14 @@ use kube::core::ApiResource;
 use kube::{Error, ResourceExt};
 use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
-use oidc_crds::names::LABEL_REGISTERED;
+use oidc_crds::names::{LABEL_REGISTERED, REGISTERED};
 use oidc_crds::registration::opens;
 use oidc_crds::resources::OidcClient;
 use oidc_crds::secrets::pepper::Pepper;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{PATIENCE, REGISTERED, WATCH, told, unavailable};
+use super::{PATIENCE, WATCH, told, unavailable};
 use crate::app::{App, Change, NotRegistered, Registered, Registering};
 use crate::registration::change;
 
