@@ -15,7 +15,7 @@ use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
     IdTokenClaims, Seconds, SecretMethod,
 };
-use crate::resources::oidc_client::{Credential, Registration, Workload};
+use crate::resources::oidc_client::{Credential, OidcClient, Registration, Workload};
 use crate::secrets::app::Shape;
 use crate::secrets::installation::Lifetimes;
 
@@ -413,6 +413,19 @@ impl Client {
     pub fn registration(&self) -> Option<&Registration> {
         self.registration.as_deref()
     }
+}
+
+/// [`Client::grantee`] of an object, also of one that is refused; `None` before it has a UID.
+#[must_use]
+pub fn grantee_of(object: &OidcClient) -> Option<String> {
+    let uid = object.metadata.uid.as_deref()?;
+    let own = object.spec.client_id.as_deref();
+    Some(own.map_or_else(|| uid.to_owned(), |id| own_grantee(uid, id)))
+}
+
+/// [`Client::grantee`] of a client with an id of its own.
+pub(crate) fn own_grantee(uid: &str, client_id: &str) -> String {
+    format!("{uid} {client_id}")
 }
 
 /// What the digests of a client that registers itself are bound to: its UID is not known before it is made. No UID

@@ -249,7 +249,7 @@ impl Shared {
         if fated == Fate::Expired {
             // it may have been used since the last look; that no pod answers, the next look says
             observed.seen = match uses::learn(context).await {
-                Ok(true) => observe::seen(context, client, verdict.as_ref().ok()),
+                Ok(true) => observe::seen(context, client),
                 Ok(false) | Err(_) => Seen::default(),
             };
             fated = fate(client, rules, &observed.seen, now());

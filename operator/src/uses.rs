@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use oidc_crds::client::Client;
+use oidc_crds::client::{Client, grantee_of};
 use oidc_crds::resources::OidcClient;
 use oidc_crds::rng::SystemRng;
 use oidc_crds::rotation;
@@ -63,19 +63,21 @@ impl Uses {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is known of a client.
-    pub(crate) fn seen(&self, ring: &KeyRing, client: &Client, object: &OidcClient) -> Seen {
+    /// What is known of a client, also of one that is refused now.
+    pub(crate) fn seen(&self, ring: &KeyRing, object: &OidcClient) -> Seen {
         self.with(|state| {
-            if state.tag != tag(ring) {
+            let grantee = grantee_of(object).filter(|_| state.tag == tag(ring));
+            let Some(grantee) = grantee else {
                 return Seen::default();
-            }
+            };
             let used = |id: &str| {
-                let second = state.used.get(&use_name(ring, client.grantee(), id))?;
+                let second = state.used.get(&use_name(ring, &grantee, id))?;
                 Timestamp::from_second(*second).ok()
             };
             let listed = object.status.iter().flat_map(|status| &status.credentials);
             let listed = listed.map(|known| known.id.as_str());
-            let registered = client.registration().map(|registered| registered.id.as_str());
+            let registered = object.spec.registration.as_ref();
+            let registered = registered.map(|registered| registered.id.as_str());
             let ids = listed.chain(registered);
             let credentials = ids.filter_map(|id| Some((id.to_owned(), used(id)?)));
             let credentials: std::collections::BTreeMap<_, _> = credentials.collect();
@@ -202,7 +204,7 @@ async fn wake(context: &Context) -> bool {
         return true;
     };
     let due = context.index.due(|client, object| {
-        let seen = context.uses.seen(&material.ring, client, object);
+        let seen = context.uses.seen(&material.ring, object);
         urgency(client, object, &seen, now())
     });
     for key in due.iter().take(MOST) {
@@ -238,8 +240,10 @@ fn urgency(client: &Client, object: &OidcClient, seen: &Seen, now: Timestamp) ->
 
 #[cfg(test)]
 mod tests {
+    use oidc_crds::registration;
     use oidc_crds::secrets::installation::Installation;
     use oidc_crds::secrets::key_ring::KeyRingData;
+    use oidc_crds::secrets::pepper::Pepper;
     use oidc_crds::uses::Run;
     use oidc_crds::validate::validate;
     use serde_json::json;
@@ -293,8 +297,8 @@ mod tests {
 
     #[test]
     fn what_is_told_is_known_of_each_client() {
-        let (uses, ring, (valid, object)) = (Uses::default(), ring(), client(None));
-        assert_eq!(uses.seen(&ring, &valid, &object), Seen::default());
+        let (uses, ring, (_, mut object)) = (Uses::default(), ring(), client(None));
+        assert_eq!(uses.seen(&ring, &object), Seen::default());
         assert_eq!(uses.after(&ring), 0);
         let name = |id| use_name(&ring, "u1", id);
         let first = told(&[
@@ -304,20 +308,36 @@ mod tests {
         ]);
         assert_eq!(uses.take(&ring, &first, &[[1; 16]], at(0)), Some(at(-10)));
         assert_eq!(uses.after(&ring), NOW - 10 - SLACK);
-        let seen = uses.seen(&ring, &valid, &object);
+        let seen = uses.seen(&ring, &object);
         let expected = [("old".to_owned(), at(-700)), ("new".to_owned(), at(-50))];
         assert_eq!(seen.credentials, expected.into());
         assert_eq!(seen.client, Some(at(-50)));
         // none becomes earlier, and a pod that has not told makes the rest unknown
         uses.take(&ring, &told(&[(name("new"), -60)]), &[[2; 16]], at(0));
-        let seen = uses.seen(&ring, &valid, &object);
+        let seen = uses.seen(&ring, &object);
         assert_eq!((seen.client, seen.coverage), (Some(at(-50)), None));
         assert_eq!(uses.after(&ring), 0, "everything is asked for again");
         // names of another ring mean nothing
         let other = self::ring();
-        assert_eq!(uses.seen(&other, &valid, &object), Seen::default());
+        assert_eq!(uses.seen(&other, &object), Seen::default());
         uses.take(&other, &told(&[]), &[[1; 16]], at(0));
-        assert_eq!(uses.seen(&other, &valid, &object).client, None);
+        assert_eq!(uses.seen(&other, &object).client, None);
+        // also of one that is refused, under an id of its own, that registered itself
+        object.spec.client_id = Some("own".to_owned());
+        let rng = &mut SystemRng;
+        let pepper = Pepper::generate(at(0), rng);
+        registration::register(&mut object, true, None, &pepper, rng);
+        let id = object.spec.registration.as_ref().map(|known| known.id.clone());
+        let of = |id: &str| use_name(&other, "u1 own", id);
+        uses.take(
+            &other,
+            &told(&[(of(&id.unwrap_or_default()), -40)]),
+            &[[1; 16]],
+            at(0),
+        );
+        assert_eq!(uses.seen(&other, &object).client, Some(at(-40)));
+        object.metadata.uid = None;
+        assert_eq!(uses.seen(&other, &object), Seen::default());
     }
 
     #[test]
@@ -326,7 +346,7 @@ mod tests {
         let ring = ring();
         let of = |noted: Option<i64>| {
             let (valid, object) = client(noted);
-            urgency(&valid, &object, &uses.seen(&ring, &valid, &object), at(0))
+            urgency(&valid, &object, &uses.seen(&ring, &object), at(0))
         };
         assert_eq!(of(None), None);
         let name = |id| use_name(&ring, "u1", id);
@@ -336,7 +356,7 @@ mod tests {
         let later = Uses::default();
         later.take(&ring, &told(&[(name("new"), -20)]), &[[1; 16]], at(0));
         let (valid, object) = client(None);
-        let seen = later.seen(&ring, &valid, &object);
+        let seen = later.seen(&ring, &object);
         assert_eq!(urgency(&valid, &object, &seen, at(0)), Some(Urgency::Retire));
         assert!(Urgency::Retire < Urgency::Note(None) && Urgency::Note(None) < Urgency::Note(Some(1)));
     }

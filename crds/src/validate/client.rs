@@ -7,7 +7,7 @@ use self::hosts::Hosts;
 pub use self::hosts::web_hosts;
 use self::redirects::{AFTER_LOGOUT, REDIRECTS, default_type, kinds, kinds_after_logout, leads_to};
 use super::{Identity, Violation, Violations, claims, identity, text, uri};
-use crate::client::{Authentication, Client, Links};
+use crate::client::{Authentication, Client, Links, own_grantee};
 use crate::names::{AccessTokenFormat, AccessTokenType, Consent, GrantType, Pkce, ResponseType};
 use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
@@ -90,7 +90,7 @@ pub fn validate(
     };
     let credentials = registration::credentials(client, &authentication, identity.created_at, v);
     let good = Client {
-        own_grantee: (spec.client_id.as_ref()).map(|id| format!("{} {id}", identity.uid).into()),
+        own_grantee: (spec.client_id.as_ref()).map(|id| own_grantee(&identity.uid, id).into()),
         uid: identity.uid.into(),
         namespace: identity.namespace.into(),
         name: identity.name.into(),

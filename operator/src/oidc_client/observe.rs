@@ -56,7 +56,7 @@ pub(crate) async fn observe(
     object: &OidcClient,
     client: Option<&Client>,
 ) -> Result<Observed, Error> {
-    let seen = seen(context, object, client);
+    let seen = seen(context, object);
     let Some(client) = client.filter(|client| client.registration().is_none()) else {
         return Ok(Observed {
             target: Target::Absent,
@@ -92,11 +92,10 @@ pub(crate) async fn observe(
     })
 }
 
-/// What is known of its uses.
-pub(crate) fn seen(context: &Context, object: &OidcClient, client: Option<&Client>) -> Seen {
-    let ring = context.material();
-    let seen = client.zip(ring.as_deref());
-    let seen = seen.map(|(client, material)| context.uses.seen(&material.ring, client, object));
+/// What is known of its uses, also if it is refused: what was never used expires all the same.
+pub(crate) fn seen(context: &Context, object: &OidcClient) -> Seen {
+    let material = context.material();
+    let seen = material.map(|material| context.uses.seen(&material.ring, object));
     seen.unwrap_or_default()
 }
 
