@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::input::Input;
-use crate::world::{INSTALLATION, ISSUER, judge, object};
+use crate::world::{CLIENTS, INSTALLATION, ISSUER, judge, object};
 
 const URIS: [&str; 12] = [
     "https://app.example.com/cb",
@@ -68,7 +68,9 @@ fn leads_somewhere_good(client: &oidc_crds::client::Client) {
 pub fn registrations(data: &[u8]) {
     let mut input = Input::new(data);
     let _ = parse(data, &SCOPES);
-    let _ = change::parse(data, &SCOPES, "default.app");
+    for client in CLIENTS.iter() {
+        let _ = change::parse(data, &SCOPES, client);
+    }
     let tokens = BTreeMap::from([("ci".to_owned(), data.to_vec())]);
     let (tokens, refused_tokens) = RegistrationTokens::from_data(&tokens);
     assert_eq!(tokens.names().count() + refused_tokens.len(), 1);
