@@ -8,6 +8,7 @@ use oidc_crds::resources::oidc_client::{
 use oidc_crds::resources::{OidcClientSpec, Reason, limits};
 use oidc_crds::validate::Violation;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::authorize::scope;
 use crate::error::{ErrorCode, OAuthError};
@@ -291,6 +292,12 @@ fn authentication(metadata: &Map<String, Value>) -> Result<Option<Authentication
     // "The jwks_uri and jwks parameters MUST NOT both be present in the same request or response" (RFC 7591 §2).
     if keys.is_some() && address.is_some() {
         return Err(wrong("jwks_uri", "must not stand beside jwks"));
+    }
+    // it has its form, whatever it is used for
+    if address.as_deref().is_some_and(|address| {
+        address.len() > limits::URI || !Url::parse(address).is_ok_and(|url| url.scheme() == "https")
+    }) {
+        return Err(wrong("jwks_uri", "must be an https URL of at most 1024 bytes"));
     }
     let method = match text(metadata, METHOD)?.as_deref() {
         None => return Ok(None),

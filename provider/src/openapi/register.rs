@@ -122,6 +122,7 @@ fn manage(paths: &mut Map<String, Value>, told: &Value) {
     };
     operation("readRegistration", "Reads a client (RFC 7592)")
         .answer(200, answer("Everything that is registered."))
+        .answer(400, malformed())
         .add(paths, PATH, "get");
     let change = json!({"allOf": [schema("Registration"), {
         "required": ["client_id"],
@@ -159,7 +160,16 @@ fn manage(paths: &mut Map<String, Value>, told: &Value) {
             204,
             json!({"description": "It is gone, with all its tokens.", "headers": with_headers(&[])}),
         )
+        .answer(400, malformed())
         .add(paths, PATH, "delete");
+}
+
+fn malformed() -> Value {
+    refusal(
+        "The request is malformed.",
+        &[],
+        &[(InvalidRequest, "The Authorization header is malformed.")],
+    )
 }
 
 const PATH: &str = "/register/{client_id}";

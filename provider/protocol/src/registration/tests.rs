@@ -274,3 +274,12 @@ proptest! {
         let _ = ask(&with(&name, value));
     }
 }
+
+#[test]
+fn reg_02_a_jwks_uri_has_its_form_whatever_it_is_used_for() {
+    for wrong in ["AAA", "http://app.example.com/keys", "https:"] {
+        let refused = ask(&with("jwks_uri", json!(wrong))).unwrap_err();
+        assert_eq!(refused.0, ErrorCode::InvalidClientMetadata, "{wrong}");
+    }
+    assert!(ask(&with("jwks_uri", json!("https://app.example.com/keys"))).is_ok());
+}
