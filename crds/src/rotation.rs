@@ -25,12 +25,15 @@ use crate::resources::oidc_client::Credential;
 use crate::secrets::installation::Installation;
 use crate::secrets::pepper::Pepper;
 use crate::time::{later, stored};
-use crate::uses::{Seen, Unused};
+use crate::uses::Seen;
 
 mod due;
+mod early;
+mod finish;
 mod given;
 
 pub use due::Due;
+pub use early::has_unused;
 use given::{GIVEN, GIVEN_WEAK, given_id, judge};
 pub use given::{MIN_LENGTH, MIN_VARIETY};
 
@@ -363,21 +366,6 @@ impl Life<'_> {
         }
     }
 
-    /// Replaced secrets retire now that nobody has used for so long as the spec says, while our Secret held the
-    /// current one.
-    fn retire_unused(&mut self, current: usize) {
-        let wanted = self.client.rotation().and_then(|rotation| rotation.retire_unused);
-        let (Some(length), Some(uses)) = (wanted, self.uses) else {
-            return;
-        };
-        let unused: Vec<usize> = unused(&self.credentials, current, length, uses, self.now).collect();
-        for known in unused {
-            let known = &mut self.credentials[known];
-            known.retires_at = Some(stored(self.now));
-            self.unused.push(known.id.clone());
-        }
-    }
-
     /// Whether a credential is that of the secret in our Secret. If its pepper is gone, that cannot be
     /// told, and the Secret is believed.
     fn holds(&self, at: usize, secret: &ClientSecret) -> bool {
@@ -414,92 +402,6 @@ impl Life<'_> {
             self.reasons.push(reason);
         }
     }
-
-    /// What is not accepted any more goes, and what is too many.
-    fn trim(&self, credentials: &mut Vec<Credential>) {
-        let retirement = |known: &Credential| known.retires_at.as_ref().map_or(Timestamp::MAX, |at| at.0);
-        credentials.retain(|known| retirement(known) > self.now);
-        while credentials.len() > KEPT {
-            let first = credentials
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, known)| retirement(known));
-            let Some((at, _)) = first else { break };
-            credentials.remove(at);
-        }
-    }
-
-    /// The credentials until the delivery is done: what the Secret holds does not retire before.
-    fn before(&self) -> Vec<Credential> {
-        let mut credentials = self.credentials.clone();
-        let held = credentials
-            .iter_mut()
-            .find(|known| self.held.as_ref() == Some(&known.id));
-        if let Some(held) = held {
-            held.retires_at = None;
-        }
-        self.trim(&mut credentials);
-        credentials
-    }
-
-    fn finish(mut self) -> Decision {
-        let before = self.before();
-        let mut credentials = std::mem::take(&mut self.credentials);
-        let count = credentials.len();
-        self.trim(&mut credentials);
-        if credentials.len() < count {
-            self.reason(Reason::CredentialRetired);
-        }
-        let rotation = self.client.rotation();
-        // Whatever made this secret, it is newer than the word; and beside an empty status nobody knows
-        // which words were seen to, so that only those to come count.
-        let renewed = self.deliver.is_some() || self.first && !credentials.is_empty();
-        let asked = rotation.and_then(|rotation| rotation.now.as_deref());
-        let handled = asked.filter(|_| renewed).or(self.handled);
-        let retirements = credentials.iter().filter_map(|known| known.retires_at.as_ref());
-        let current = credentials
-            .iter()
-            .find(|known| known.retires_at.is_none() && !known.id.starts_with(GIVEN));
-        Decision {
-            next: retirements.map(|at| at.0).min(),
-            next_rotation: current.and_then(|current| due::next(rotation?, current)),
-            now: handled.map(str::to_owned),
-            due: self.due,
-            unused: self.unused,
-            before,
-            credentials,
-            deliver: self.deliver,
-            reasons: self.reasons,
-            problem: self.problem,
-        }
-    }
-}
-
-/// Whether some replaced secret of a client could retire early by what is known of its uses: worth a look.
-#[must_use]
-pub fn has_unused(client: &Client, credentials: &[Credential], uses: &Seen, now: Timestamp) -> bool {
-    let wanted = client.rotation().and_then(|rotation| rotation.retire_unused);
-    let current = credentials.iter().position(|known| known.retires_at.is_none());
-    let both = wanted.zip(current);
-    both.is_some_and(|(length, current)| unused(credentials, current, length, uses, now).next().is_some())
-}
-
-/// Which of the credentials are retiring and were not used for so long since the current one was made.
-fn unused<'a>(
-    credentials: &'a [Credential],
-    current: usize,
-    length: Seconds,
-    uses: &'a Seen,
-    now: Timestamp,
-) -> impl Iterator<Item = usize> + use<'a> {
-    let since = credentials[current].created_at.0;
-    let asked = Unused { since, length, now };
-    let is_unused = move |known: &Credential| {
-        let noted = known.last_used_at.as_ref().map(|at| at.0);
-        known.retires_at.is_some() && uses.is_unused(&known.id, noted, asked)
-    };
-    let all = credentials.iter().enumerate();
-    all.filter(move |(_, known)| is_unused(known)).map(|(at, _)| at)
 }
 
 /// Whether an annotation can be a generated credential's id.

@@ -1,20 +1,22 @@
 //! `OidcClient`: an application that signs people in, or asks for tokens for itself.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::secret::*;
+pub use self::status::*;
 pub use super::authentication::*;
 use super::limits;
 use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
     IdTokenClaims, Pkce, ResponseType, Seconds, WorkloadKind, patterns,
 };
-use crate::secrets::app::Preset;
+
+mod secret;
+mod status;
 
 /// An application that signs people in with OpenID Connect, or asks for tokens for itself. Its
 /// credentials and the issuer's URLs appear in a Secret beside it.
@@ -355,169 +357,4 @@ pub struct Tokens {
     /// The `typ` of access tokens; default `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_type: Option<AccessTokenType>,
-}
-
-/// The Secret that the operator writes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretOutput {
-    /// Its name; default `<name of the OidcClient>-oidc`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
-    pub name: Option<String>,
-    /// The program that reads it: its keys are then those that the program wants. Default `env`: environment
-    /// variables for any program.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preset: Option<Preset>,
-    /// Other names for keys, like `CLIENT_SECRET: client-secret`. On the left stands a key of the preset, or one
-    /// of the default keys, which is then added.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "keys_schema")]
-    pub keys: BTreeMap<String, String>,
-    /// More keys, each with a text that may hold placeholders like `${CLIENT_ID}`, `${CLIENT_SECRET | urlencode}`
-    /// or `${ISSUER_URL | json}`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "template_schema")]
-    pub template: BTreeMap<String, String>,
-    /// Labels that it gets beside the operator's own. `app.kubernetes.io/…` and plain words like `team` are for
-    /// everybody, since no controller acts on them; the installation must grant others. Never a name of
-    /// Kubernetes' own, like `kubernetes.io/…`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "labels_schema")]
-    pub labels: BTreeMap<String, String>,
-    /// Annotations that it gets beside the operator's own. `app.kubernetes.io/…`, `reloader.stakater.com/…` and
-    /// names without a prefix are for everybody; the installation must grant others. Never a name of Kubernetes'
-    /// own, like `kubernetes.io/…`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "annotations_schema")]
-    pub annotations: BTreeMap<String, String>,
-}
-
-fn keys_schema(_: &mut SchemaGenerator) -> Schema {
-    texts(limits::SECRET_KEYS, limits::NAME)
-}
-
-fn template_schema(_: &mut SchemaGenerator) -> Schema {
-    texts(limits::TEMPLATES, limits::TEMPLATE)
-}
-
-fn labels_schema(_: &mut SchemaGenerator) -> Schema {
-    texts(limits::MARKS, limits::LABEL_VALUE)
-}
-
-fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
-    texts(limits::MARKS, limits::ANNOTATION_VALUE)
-}
-
-/// So many texts, each at most so long.
-fn texts(items: usize, characters: usize) -> Schema {
-    json_schema!({
-        "type": "object", "maxProperties": items,
-        "additionalProperties": {"type": "string", "maxLength": characters},
-    })
-}
-
-/// A key of a Secret in the same namespace.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretKeyRef {
-    /// The Secret's name.
-    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DNS_NAME))]
-    pub name: String,
-    /// The key; default `CLIENT_SECRET`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = limits::NAME), pattern(patterns::DATA_KEY))]
-    pub key: Option<String>,
-}
-
-/// What the operator knows of a client; written by it alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OidcClientStatus {
-    /// The client's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = limits::ANY_CLIENT_ID))]
-    pub client_id: Option<String>,
-    /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// `Accepted`, `CredentialsReady`, `Ready`.
-    #[serde(default)]
-    #[schemars(schema_with = "super::condition::list_schema")]
-    pub conditions: Vec<Condition>,
-    /// Digests of the secrets that are accepted now.
-    #[serde(default)]
-    #[schemars(length(max = limits::CREDENTIALS))]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
-    pub credentials: Vec<Credential>,
-    /// The Secret that was written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<WrittenSecret>,
-    /// When the secret that is accepted without end was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_rotation: Option<Time>,
-    /// When it is replaced by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_rotation: Option<Time>,
-    /// When the client last authenticated, or as a public client got tokens; noted when it is five minutes later
-    /// than what stands here, so up to some minutes ago. Absent: never, as far as is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_used_at: Option<Time>,
-    /// What was done of `spec.rotation`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotation: Option<RotationStatus>,
-    /// Of the hosts that redirect URIs and targets after signing out lead to, those that an Ingress or HTTPRoute of
-    /// the namespace serves; absent where the installation does not ask for routes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = limits::ROUTED_HOSTS), inner(length(max = limits::NAME)))]
-    pub routed_hosts: Option<Vec<String>>,
-}
-
-/// What was done of `spec.rotation`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RotationStatus {
-    /// The last `spec.rotation.now` that was seen to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = limits::ROTATE_NOW))]
-    pub now: Option<String>,
-    /// The credential that the workloads of `spec.rolloutRestart` were last restarted for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = limits::VERSION))]
-    pub restarted_for: Option<String>,
-}
-
-/// The digest of a secret that is accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Credential {
-    /// Random name of the credential, or for a `secretRef` a name derived from its Secret's version.
-    #[schemars(length(max = limits::VERSION))]
-    pub id: String,
-    /// `<pepper id>:` and the base64url HMAC-SHA-256 of the secret; useless without the pepper.
-    #[schemars(length(max = limits::DIGEST))]
-    pub digest: String,
-    /// When it was made.
-    pub created_at: Time,
-    /// When it stops being accepted; absent: not planned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retires_at: Option<Time>,
-    /// When somebody last authenticated with it; like `lastUsedAt` of the client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_used_at: Option<Time>,
-}
-
-/// The Secret that was written, as it was after the write.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WrittenSecret {
-    /// Its name.
-    #[schemars(length(max = limits::NAME))]
-    pub name: String,
-    /// Its UID.
-    #[schemars(length(max = limits::VERSION))]
-    pub uid: String,
-    /// Its resourceVersion.
-    #[schemars(length(max = limits::VERSION))]
-    pub resource_version: String,
 }

@@ -3,12 +3,14 @@
 //! is ever deleted: whoever mounts it goes on.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectMeta, TypeMeta};
 use kube::{Client, Resource, ResourceExt};
 use oidc_crds::names::LABEL_CLASS;
 use oidc_crds::secrets::installation::Installation;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::tls::Unpublished;
@@ -79,10 +81,7 @@ pub(super) async fn behind(
         let name = installation.trust_config_map();
         let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
         let what = format!("the ConfigMap {namespace}/{name}");
-        let found = api
-            .get_opt(&name)
-            .await
-            .map_err(Error::api(format!("read {what}")))?;
+        let found = read(&api, &name, &what).await?;
         let data = found.and_then(|map| map.data).unwrap_or_default();
         if data.values().any(|text| new.lacks_it(text.as_bytes())) {
             return Ok(Some(Behind::Object(what)));
@@ -93,10 +92,7 @@ pub(super) async fn behind(
         let resource = served(&context.client).await?;
         let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
         let what = format!("the {KIND} {name}");
-        let found = api
-            .get_opt(&name)
-            .await
-            .map_err(Error::api(format!("read {what}")))?;
+        let found = read(&api, &name, &what).await?;
         let text = found.map(|bundle| bundle.data["spec"]["trustBundle"].clone());
         let text = text.as_ref().and_then(|text| text.as_str());
         if text.is_some_and(|text| new.lacks_it(text.as_bytes())) {
@@ -147,6 +143,14 @@ fn note(first: &mut Result<(), Error>, result: Result<(), Error>) {
     }
 }
 
+async fn read<K>(api: &Api<K>, name: &str, what: &str) -> Result<Option<K>, Error>
+where
+    K: Clone + DeserializeOwned + fmt::Debug,
+{
+    let found = api.get_opt(name).await;
+    found.map_err(Error::api(format!("read {what}")))
+}
+
 async fn config_map(
     context: &Context,
     installation: &Installation,
@@ -156,10 +160,7 @@ async fn config_map(
     let name = installation.trust_config_map();
     let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
     let what = format!("the ConfigMap {namespace}/{name}");
-    let found = api
-        .get_opt(&name)
-        .await
-        .map_err(Error::api(format!("read {what}")))?;
+    let found = read(&api, &name, &what).await?;
     let data = BTreeMap::from([(KEY.to_owned(), ca.to_owned())]);
     match found {
         None => {
@@ -189,10 +190,7 @@ async fn bundle(context: &Context, installation: &Installation, ca: &str) -> Res
     let name = installation.trust_bundle();
     let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
     let what = format!("the {KIND} {name}");
-    let found = api
-        .get_opt(&name)
-        .await
-        .map_err(Error::api(format!("read {what}")))?;
+    let found = read(&api, &name, &what).await?;
     match found {
         None => {
             let bundle = DynamicObject {
