@@ -575,6 +575,8 @@ async fn manage(app: &TestApp) {
     for method in ["GET", "PUT", "DELETE"] {
         let ask = || Ask::new(method.parse().unwrap(), &path);
         app.send(ask().bearer("x")).await.is_error(401, "invalid_token");
+        let malformed = app.send(ask().header("authorization", "Bearer")).await;
+        malformed.is_error(400, "invalid_request");
         let pepper = app.app.pepper.swap(None);
         let answer = app.send(ask().bearer(&token)).await;
         answer.is_error(503, "temporarily_unavailable");
