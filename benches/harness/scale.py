@@ -56,6 +56,18 @@ class Api:
     def merge(self, path, body):
         return self.call("PATCH", path, body, "application/merge-patch+json")
 
+    def events(self):
+        """Events about clients: how many there are, and how many of them say that something came again."""
+        found, again, token = 0, 0, ""
+        while True:
+            query = urllib.parse.urlencode({"fieldSelector": "involvedObject.kind=OidcClient", "limit": 1000, "continue": token})
+            page = json.loads(self.call("GET", f"/api/v1/events?{query}"))
+            found += len(page["items"])
+            again += sum(1 for event in page["items"] if event.get("series"))
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return found, again
+
     def kubeconfig(self, path, account):
         token = subprocess.check_output(["kubectl", "create", "token", account, "-n", HOME, "--duration", "2h"])
         config = dict(self.config, users=[{"name": "test", "user": {"token": token.decode().strip()}}])
@@ -168,6 +180,17 @@ def until(what, seconds, test):
         time.sleep(0.05)
 
 
+def rested(look, seconds=5):
+    """Waits until what `look` gives stays as it is for so long; it, and when it came."""
+    seen, since = look(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        time.sleep(0.2)
+        now = look()
+        if now != seen:
+            seen, since = now, time.monotonic()
+    return seen, since
+
+
 def memory(process, field="VmRSS"):
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(rf"{field}:\s+(\d+)", status)[1]) / 1024
@@ -248,15 +271,19 @@ def main():
     created = time.monotonic() - start
     watch.wait_for(clients, 1800)
     ready = time.monotonic() - start
+    rested(lambda: reconciled(address))
     written = difference(before, api.writes())
     own = sum(written.values()) - written.get("POST oidcclients", 0)
+    events, events_again = rested(api.events)[0]
 
     machine.stop(running)
     before, start = api.writes(), time.monotonic()
     running, address = operator(api, work, bins, "op-2")
     until("everything is reconciled again", 600, lambda: reconciled(address) >= clients)
-    again = time.monotonic() - start
+    # it counts reconciles: some clients may have had several, others none yet
+    again = rested(lambda: reconciled(address))[1] - start
     restart = difference(before, api.writes())
+    restart_events = api.events()[0] - events
 
     sample, served, bare = random.Random(1).sample(apps, min(changes, clients)), [], []
     for number, (namespace, name) in enumerate(sample):
@@ -286,7 +313,8 @@ def main():
     print(f"| created by 8 connections | {created:.0f} s |")
     print(f"| all Ready, from the first creation | {ready:.0f} s |")
     print(f"| writes per new client | {own / clients:.2f} ({', '.join(f'{n} {c}' for n, c in sorted(written.items()))}) |")
-    print(f"| operator restarted: writes | {sum(restart.values())} {restart or ''} |")
+    print(f"| Events per new client | {events / clients:.2f}, {events_again} of them counted up |")
+    print(f"| operator restarted: writes, and Events about clients | {sum(restart.values())} {restart or ''}, {restart_events} |")
     print(f"| operator restarted: all reconciled | {again:.1f} s |")
     print(f"| a change, from the API server's answer to all pods serving it, p50 / p99 | "
           f"{percentile(served, .5):.1f} / {percentile(served, .99):.1f} ms |")

@@ -329,7 +329,7 @@ impl Shared {
         answer
     }
 
-    /// Writes the Secret, then removes the one under the former name.
+    /// Writes the Secret, then removes what is there of it under former names.
     async fn write_secret(&self, client: &OidcClient, plan: &plan::Plan) -> Result<plan::Applied, Error> {
         let api: Api<Secret> = Api::namespaced(
             self.context.client.clone(),
@@ -339,7 +339,7 @@ impl Shared {
             None => plan::Applied::nothing(),
             Some(write) => self.put_secret(client, &api, write).await?,
         };
-        if let Some(former) = &plan.remove {
+        for former in &plan.remove {
             self.context.remove(&api, "Secret", former).await?;
             let object = ObjectRef::from_obj(client);
             tracing::info!(kind = KIND, %object, secret = former.name_any(), "Secret of the former name removed");

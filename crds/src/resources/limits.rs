@@ -11,6 +11,8 @@ pub const GROUPS: usize = 256;
 pub const CONDITIONS: usize = 16;
 /// Digests of a client.
 pub const CREDENTIALS: usize = 32;
+/// Names that a client's Secret may be found under while it moves.
+pub const SECRET_NAMES: usize = 8;
 /// Keys of a SigningKey's status.
 pub const KEYS: usize = 256;
 /// Namespaces that an installation lists.

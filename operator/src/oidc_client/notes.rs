@@ -55,19 +55,15 @@ pub(super) fn tell(reason: Reason, client: &Client, before: &[Credential], decis
 }
 
 /// The Event for a Secret that is written.
-pub(super) fn written_note(
-    reason: Reason,
-    client: &Client,
-    decision: &Decision,
-    former: Option<&Secret>,
-) -> Note {
+pub(super) fn written_note(reason: Reason, client: &Client, decision: &Decision, former: &[Secret]) -> Note {
     let name = client.secret_name();
     let with = match &decision.deliver {
         Some(delivery) => format!(" with a new client secret, {}", delivery.credential_id),
         None => String::new(),
     };
-    let moved = former
+    let moved: String = former
+        .iter()
         .map(|former| format!("; the Secret {} is removed", former.name_any()))
-        .unwrap_or_default();
+        .collect();
     Note::normal(reason, format!("Secret {name}{with}{moved}"))
 }

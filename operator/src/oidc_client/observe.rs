@@ -8,6 +8,7 @@ use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
 use oidc_crds::names::GROUP;
 use oidc_crds::resources::OidcClient;
+use oidc_crds::resources::oidc_client::WrittenSecret;
 use oidc_crds::secrets::app::CLIENT_SECRET;
 use oidc_crds::secrets::{Data, is_opaque};
 use oidc_crds::uses::Seen;
@@ -19,8 +20,8 @@ use crate::execute::Error;
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) target: Target,
-    /// Our Secret under the name that `spec.secret.name` had before.
-    pub(crate) former: Option<Box<Secret>>,
+    /// Our Secret under names that `spec.secret.name` had before, the one that was finished first.
+    pub(crate) former: Vec<Secret>,
     pub(crate) given: Option<Given>,
     /// What is known of its uses.
     pub(crate) seen: Seen,
@@ -60,7 +61,7 @@ pub(crate) async fn observe(
     let Some(client) = client.filter(|client| client.registration().is_none()) else {
         return Ok(Observed {
             target: Target::Absent,
-            former: None,
+            former: Vec::new(),
             given: None,
             seen,
         });
@@ -78,12 +79,11 @@ pub(crate) async fn observe(
             Some(found.map_or(Given::Missing, |secret| present(&secret, key)))
         }
     };
-    let former = match former_name(object, client) {
-        None => None,
-        Some(name) => read(&api, name)
-            .await?
-            .and_then(|secret| removable(secret, object, &context.names.release)),
-    };
+    let mut former = Vec::new();
+    for name in former_names(object, client) {
+        let found = read(&api, name).await?;
+        former.extend(found.and_then(|secret| removable(secret, object, &context.names.release)));
+    }
     Ok(Observed {
         target,
         former,
@@ -99,19 +99,25 @@ pub(crate) fn seen(context: &Context, object: &OidcClient) -> Seen {
     seen.unwrap_or_default()
 }
 
-/// The name that the Secret was written under before, if it is another one now.
-fn former_name<'a>(object: &'a OidcClient, client: &Client) -> Option<&'a str> {
-    let known = object.status.as_ref()?.secret.as_ref()?.name.as_str();
-    let given = object.spec.secret_ref.as_ref();
+/// The names that the Secret was written under before, where it is another one now.
+fn former_names<'a>(object: &'a OidcClient, client: &Client) -> impl Iterator<Item = &'a str> {
+    let known = object.status.as_ref().and_then(|status| status.secret.as_ref());
+    let names = known.into_iter().flat_map(known_names);
     // it may be what the client now refers to
-    (known != client.secret_name() && given.is_none_or(|given| given.name != known)).then_some(known)
+    let given = object.spec.secret_ref.as_ref().map(|given| given.name.as_str());
+    names.filter(move |name| *name != client.secret_name() && Some(*name) != given)
+}
+
+/// All names that status knows the Secret by.
+pub(super) fn known_names(known: &WrittenSecret) -> impl Iterator<Item = &str> {
+    [&known.name].into_iter().chain(&known.moving).map(String::as_str)
 }
 
 /// Only what is ours and says so may be removed.
-fn removable(secret: Secret, client: &OidcClient, release: &str) -> Option<Box<Secret>> {
+fn removable(secret: Secret, client: &OidcClient, release: &str) -> Option<Secret> {
     let labelled = secret.labels().get(Names::MANAGED_BY).map(String::as_str) == Some(release);
     match classify(secret, client) {
-        Target::Ours(secret) if labelled && secret.metadata.deletion_timestamp.is_none() => Some(secret),
+        Target::Ours(secret) if labelled && secret.metadata.deletion_timestamp.is_none() => Some(*secret),
         _ => None,
     }
 }

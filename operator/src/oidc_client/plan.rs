@@ -27,6 +27,7 @@ use crate::plan::{Note, fails, holds, refused};
 use crate::watches::until;
 
 mod finish;
+mod moving;
 
 /// A Secret that somebody else has to move is looked at again after this time.
 const BLOCKED: Duration = Duration::from_secs(30);
@@ -54,9 +55,11 @@ pub(crate) struct Terms<'a> {
 pub(crate) struct Plan {
     /// Credentials that status must list before the Secret is written.
     first_status: Option<Vec<Credential>>,
+    /// What status must know of the Secret's names before it is written under another one.
+    first_names: Option<WrittenSecret>,
     pub(crate) secret: Option<SecretWrite>,
-    /// The Secret under its former name, to be removed once the one under the new name is there.
-    pub(crate) remove: Option<Box<Secret>>,
+    /// The Secret under its former names, to be removed once the one under the new name is there.
+    pub(crate) remove: Vec<Secret>,
     client_id: Option<String>,
     credentials: Vec<Credential>,
     /// The `rotation.now` that was seen to.
@@ -162,8 +165,8 @@ fn writes(
         Target::Ours(secret) => Some(&**secret),
     };
     // Under another name it is the same Secret, with the same credential.
-    let former = observed.former.as_deref();
-    let held = ours.or(former);
+    let former = &observed.former;
+    let held = ours.or(former.first());
     let found = found(held, observed.given.as_ref());
     let decision = rotation::decide(
         client,
@@ -217,11 +220,18 @@ fn writes(
         Some(delivery) => delivery.status_first,
         None => !status.credentials.is_empty(),
     };
+    let moves = secret.is_some() || !former.is_empty();
+    let known = status.secret.as_ref().filter(|_| moves);
+    let first_names = match moving::first_names(known, former, name) {
+        Ok(names) => names,
+        Err(full) => return unchanged(status, not_ready(Reason::WriteFailed, full), Some(BLOCKED)),
+    };
     Plan {
+        first_names,
         first_status: (status_first && secret.is_some() && decision.before != status.credentials)
             .then_some(decision.before),
         secret,
-        remove: observed.former.clone(),
+        remove: former.clone(),
         client_id: Some(client.client_id().to_owned()),
         restarts: Restarts::of(
             client,
@@ -251,8 +261,9 @@ fn noted(now: Option<String>, restarted_for: Option<String>) -> Option<RotationS
 fn unchanged(status: OidcClientStatus, claims: Vec<Claim>, again: Option<Duration>) -> Plan {
     Plan {
         first_status: None,
+        first_names: None,
         secret: None,
-        remove: None,
+        remove: Vec::new(),
         client_id: status.client_id,
         credentials: status.credentials,
         restarts: Restarts::unchanged(status.rotation.as_ref()),
@@ -344,11 +355,12 @@ fn again(decision: &Decision, object: &OidcClient, now: Timestamp) -> Option<Dur
 /// The status's record of the Secret: kept while it names the Secret that is there.
 fn known_secret(known: Option<WrittenSecret>, ours: Option<&Secret>) -> Option<WrittenSecret> {
     let found = ours.map(written)?;
-    Some(
-        known
-            .filter(|known| known.uid == found.uid && known.name == found.name)
-            .unwrap_or(found),
-    )
+    let known = known.filter(|known| known.uid == found.uid && known.name == found.name);
+    let known = known.unwrap_or(found);
+    Some(WrittenSecret {
+        moving: Vec::new(),
+        ..known
+    })
 }
 
 fn written(secret: &Secret) -> WrittenSecret {
@@ -356,6 +368,7 @@ fn written(secret: &Secret) -> WrittenSecret {
         name: secret.name_any(),
         uid: secret.uid().unwrap_or_default(),
         resource_version: secret.resource_version().unwrap_or_default(),
+        moving: Vec::new(),
     }
 }
 

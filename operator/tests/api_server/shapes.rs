@@ -1,7 +1,9 @@
 //! Stories of how apps' Secrets are shaped.
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use kube::api::{Patch, PatchParams, PostParams};
 use oidc_crds::resources::OidcClient;
 use serde_json::json;
 
@@ -101,6 +103,58 @@ async fn a_mark_that_controllers_act_on_is_refused_until_it_is_granted() {
     let secret = world.secrets().get("demo-oidc").await.expect("there");
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
     assert_eq!(secret.labels()["argocd.argoproj.io/secret-type"], "cluster");
+}
+
+#[tokio::test]
+async fn a_move_that_was_broken_off_and_called_back_goes_back() {
+    let world = World::new(&[]).await;
+    let mut operator = world.operator("op-0");
+    world.apply_client("demo", "");
+    let before = world.client_is("demo", "Ready", "True").await;
+    operator.signal("TERM");
+    assert!(operator.end().await.success(), "{}", operator.log());
+
+    // As if `secret.name: login` had been there, and gone before the operator could say that it was done: its status
+    // names where the Secret goes, the Secret is there already.
+    let secrets = world.secrets();
+    let mut moved = secrets.get("demo-oidc").await.expect("there");
+    moved.metadata = ObjectMeta {
+        name: Some("login".to_owned()),
+        labels: moved.metadata.labels,
+        annotations: moved.metadata.annotations,
+        owner_references: moved.metadata.owner_references,
+        ..ObjectMeta::default()
+    };
+    let moved = secrets
+        .create(&PostParams::default(), &moved)
+        .await
+        .expect("created");
+    let moving = json!({"status": {"secret": {"moving": ["login"]}}});
+    world
+        .clients()
+        .patch_status("demo", &PatchParams::default(), &Patch::Merge(&moving))
+        .await
+        .expect("patched");
+    world.delete::<Secret>("demo-oidc").await;
+
+    let _operator = world.operator("op-1");
+    let demo = wait("the move is over", SOON, async || {
+        let demo = world.clients().get("demo").await.expect("there");
+        let known = demo.status.as_ref()?.secret.as_ref()?;
+        known.moving.is_empty().then(|| demo.clone())
+    })
+    .await;
+    let back = secrets.get("demo-oidc").await.expect("there");
+    assert_eq!(back.data, moved.data, "the same secret");
+    let left = secrets.get_opt("login").await.expect("readable");
+    assert!(left.is_none(), "nothing is left behind");
+    let of = |client: &OidcClient| client.status.clone().expect("a status");
+    assert_eq!(
+        of(&demo).credentials,
+        of(&before).credentials,
+        "nothing is minted"
+    );
+    assert_eq!(of(&demo).secret.expect("known").name, "demo-oidc");
 }
 
 #[tokio::test]

@@ -97,4 +97,9 @@ pub struct WrittenSecret {
     /// Its resourceVersion.
     #[schemars(length(max = limits::VERSION))]
     pub resource_version: String,
+    /// While it moves to another `spec.secret.name`: the other names that it may be found under. Noted before the
+    /// move begins, so that none is forgotten, whatever becomes of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::SECRET_NAMES), inner(length(max = limits::NAME)))]
+    pub moving: Vec<String>,
 }

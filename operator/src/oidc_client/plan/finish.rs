@@ -9,7 +9,7 @@ use oidc_crds::uses::Seen;
 use super::{Applied, Outcome, Plan, noted, written};
 use crate::execute::Error;
 use crate::oidc_client::restart::Restarted;
-use crate::plan::{conditions, fails, news};
+use crate::plan::{Note, conditions, fails, news};
 use crate::uses::to_note;
 
 impl Applied {
@@ -57,14 +57,17 @@ impl Plan {
     }
 
     /// The status that must be written before the Secret, if any: the new digest, and that the word which
-    /// asked for it was seen to.
+    /// asked for it was seen to; the name that it moves to.
     pub(crate) fn first_status(&self, client: &OidcClient) -> Option<OidcClientStatus> {
-        let credentials = self.first_status.clone()?;
-        Some(OidcClientStatus {
-            credentials,
-            rotation: noted(self.asked.clone(), self.restarts.from.clone()),
-            ..client.status.clone().unwrap_or_default()
-        })
+        let mut status = client.status.clone().unwrap_or_default();
+        if let Some(credentials) = &self.first_status {
+            status.credentials.clone_from(credentials);
+            status.rotation = noted(self.asked.clone(), self.restarts.from.clone());
+        }
+        if let Some(names) = &self.first_names {
+            status.secret = Some(names.clone());
+        }
+        (self.first_status.is_some() || self.first_names.is_some()).then_some(status)
     }
 
     /// The status, and what to tell. After a failed write nothing is said to be ready, and a credential
@@ -103,12 +106,14 @@ impl Plan {
             }
         };
         // A Secret that is still to be removed must not be forgotten.
-        let secret = match (&applied.failure, &self.remove) {
-            (Some(_), Some(_)) => old.secret.clone(),
+        let moves = self.first_names.is_some() || !self.remove.is_empty();
+        let secret = match &applied.failure {
+            Some(_) if moves => old.secret.clone(),
             _ => applied.secret.clone().or(self.known_secret),
         };
         notes.extend(applied.restarted.notes.iter().cloned());
         notes.extend(news(&old.conditions, &claims));
+        let notes = of_ready(notes);
         let reason = claims
             .iter()
             .find(|claim| claim.kind == ConditionType::Ready)
@@ -131,4 +136,19 @@ impl Plan {
             again: self.again,
         }
     }
+}
+
+/// A client that becomes ready by its Secret is one piece of news, not two: thousands may be created at once.
+fn of_ready(mut notes: Vec<Note>) -> Vec<Note> {
+    let is_ready = |note: &Note| note.reason == Reason::Ready && !note.warning;
+    let is_written = |note: &Note| matches!(note.reason, Reason::SecretCreated | Reason::SecretUpdated);
+    if notes.iter().any(is_ready)
+        && let Some(at) = notes.iter().position(is_written)
+    {
+        let written = notes.remove(at);
+        for ready in notes.iter_mut().filter(|note| is_ready(note)) {
+            ready.message = format!("{}; {}", ready.message, written.message);
+        }
+    }
+    notes
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::execute::Error;
 
 mod hosts;
+mod moving;
 mod rotation;
 mod uses;
 
@@ -62,7 +63,7 @@ impl World {
         let verdict = validate(object, &self.installation, None);
         let observed = Observed {
             target,
-            former: None,
+            former: Vec::new(),
             given,
             seen: Seen::default(),
         };
@@ -127,6 +128,30 @@ fn a_new_client_takes_two_writes_and_none_after_that() {
     assert_eq!(outcome.status, status);
     assert!(outcome.notes.is_empty());
     assert_eq!(outcome.again, None);
+}
+
+#[test]
+fn a_new_client_is_one_event_which_tells_of_its_secret() {
+    let world = world();
+    let plan = world.plan(&demo(), Target::Absent, None, NOW);
+    let Some(SecretWrite::Create(secret)) = &plan.secret else {
+        panic!("it must be made");
+    };
+    let (secret, id) = (secret.clone(), plan.credentials[0].id.clone());
+    let outcome = plan.finish(&demo(), &Applied::secret(&secret), at(NOW));
+    let told = format!("served; Secret app-oidc with a new client secret, {id}");
+    assert_eq!(outcome.notes, [Note::normal(Reason::Ready, told)]);
+
+    let mut ready = demo();
+    ready.status = Some(outcome.status);
+    let lost = world.plan(&ready, Target::Absent, None, NOW + 10);
+    let outcome = lost.finish(&ready, &Applied::secret(&secret), at(NOW + 10));
+    let reasons: Vec<Reason> = outcome.notes.iter().map(|note| note.reason).collect();
+    assert_eq!(
+        reasons,
+        [Reason::CredentialRotated, Reason::SecretCreated],
+        "that a Secret was lost is news of its own"
+    );
 }
 
 #[test]
@@ -526,7 +551,7 @@ fn moved(world: &World, target: Target) -> (OidcClient, Secret, Plan) {
     let verdict = validate(&client, &world.installation, None);
     let observed = Observed {
         target,
-        former: Some(Box::new(former.clone())),
+        former: vec![former.clone()],
         given: None,
         seen: Seen::default(),
     };
@@ -552,8 +577,8 @@ fn a_new_name_moves_the_secret_with_its_credential() {
     assert_eq!(secret.data, former.data, "nothing is minted or drawn");
     assert_eq!(secret.annotations(), former.annotations());
     assert!(plan.first_status.is_none());
-    let removed = plan.remove.as_ref().expect("then the former one goes");
-    assert_eq!(removed.name_any(), "app-oidc");
+    let removed: Vec<String> = plan.remove.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(removed, ["app-oidc"], "then the former one goes");
     let told = |note: &Note| note.message.contains("app-oidc is removed");
     assert!(plan.notes.iter().any(told));
     let secret = secret.clone();
@@ -587,14 +612,14 @@ fn a_secret_that_could_not_be_removed_is_not_forgotten() {
         panic!("a new one is made");
     };
     let (_, _, plan) = moved(&world, Target::Ours(secret));
-    assert!(plan.remove.is_some());
+    assert_eq!(plan.remove.len(), 1);
 }
 
 #[test]
 fn i6_a_foreign_secret_under_the_new_name_keeps_the_old_one() {
     let world = world();
     let (client, _, plan) = moved(&world, Target::Foreign);
-    assert!(plan.secret.is_none() && plan.remove.is_none());
+    assert!(plan.secret.is_none() && plan.remove.is_empty());
     let status = plan.finish(&client, &Applied::nothing(), at(NOW + 10)).status;
     assert_eq!(status.secret.expect("known").name, "app-oidc");
 }

@@ -17,7 +17,7 @@ impl World {
         let verdict = validate(object, &self.installation, None);
         let observed = Observed {
             target,
-            former: None,
+            former: Vec::new(),
             given: None,
             seen: Seen::default(),
         };

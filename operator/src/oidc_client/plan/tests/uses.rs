@@ -22,7 +22,7 @@ impl World {
         let verdict = validate(object, &self.installation, None);
         let observed = Observed {
             target: ours(secret),
-            former: None,
+            former: Vec::new(),
             given: None,
             seen,
         };
