@@ -1,5 +1,7 @@
 //! Syntax of names and texts.
 
+mod invisible;
+
 /// The text between backquotes, shortened and without anything that could break a line or a terminal.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 100;
@@ -71,7 +73,15 @@ pub(crate) fn one_line(text: &str, max: usize) -> Result<(), String> {
     if text.chars().any(reorders) {
         return Err("has characters that change the direction of text: remove them".into());
     }
-    plain(text, max, char::is_control)
+    plain(text, max, char::is_control)?;
+    match invisible::first(text) {
+        None => Ok(()),
+        Some(c) => Err(format!(
+            "has the invisible character U+{:04X}: remove it (joiners may stand between letters of scripts that \
+             need them, joiners and variation selectors in emoji)",
+            u32::from(c)
+        )),
+    }
 }
 
 /// A name of an application: as [`one_line`], and no word of it mixes Latin letters with Cyrillic or Greek
@@ -177,6 +187,9 @@ mod tests {
             ("Shop\u{0}", "control"),
             ("Shop\u{9b}31m", "control"),
             ("\u{a0} ", "empty"),
+            ("Sh\u{ad}op", "U+00AD"),
+            ("Sh\u{200d}op", "U+200D"),
+            ("Shop\u{e0041}", "U+E0041"),
         ] {
             let told = display_name(bad, 128).unwrap_err();
             assert!(told.contains(why), "{bad:?}: {told}");
@@ -205,6 +218,7 @@ mod tests {
             "a\u{0}b",
             "a\u{85}b",
             "\u{feff}a",
+            "a\u{3164}",
         ] {
             assert!(one_line(bad, 64).is_err(), "{}", quoted(bad));
         }
