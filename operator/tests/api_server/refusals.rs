@@ -4,7 +4,7 @@ use kube::api::PostParams;
 use oidc_crds::resources::OidcClient;
 use serde_json::json;
 
-use crate::harness::{World, client, condition};
+use crate::harness::{World, chart, client, condition, success};
 
 /// Applies a manifest that must be refused with this text.
 fn refused(world: &World, manifest: &str, text: &str) {
@@ -112,6 +112,7 @@ async fn names_that_could_pass_for_others_are_refused() {
     for (name, shown) in [
         ("mixed", "Sh\u{43e}p"),
         ("reversed", "Shop\\u202e"),
+        ("hidden", "Sh\\u00adop"),
         ("control", "Shop\\x07"),
     ] {
         world.apply_client(name, &format!("displayName: \"{shown}\""));
@@ -196,4 +197,26 @@ async fn the_operator_has_no_rights_elsewhere() {
     }
     assert!(!can("get", "secrets", "default"));
     assert!(!can("list", "namespaces", "default"));
+}
+
+#[test]
+fn namespaces_are_read_only_where_a_selector_asks_for_it() {
+    let roles = |settings: &[&str]| {
+        let mut helm = std::process::Command::new("helm");
+        helm.args(["template", "oidc"]).arg(chart());
+        for part in ["rbac-operator", "rbac-provider", "class"] {
+            helm.args(["--show-only", &format!("templates/{part}.yaml")]);
+        }
+        for setting in settings {
+            helm.args(["--set", setting]);
+        }
+        success(helm.output().expect("helm is in PATH"))
+    };
+    let wide = "clusterWide=true";
+    let selector = "namespaceSelector.matchLabels.oidc=yes";
+    for (settings, programs) in [(&[wide, selector][..], 2), (&[wide], 0), (&[], 0)] {
+        let roles = roles(settings);
+        let rules = roles.matches("resources: [namespaces]").count();
+        assert_eq!(rules, programs, "{settings:?}: {roles}");
+    }
 }
