@@ -87,9 +87,11 @@ pub(super) async fn behind(
             return Ok(Some(Behind::Object(what)));
         }
     }
-    if trust.cluster_trust_bundle {
+    // where nobody can have a bundle, none is behind
+    if trust.cluster_trust_bundle
+        && let Some(resource) = served(&context.client).await?
+    {
         let name = installation.trust_bundle();
-        let resource = served(&context.client).await?;
         let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
         let what = format!("the {KIND} {name}");
         let found = read(&api, &name, &what).await?;
@@ -186,7 +188,13 @@ async fn config_map(
 }
 
 async fn bundle(context: &Context, installation: &Installation, ca: &str) -> Result<(), Error> {
-    let resource = served(&context.client).await?;
+    let Some(resource) = served(&context.client).await? else {
+        tracing::warn!(
+            "trust.clusterTrustBundle: this API server has no {KIND} (feature gate and --runtime-config of \
+             {GROUP}/v1beta1); all else goes on"
+        );
+        return Ok(());
+    };
     let name = installation.trust_bundle();
     let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
     let what = format!("the {KIND} {name}");
@@ -217,20 +225,20 @@ async fn bundle(context: &Context, installation: &Installation, ca: &str) -> Res
     Ok(())
 }
 
-/// The newest version of ClusterTrustBundle that the API server has.
-async fn served(client: &Client) -> Result<ApiResource, Error> {
+/// The newest version of ClusterTrustBundle that the API server has, if any.
+async fn served(client: &Client) -> Result<Option<ApiResource>, Error> {
     for version in VERSIONS {
         let group_version = format!("{GROUP}/{version}");
         match client.list_api_group_resources(&group_version).await {
             Ok(list) => {
                 if let Some(found) = list.resources.into_iter().find(|found| found.kind == KIND) {
-                    return Ok(ApiResource {
+                    return Ok(Some(ApiResource {
                         group: GROUP.to_owned(),
                         version: version.to_owned(),
                         api_version: group_version,
                         kind: found.kind,
                         plural: found.name,
-                    });
+                    }));
                 }
             }
             Err(kube::Error::Api(status)) if status.code == 404 => {}
@@ -242,10 +250,7 @@ async fn served(client: &Client) -> Result<ApiResource, Error> {
             }
         }
     }
-    Err(Error::Unusable(format!(
-        "trust.clusterTrustBundle: this API server has no {KIND} (feature gate and --runtime-config of \
-         {GROUP}/v1beta1)"
-    )))
+    Ok(None)
 }
 
 fn metadata(names: &Names, installation: &Installation, name: String) -> ObjectMeta {
@@ -285,7 +290,74 @@ fn must_be_ours(
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::http::{StatusCode, Uri};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A client of an API server that answers these paths with these bodies, and others with a 404 or the like.
+    async fn api_server(other: StatusCode, answers: &'static [(&'static str, &'static str)]) -> Client {
+        let answer = move |uri: Uri| async move {
+            let found = answers.iter().find(|(path, _)| *path == uri.path());
+            match found {
+                Some((_, body)) => (StatusCode::OK, (*body).to_owned()),
+                None => {
+                    let code = other.as_u16();
+                    let status =
+                        json!({"kind": "Status", "status": "Failure", "reason": "Some", "code": code});
+                    (other, status.to_string())
+                }
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        // no default_retry: a 503 is an answer here
+        let mut config = kube::Config::new(url.parse().expect("a URL"));
+        config.default_retry = false;
+        Client::try_from(config).expect("a client")
+    }
+
+    const WITH: &str = r#"{"kind": "APIResourceList", "groupVersion": "g", "resources": [
+        {"name": "clustertrustbundles", "singularName": "", "namespaced": false, "kind": "ClusterTrustBundle",
+         "verbs": ["get"]}]}"#;
+    const WITHOUT: &str = r#"{"kind": "APIResourceList", "groupVersion": "g", "resources": [
+        {"name": "certificatesigningrequests", "singularName": "", "namespaced": false,
+         "kind": "CertificateSigningRequest", "verbs": ["get"]}]}"#;
+    const V1: &str = "/apis/certificates.k8s.io/v1";
+    const V1BETA1: &str = "/apis/certificates.k8s.io/v1beta1";
+
+    #[tokio::test]
+    async fn the_newest_version_of_bundles_that_is_served_is_taken() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        for (answers, version) in [
+            (&[(V1, WITH), (V1BETA1, WITH)][..], "v1"),
+            (&[(V1, WITHOUT), (V1BETA1, WITH)], "v1beta1"),
+            (&[(V1BETA1, WITH)], "v1beta1"),
+        ] {
+            let client = api_server(StatusCode::NOT_FOUND, answers).await;
+            let found = served(&client).await.expect("readable").expect("served");
+            assert_eq!((found.version.as_str(), found.kind.as_str()), (version, KIND));
+            assert_eq!(found.api_version, format!("{GROUP}/{version}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_api_server_without_bundles_is_told_from_one_that_cannot_say() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        for answers in [&[][..], &[(V1, WITHOUT)], &[(V1, WITHOUT), (V1BETA1, WITHOUT)]] {
+            let client = api_server(StatusCode::NOT_FOUND, answers).await;
+            assert!(served(&client).await.expect("readable").is_none());
+        }
+        // it may have them: nobody may believe that it has not
+        let client = api_server(StatusCode::SERVICE_UNAVAILABLE, &[(V1, WITHOUT)]).await;
+        let told = served(&client).await.map(drop).expect_err("unknown").to_string();
+        assert!(
+            told.contains("certificates.k8s.io/v1beta1 has cannot be read"),
+            "{told}"
+        );
+    }
 
     #[test]
     fn i6_only_what_bears_our_class_is_ours() {
