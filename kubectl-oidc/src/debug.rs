@@ -1,19 +1,20 @@
 //! `kubectl oidc debug`: walks every reason why a login of a client could fail.
 //!
 //! To add a check: a function that takes what was read and returns a [`Line`], in the file of what it is about
-//! ([`registration`], [`secret`], [`network`]), its call here, and a row in docs/kubectl.md.
+//! ([`registration`], [`secret`], [`certificate`], [`network`]), its call here, and a row in docs/kubectl.md.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use k8s_openapi::api::core::v1::{Event, Namespace, Pod, Secret};
+use k8s_openapi::api::certificates::v1beta1::ClusterTrustBundle;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use oidc_crds::guard::Guarded;
 use oidc_crds::names::{GrantType, provider_labels};
 use oidc_crds::resources::OidcClient;
-use oidc_crds::secrets::installation::Namespaces;
+use oidc_crds::secrets::installation::{ClientCa, Namespaces};
 
 use self::line::{Line, Outcome, text};
 use self::registration::{Labels, Others};
@@ -24,6 +25,7 @@ use crate::output::Output;
 use crate::party::Party;
 use crate::shell::now;
 
+mod certificate;
 mod line;
 mod network;
 mod registration;
@@ -181,12 +183,42 @@ async fn registered(
             Sight::Seen(app) => secret::written(good, client, app.as_ref(), installation),
             Sight::Hidden(right) => Line::hidden("secret", right),
         });
+        let mtls = installation.mtls.as_ref();
+        let listed = match mtls.and_then(|mtls| mtls.ca.as_ref()) {
+            Some(ca) if good.certificate().is_some() => {
+                let name = certificate::object(ca, &found.namespace);
+                let listed = authorities(cluster, &found.namespace, ca, &name).await?;
+                Some((name, listed))
+            }
+            _ => None,
+        };
+        lines.extend(certificate::line(good, client, mtls, listed));
     }
     let kids = match &others.keys {
         Sight::Seen(keys) => Some(registration::published(keys)),
         Sight::Hidden(_) => None,
     };
     Ok((lines, kids))
+}
+
+/// The CAs for clients' certificates, as PEM text; nothing if they are not there.
+async fn authorities(
+    cluster: &Cluster,
+    namespace: &str,
+    ca: &ClientCa,
+    object: &str,
+) -> Result<Sight<Option<String>>> {
+    let right = format!("get {}", object.trim_start_matches("the "));
+    Ok(match ca {
+        ClientCa::ConfigMap(name) => {
+            let map = look(right, cluster.api::<ConfigMap>(namespace).get_opt(name)).await?;
+            map.map(|map| map?.data?.remove(ClientCa::DATA_KEY))
+        }
+        ClientCa::ClusterTrustBundle(name) => {
+            let bundle = look(right, cluster.all::<ClusterTrustBundle>().get_opt(name)).await?;
+            bundle.map(|bundle| Some(bundle?.spec.trust_bundle))
+        }
+    })
 }
 
 async fn others(cluster: &Cluster, found: &Found) -> Result<Others> {
