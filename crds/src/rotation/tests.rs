@@ -511,17 +511,24 @@ fn i6_a_late_secret_ref_mints_nothing_and_keeps_what_works() {
     assert_eq!(decision.problem.unwrap().0, Reason::SecretNotFound);
     let decision = world.decide(&given("u/1", STRONG));
     world.apply(&decision, ALL);
-    for found in [
-        Found::GivenMissing,
-        Found::Given {
-            version: "u/2".to_owned(),
-            secret: None,
-        },
-        given("u/3", "weak"),
-        Found::GivenOfType("kubernetes.io/tls".to_owned()),
+    let without_its_key = Found::Given {
+        version: "u/2".to_owned(),
+        secret: None,
+    };
+    for (found, reason, part) in [
+        (Found::GivenMissing, Reason::SecretNotFound, "create it"),
+        (without_its_key, Reason::SecretInvalid, "no value under its key"),
+        (given("u/3", "weak"), Reason::SecretInvalid, "is weak"),
+        (
+            Found::GivenOfType("kubernetes.io/tls".to_owned()),
+            Reason::SecretInvalid,
+            "kubernetes.io/tls",
+        ),
     ] {
         assert_calm_with(&mut world, &found);
-        assert!(world.decide(&found).problem.is_some());
+        let (told, message) = world.decide(&found).problem.unwrap();
+        assert_eq!(told, reason);
+        assert!(message.contains(part), "{message}");
         assert!(world.accepts(&secret(STRONG)));
     }
 }

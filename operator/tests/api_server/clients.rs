@@ -1,8 +1,9 @@
 //! Stories of OidcClients.
 
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
-use kube::api::Api;
+use kube::api::{Api, ListParams};
 use oidc_crds::credentials::{ClientSecret, verify};
 use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
 use oidc_crds::resources::OidcClient;
@@ -97,6 +98,19 @@ async fn a_client_gets_its_secret_in_two_writes() {
             .count()
     };
     assert_eq!((lines("\"Secret written\""), lines("\"ready\"")), (1, 1), "{log}");
+    // And one Event. What else there was to tell would have come before the other client's.
+    let told = world
+        .told("Ready", "Secret demo-oidc with a new client secret")
+        .await;
+    assert!(told.starts_with("served; "), "{told}");
+    world.told("Ready", "Secret probe-oidc").await;
+    let events = world.api::<Event>().list(&ListParams::default()).await;
+    let about_demo = events.expect("listed").items.into_iter().filter(|event| {
+        let object = event.regarding.as_ref().expect("about something");
+        object.uid == demo.uid()
+    });
+    let reasons: Vec<_> = about_demo.map(|event| (event.reason, event.series)).collect();
+    assert_eq!(reasons, [(Some("Ready".to_owned()), None)]);
 }
 
 #[tokio::test]
@@ -182,6 +196,7 @@ async fn i6_a_secret_of_somebody_else_is_never_touched() {
     assert_eq!(condition(&status.conditions, "CredentialsReady").0, "NotOwned");
     assert_eq!(condition(&status.conditions, "Accepted").0, "Accepted");
     assert!(status.credentials.is_empty(), "nothing was minted");
+    world.told("NotOwned", "delete it, or choose another name").await;
     let now = world.secrets().get("demo-oidc").await.expect("there");
     assert_eq!(now.resource_version(), theirs.resource_version());
 
@@ -207,6 +222,7 @@ async fn i6_a_secret_of_an_earlier_namesake_is_waited_for_and_never_adopted() {
     let demo = world.client_is("demo", "CredentialsReady", "False").await;
     let status = demo.status.expect("a status");
     assert_eq!(condition(&status.conditions, "CredentialsReady").0, "StaleOwner");
+    world.told("StaleOwner", "Secret demo-oidc").await;
     assert!(status.credentials.is_empty());
     world
         .patch::<Secret>("demo-oidc", json!({"metadata": {"finalizers": null}}))
@@ -236,6 +252,67 @@ async fn a_deleted_secret_is_made_anew_and_the_old_one_is_accepted_for_the_overl
     assert!(accepts(&world, &demo, &new).await && accepts(&world, &demo, &old).await);
     let listed = &demo.status.expect("a status").credentials;
     assert!(listed[0].retires_at.is_some() && listed[1].retires_at.is_none());
+    let made = format!("Secret demo-oidc with a new client secret, {}", listed[1].id);
+    world.told("SecretCreated", &made).await;
+    let kept = format!("still accepted: {} until", listed[0].id);
+    world.told("CredentialRotated", &kept).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_from_a_secret_is_put_back_or_asked_for() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.apply_client("demo", "");
+    world.client_is("demo", "Ready", "True").await;
+    let old = held(&world, "demo-oidc").await;
+    let remove = async |key: &str| {
+        let without = json!({"data": {key: null}});
+        world.patch::<Secret>("demo-oidc", without).await;
+        wait(&format!("{key} is back"), SOON, async || {
+            let data = world.secret_data("demo-oidc").await;
+            data.contains_key(key).then_some(())
+        })
+        .await;
+    };
+    remove("ISSUER_URL").await;
+    assert_eq!(held(&world, "demo-oidc").await.expose(), old.expose());
+    world.told("SecretUpdated", "Secret demo-oidc").await;
+
+    // What was the client secret cannot be put back: only its digest is known.
+    remove("CLIENT_SECRET").await;
+    let new = held(&world, "demo-oidc").await;
+    assert_ne!(new.expose(), old.expose());
+    world
+        .told("SecretUpdated", "Secret demo-oidc with a new client secret")
+        .await;
+    world.told("CredentialRotated", "still accepted").await;
+    let demo = wait("both are accepted", SOON, async || {
+        let demo = world.clients().get("demo").await.expect("there");
+        (credentials(&demo) == 2).then_some(demo)
+    })
+    .await;
+    assert!(accepts(&world, &demo, &new).await && accepts(&world, &demo, &old).await);
+
+    let value = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+    world.apply(&secret("mine", "other", value));
+    world.apply_client("given", "secretRef: {name: mine, key: s3cret}");
+    let given = world.client_is("given", "Ready", "False").await;
+    let status = given.status.expect("a status");
+    let (reason, message) = condition(&status.conditions, "CredentialsReady");
+    assert_eq!(reason, "SecretInvalid");
+    assert!(message.contains("no value under its key; add it"), "{message}");
+    world
+        .told("SecretInvalid", "no value under its key; add it")
+        .await;
+    assert!(status.credentials.is_empty(), "nothing is minted in its place");
+    world
+        .patch::<Secret>(
+            "mine",
+            json!({"stringData": {"s3cret": value}, "metadata": {"labels": {"oidc-operator.dev/watch": "true"}}}),
+        )
+        .await;
+    let given = world.client_is("given", "Ready", "True").await;
+    assert!(accepts(&world, &given, &ClientSecret::new(value.into())).await);
 }
 
 #[tokio::test]
@@ -497,6 +574,9 @@ async fn of_two_clients_with_one_id_the_older_wins_until_it_goes() {
     let younger = world.client_is("younger", "Accepted", "False").await;
     let status = younger.status.expect("a status");
     assert_eq!(condition(&status.conditions, "Accepted").0, "ClientIdTaken");
+    world
+        .told("ClientIdTaken", "the older client older has this id")
+        .await;
     assert!(
         world
             .secrets()

@@ -431,6 +431,25 @@ async fn columns_and_explanations_answer_questions() {
             "{kind}: {text}"
         );
     }
-    let told = world.kubectl(&["describe", "oidcclient", "demo", "-n", &world.namespace]);
+    let described = |name: &str| world.kubectl(&["describe", "oidcclient", name, "-n", &world.namespace]);
+    let told = described("demo");
     assert!(told.contains("Conditions:") && told.contains("Events:"), "{told}");
+
+    // of one that is refused: what is wrong with which field and what to do, as a condition and as an Event
+    world.apply_client("refused", "scopes: [openid, payroll]");
+    world.client_is("refused", "Accepted", "False").await;
+    world.told("NotGranted", "payroll").await;
+    let told = described("refused");
+    let (conditions, events) = told.split_once("Events:").expect("both parts");
+    for (part, what) in [(conditions, "the conditions"), (events, "the Events")] {
+        for text in [
+            "NotGranted",
+            "spec.scopes[1]",
+            "payroll",
+            "have it added to the installation's grants",
+        ] {
+            assert!(part.contains(text), "{text} in {what}: {told}");
+        }
+    }
+    assert!(events.contains("Warning"), "{told}");
 }

@@ -17,6 +17,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use oidc_crds::secrets::Data;
 use reqwest::{Certificate, Response};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::harness::{SOON, World, wait};
 
@@ -193,6 +194,34 @@ impl Pod {
         .await;
     }
 
+    /// When the API server last answered a list or watch of this kind, in seconds, as the pod tells it.
+    pub async fn last_contact(&self, kind: &str) -> u64 {
+        let url = format!("{}/metrics", self.internal);
+        let answer = self.http.get(url).send().await.expect("an answer");
+        let text = answer.text().await.expect("a body");
+        let name = format!("oidc_watch_contact_timestamp_seconds{{kind=\"{kind}\"}} ");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(&name));
+        value.expect("told").parse().expect("seconds")
+    }
+
+    /// Waits until the client is refused as one that does not exist; none is served that asks later than this
+    /// after a moment. How long an answer takes does not count, only what the pod knew when it was asked.
+    pub async fn refuses_after(&self, secret: &Data, since: Instant, at_most: Duration) {
+        loop {
+            let asked = since.elapsed();
+            let answer = self.token(secret).await;
+            match answer.status().as_u16() {
+                401 => {
+                    let text = answer.text().await.expect("a body");
+                    assert!(text.contains("invalid_client"), "{text}");
+                    return;
+                }
+                status => assert!(asked <= at_most, "{status}, asked {asked:?} after"),
+            }
+        }
+    }
+
     /// Waits until the client is refused as one that does not exist.
     pub async fn refuses(&self, secret: &Data, at_most: Duration) {
         wait("the client is refused", at_most, async || {
@@ -276,7 +305,6 @@ pub struct Proxy {
 struct State {
     refuses: AtomicBool,
     refused: AtomicUsize,
-    accepted: AtomicUsize,
     lines: Mutex<Vec<Line>>,
 }
 
@@ -322,16 +350,7 @@ impl Proxy {
 
     /// Lets new connections through again.
     pub fn open(&self) {
-        self.state.accepted.store(0, Ordering::SeqCst);
         self.state.refuses.store(false, Ordering::SeqCst);
-    }
-
-    /// Waits for the first connection since it was opened.
-    pub async fn is_used(&self) {
-        wait("a connection", SOON, async || {
-            (self.state.accepted.load(Ordering::SeqCst) > 0).then_some(())
-        })
-        .await;
     }
 
     /// The connections of now stay open, but nothing that the server says arrives any more: as when
@@ -361,7 +380,6 @@ impl State {
             self.refused.fetch_add(1, Ordering::SeqCst);
             return;
         }
-        self.accepted.fetch_add(1, Ordering::SeqCst);
         let Ok(far) = TcpStream::connect(server) else {
             return;
         };
