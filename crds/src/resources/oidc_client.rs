@@ -94,7 +94,8 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::CLIENT_ID), pattern(patterns::CLIENT_ID))]
     pub client_id: Option<String>,
-    /// The name that people see when they sign in and consent.
+    /// The name that people see when they sign in and consent: no word of it mixes Latin letters with Cyrillic or Greek
+    /// ones, and nothing in it is invisible but what emoji and scripts with joiners need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::DISPLAY_NAME))]
     pub display_name: Option<String>,

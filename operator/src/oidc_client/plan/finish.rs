@@ -105,12 +105,12 @@ impl Plan {
                 (claims, old.clone(), Vec::new())
             }
         };
-        // A Secret that is still to be removed must not be forgotten.
-        let moves = self.first_names.is_some() || !self.remove.is_empty();
+        // What is still to be removed, or may have been made by a write without an answer, must not be forgotten.
         let secret = match &applied.failure {
-            Some(_) if moves => old.secret.clone(),
-            _ => applied.secret.clone().or(self.known_secret),
+            Some(_) => old.secret.clone(),
+            None => applied.secret.clone(),
         };
+        let secret = secret.or(self.known_secret);
         notes.extend(applied.restarted.notes.iter().cloned());
         notes.extend(news(&old.conditions, &claims));
         let notes = of_ready(notes);

@@ -143,3 +143,22 @@ fn names_that_cannot_be_left_are_not_added_to_without_end() {
     place.reconcile(20);
     assert_eq!(place.secrets.len(), 1, "and all can be left later");
 }
+
+#[test]
+fn what_a_write_without_an_answer_may_have_made_is_not_forgotten() {
+    let mut place = Place::ready();
+    place.rename("second");
+    assert_eq!(place.reconcile(1), 1, "the name");
+    // and the Secret was deleted by somebody
+    let plan = place.world.plan(&place.client, Target::Absent, None, NOW + 10);
+    assert!(matches!(plan.secret, Some(SecretWrite::Create(_))));
+    let error = Error::Api {
+        what: "create Secret second".into(),
+        source: Box::new(kube::Error::Api(
+            kube::core::Status::failure("timeout", "Timeout").boxed(),
+        )),
+    };
+    let failed = plan.finish(&place.client, &Applied::failed(&error), at(NOW + 10));
+    let known = failed.status.secret.expect("known");
+    assert_eq!(known_names(&known).collect::<Vec<_>>(), ["app-oidc", "second"]);
+}
