@@ -86,6 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::client::Rare;
     use crate::validate::{validate, validate_user};
 
     const GRANTS: &str = "
@@ -252,13 +253,20 @@ mod tests {
             client("b", "team-b", 1, Some("b")),
         );
         // the validator asks for a URI, which no id can be; this rule does not rely on it
-        a.audiences = ["b".into(), "team-a.a".into()].into();
+        a.rare = (Rare {
+            audiences: ["b".into(), "team-a.a".into()].into(),
+            ..Rare::default()
+        })
+        .boxed();
         assert_eq!(
             losers(&[a.clone(), b.clone()], &[]),
             loses("a", Reason::ClientIdTaken)
         );
-        a.audiences = Box::default();
-        a.resource_server_for = ["b".into()].into();
+        a.rare = (Rare {
+            resource_server_for: ["b".into()].into(),
+            ..Rare::default()
+        })
+        .boxed();
         assert_eq!(losers(&[a, b], &[]), loses("a", Reason::ClientIdTaken));
     }
 }

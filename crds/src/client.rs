@@ -111,17 +111,13 @@ pub struct Client {
     pub(crate) name: Box<str>,
     pub(crate) created_at: Timestamp,
     pub(crate) client_id: Box<str>,
-    /// UID and id, of a client that has an id of its own.
-    pub(crate) own_grantee: Option<Box<str>>,
     pub(crate) display_name: Option<Box<str>>,
-    pub(crate) links: Option<Box<Links>>,
     pub(crate) redirect_uris: Box<[String]>,
     pub(crate) post_logout_redirect_uris: Box<[String]>,
-    pub(crate) allowed_origins: Box<[String]>,
-    pub(crate) grant_types: Box<[GrantType]>,
-    pub(crate) scopes: Box<[String]>,
-    pub(crate) audiences: Box<[String]>,
-    pub(crate) resource_server_for: Box<[String]>,
+    /// By place in [`GrantType::ALL`].
+    pub(crate) grant_types: [bool; GrantType::ALL.len()],
+    /// Shared by those that name none.
+    pub(crate) scopes: Arc<[String]>,
     pub(crate) application_type: ApplicationType,
     pub(crate) authentication: Authentication,
     pub(crate) pkce_required: bool,
@@ -132,18 +128,57 @@ pub struct Client {
     pub(crate) access_token_format: AccessTokenFormat,
     pub(crate) certificate_bound: bool,
     pub(crate) id_token_claims: IdTokenClaims,
-    pub(crate) claims: Box<[CustomClaim]>,
-    pub(crate) allowed_groups: Box<[String]>,
     pub(crate) secret_name: Box<str>,
-    pub(crate) shape: Option<Box<Shape>>,
-    pub(crate) rotation: Option<Box<Rotation>>,
-    pub(crate) rollout_restart: Box<[Workload]>,
-    pub(crate) lifetimes: Lifetimes,
+    /// Shared by those that have the installation's.
+    pub(crate) lifetimes: Arc<Lifetimes>,
     pub(crate) credentials: Box<[Credential]>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few clients have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Rare {
+    /// UID and id, of a client that has an id of its own.
+    pub(crate) own_grantee: Option<Box<str>>,
+    pub(crate) links: Links,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) resource_server_for: Vec<String>,
+    pub(crate) claims: Vec<CustomClaim>,
+    pub(crate) allowed_groups: Vec<String>,
+    pub(crate) shape: Option<Box<Shape>>,
+    pub(crate) rotation: Option<Rotation>,
+    pub(crate) rollout_restart: Vec<Workload>,
     pub(crate) registration: Option<Box<Registration>>,
 }
 
-/// When a client's generated secret is replaced, of the few clients that say so.
+static NOTHING_RARE: Rare = Rare {
+    own_grantee: None,
+    links: Links {
+        logo: None,
+        client: None,
+        policy: None,
+        tos: None,
+    },
+    allowed_origins: Vec::new(),
+    audiences: Vec::new(),
+    resource_server_for: Vec::new(),
+    claims: Vec::new(),
+    allowed_groups: Vec::new(),
+    shape: None,
+    rotation: None,
+    rollout_restart: Vec::new(),
+    registration: None,
+};
+
+impl Rare {
+    /// Takes no room if there is nothing.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        (self != NOTHING_RARE).then(|| Box::new(self))
+    }
+}
+
+/// When a client's generated secret is replaced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// How old it gets; longer than the overlap.
@@ -156,7 +191,7 @@ pub struct Rotation {
     pub retire_unused: Option<Seconds>,
 }
 
-/// Addresses that the consent page shows, of the few clients that have any.
+/// Addresses that the consent page shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Links {
     pub(crate) logo: Option<String>,
@@ -166,6 +201,9 @@ pub(crate) struct Links {
 }
 
 impl Client {
+    fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(&NOTHING_RARE)
+    }
     /// The object's UID; everything issued is bound to it.
     #[must_use]
     pub fn uid(&self) -> &str {
@@ -196,7 +234,7 @@ impl Client {
     /// under another id inherits anything.
     #[must_use]
     pub fn grantee(&self) -> &str {
-        self.own_grantee.as_deref().unwrap_or(&self.uid)
+        self.rare().own_grantee.as_deref().unwrap_or(&self.uid)
     }
     /// The name that people see: `displayName` or the client id.
     #[must_use]
@@ -206,22 +244,22 @@ impl Client {
     /// Logo, https.
     #[must_use]
     pub fn logo_uri(&self) -> Option<&str> {
-        self.links.as_ref()?.logo.as_deref()
+        self.rare().links.logo.as_deref()
     }
     /// Home page, https.
     #[must_use]
     pub fn client_uri(&self) -> Option<&str> {
-        self.links.as_ref()?.client.as_deref()
+        self.rare().links.client.as_deref()
     }
     /// Privacy policy, https.
     #[must_use]
     pub fn policy_uri(&self) -> Option<&str> {
-        self.links.as_ref()?.policy.as_deref()
+        self.rare().links.policy.as_deref()
     }
     /// Terms of service, https.
     #[must_use]
     pub fn tos_uri(&self) -> Option<&str> {
-        self.links.as_ref()?.tos.as_deref()
+        self.rare().links.tos.as_deref()
     }
     /// Registered redirect URIs, as written.
     #[must_use]
@@ -236,16 +274,18 @@ impl Client {
     /// Origins for CORS; empty: any.
     #[must_use]
     pub fn allowed_origins(&self) -> &[String] {
-        &self.allowed_origins
+        &self.rare().allowed_origins
     }
     /// Whether it may use a grant.
     #[must_use]
     pub fn allows_grant(&self, grant: GrantType) -> bool {
-        self.grant_types.contains(&grant)
+        self.grant_types[grant as usize]
     }
     /// Its grants.
     pub fn grant_types(&self) -> impl Iterator<Item = GrantType> + '_ {
-        self.grant_types.iter().copied()
+        GrantType::ALL
+            .into_iter()
+            .filter(|grant| self.allows_grant(*grant))
     }
     /// Scopes that it may ask for.
     #[must_use]
@@ -255,12 +295,12 @@ impl Client {
     /// Audiences that it may request beside the issuer.
     #[must_use]
     pub fn audiences(&self) -> &[String] {
-        &self.audiences
+        &self.rare().audiences
     }
     /// Audiences whose tokens it may introspect.
     #[must_use]
     pub fn resource_server_for(&self) -> &[String] {
-        &self.resource_server_for
+        &self.rare().resource_server_for
     }
     /// Its kind.
     #[must_use]
@@ -333,12 +373,12 @@ impl Client {
     /// Its own claims.
     #[must_use]
     pub fn claims(&self) -> &[CustomClaim] {
-        &self.claims
+        &self.rare().claims
     }
     /// Groups that may use it; empty: everybody.
     #[must_use]
     pub fn allowed_groups(&self) -> &[String] {
-        &self.allowed_groups
+        &self.rare().allowed_groups
     }
     /// Name of the Secret that the operator writes.
     #[must_use]
@@ -348,17 +388,17 @@ impl Client {
     /// How that Secret is shaped; `None`: as by default.
     #[must_use]
     pub fn shape(&self) -> Option<&Shape> {
-        self.shape.as_deref()
+        self.rare().shape.as_deref()
     }
     /// When its secret is replaced.
     #[must_use]
     pub fn rotation(&self) -> Option<&Rotation> {
-        self.rotation.as_deref()
+        self.rare().rotation.as_ref()
     }
     /// What is rolled out anew after a new secret is there; of its namespace.
     #[must_use]
     pub fn rollout_restart(&self) -> &[Workload] {
-        &self.rollout_restart
+        &self.rare().rollout_restart
     }
     /// Lifetimes of what is issued to it.
     #[must_use]
@@ -381,37 +421,40 @@ impl Client {
     /// What those digests are bound to.
     #[must_use]
     pub fn digest_scope(&self) -> Cow<'_, str> {
-        match &self.registration {
+        match self.registration() {
             None => Cow::Borrowed(&self.uid),
             Some(_) => Cow::Owned(registration_scope(&self.namespace, &self.name)),
         }
     }
-    /// What rules between objects look at, and what is asked of the keys, and no more: for whoever holds
-    /// thousands and serves none.
+    /// What rules between objects look at, what is asked of the keys, and when its secret is replaced, and no
+    /// more: for whoever holds thousands and serves none.
     #[must_use]
-    pub fn claims_only(self) -> Self {
+    pub fn claims_only(mut self) -> Self {
+        let rare = self.rare.take().map(|rare| Rare {
+            own_grantee: rare.own_grantee,
+            audiences: rare.audiences,
+            resource_server_for: rare.resource_server_for,
+            // says whether an unused secret retires early
+            rotation: rare.rotation,
+            registration: rare.registration,
+            ..Rare::default()
+        });
         Self {
             display_name: None,
-            links: None,
             redirect_uris: Box::default(),
             post_logout_redirect_uris: Box::default(),
-            allowed_origins: Box::default(),
-            grant_types: Box::default(),
-            scopes: Box::default(),
-            claims: Box::default(),
-            allowed_groups: Box::default(),
+            grant_types: Default::default(),
+            scopes: Arc::default(),
             secret_name: Box::default(),
-            shape: None,
-            rotation: None,
-            rollout_restart: Box::default(),
             credentials: Box::default(),
+            rare: rare.and_then(Rare::boxed),
             ..self
         }
     }
     /// How it registered itself, if it did: then there is no Secret.
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
-        self.registration.as_deref()
+        self.rare().registration.as_deref()
     }
 }
 

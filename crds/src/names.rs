@@ -164,7 +164,7 @@ pub enum GrantType {
 }
 
 impl GrantType {
-    /// All that are built.
+    /// All that are built, each in its place.
     pub const ALL: [Self; 3] = [
         Self::AuthorizationCode,
         Self::RefreshToken,

@@ -283,8 +283,8 @@ impl<C: Deref<Target = Client> + Clone> Arbiter<C> {
     /// Were a token's audience a client's id, the token could pass for that client's ID token.
     fn audiences_are_ids(&self, client: &Client, violations: &mut Vec<Violation>) {
         let lists = [
-            ("spec.audiences", &client.audiences),
-            ("spec.resourceServerFor", &client.resource_server_for),
+            ("spec.audiences", client.audiences()),
+            ("spec.resourceServerFor", client.resource_server_for()),
         ];
         for (field, list) in lists {
             for (index, audience) in list.iter().enumerate() {
@@ -324,7 +324,7 @@ impl<C: Deref<Target = Client> + Clone> Arbiter<C> {
 }
 
 fn audiences(client: &Client) -> impl Iterator<Item = &str> {
-    let all = client.audiences.iter().chain(&client.resource_server_for);
+    let all = client.audiences().iter().chain(client.resource_server_for());
     all.map(String::as_str)
 }
 
@@ -332,6 +332,6 @@ fn audiences(client: &Client) -> impl Iterator<Item = &str> {
 fn stands_like(a: &Client, b: &Client) -> bool {
     (&a.uid, &a.namespace, &a.name, &a.client_id, a.created_at)
         == (&b.uid, &b.namespace, &b.name, &b.client_id, b.created_at)
-        && (&a.audiences, &a.resource_server_for) == (&b.audiences, &b.resource_server_for)
+        && (a.audiences(), a.resource_server_for()) == (b.audiences(), b.resource_server_for())
         && (a.id_token_alg, a.access_token_alg) == (b.id_token_alg, b.access_token_alg)
 }

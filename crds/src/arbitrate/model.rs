@@ -8,6 +8,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::json;
 
 use super::*;
+use crate::client::Rare;
 use crate::validate::{validate, validate_user};
 
 /// UID → what it loses by.
@@ -71,8 +72,8 @@ fn plainly(
 
     for client in clients {
         let lists = [
-            ("spec.audiences", &client.audiences),
-            ("spec.resourceServerFor", &client.resource_server_for),
+            ("spec.audiences", client.audiences()),
+            ("spec.resourceServerFor", client.resource_server_for()),
         ];
         for (field, list) in lists {
             for (index, audience) in list.iter().enumerate() {
@@ -158,8 +159,12 @@ fn client() -> impl Strategy<Value = Client> {
             .unwrap();
             let mut client = validate(&object, &installation(GRANTS[1]), None).unwrap();
             let owned = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
-            client.audiences = owned(audiences.0);
-            client.resource_server_for = owned(audiences.1);
+            client.rare = (Rare {
+                audiences: owned(audiences.0),
+                resource_server_for: owned(audiences.1),
+                ..*client.rare.unwrap_or_default()
+            })
+            .boxed();
             (client.id_token_alg, client.access_token_alg) = algorithms;
             client
         })

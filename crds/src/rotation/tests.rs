@@ -1,10 +1,11 @@
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
 use crate::client::{Authentication, Rotation};
 use crate::names::{AccessTokenType, ApplicationType, Consent};
-use crate::secrets::installation::Lifetimes;
 use crate::testing::SeededRng;
 
 mod rotations;
@@ -24,16 +25,11 @@ fn client(authentication: Authentication) -> Client {
         name: "demo".into(),
         created_at: T0,
         client_id: "apps.demo".into(),
-        own_grantee: None,
         display_name: None,
-        links: None,
         redirect_uris: Box::default(),
         post_logout_redirect_uris: Box::default(),
-        allowed_origins: Box::default(),
-        grant_types: Box::default(),
-        scopes: Box::default(),
-        audiences: Box::default(),
-        resource_server_for: Box::default(),
+        grant_types: Default::default(),
+        scopes: Arc::default(),
         application_type: ApplicationType::Web,
         authentication,
         pkce_required: true,
@@ -44,15 +40,10 @@ fn client(authentication: Authentication) -> Client {
         certificate_bound: false,
         access_token_format: crate::names::AccessTokenFormat::Jwt,
         id_token_claims: crate::names::IdTokenClaims::None,
-        claims: Box::default(),
-        allowed_groups: Box::default(),
-        shape: None,
         secret_name: "demo-oidc".into(),
-        rotation: None,
-        rollout_restart: Box::default(),
-        lifetimes: Lifetimes::default(),
+        lifetimes: Arc::default(),
         credentials: Box::default(),
-        registration: None,
+        rare: None,
     }
 }
 
@@ -127,7 +118,7 @@ impl World {
 
     fn decide(&mut self, found: &Found) -> Decision {
         let mut client = confidential();
-        client.rotation = Some(Box::new(self.rotation.clone()));
+        client.rare.get_or_insert_default().rotation = Some(self.rotation.clone());
         decide(
             &client,
             Known {

@@ -2,6 +2,7 @@
 //! `installation.yaml`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ pub struct Installation {
     pub jwks_max_age: Seconds,
     /// Lifetimes.
     #[serde(default)]
-    pub lifetimes: Lifetimes,
+    pub lifetimes: Arc<Lifetimes>,
     /// How often things may be tried.
     #[serde(default)]
     pub limits: Limits,
@@ -185,7 +186,7 @@ impl Installation {
             default_class: true,
             namespaces: Namespaces::ClusterWide { selector: None },
             jwks_max_age: Seconds(5),
-            lifetimes: Lifetimes::default(),
+            lifetimes: Arc::default(),
             limits: Limits::default(),
             client_address: None,
             outbound: Outbound::default(),
@@ -674,7 +675,7 @@ registration:
         // a grant never takes away
         assert_eq!(longest.refresh_token_idle, Seconds(14 * 86400));
         assert_eq!(longest.id_token, Seconds(900));
-        assert_eq!(granted.longest_lifetimes("team-b"), granted.lifetimes);
+        assert_eq!(granted.longest_lifetimes("team-b"), *granted.lifetimes);
         let text = serde_yaml::to_string(&granted).unwrap();
         assert_eq!(Installation::parse(&text).unwrap(), granted);
         let standalone = Installation::standalone("http://localhost:5000", true);

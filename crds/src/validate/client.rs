@@ -7,7 +7,7 @@ use self::hosts::Hosts;
 pub use self::hosts::web_hosts;
 use self::redirects::{AFTER_LOGOUT, REDIRECTS, default_type, kinds, kinds_after_logout, leads_to};
 use super::{Identity, Violation, Violations, claims, identity, text, uri};
-use crate::client::{Authentication, Client, Links, own_grantee};
+use crate::client::{Authentication, Client, Links, Rare, own_grantee};
 use crate::names::{AccessTokenFormat, AccessTokenType, Consent, GrantType, Pkce, ResponseType};
 use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
@@ -89,22 +89,30 @@ pub fn validate(
         tos: spec.tos_uri.clone(),
     };
     let credentials = registration::credentials(client, &authentication, identity.created_at, v);
-    let good = Client {
+    let rare = Rare {
         own_grantee: (spec.client_id.as_ref()).map(|id| own_grantee(&identity.uid, id).into()),
+        links,
+        allowed_origins: spec.allowed_origins.clone(),
+        audiences: spec.audiences.clone(),
+        resource_server_for: spec.resource_server_for.clone(),
+        claims,
+        allowed_groups: spec.allowed_groups.clone(),
+        shape,
+        rotation,
+        rollout_restart: spec.rollout_restart.clone(),
+        registration: spec.registration.clone(),
+    };
+    let good = Client {
         uid: identity.uid.into(),
         namespace: identity.namespace.into(),
         name: identity.name.into(),
         created_at: identity.created_at,
         client_id: client_id.into(),
         display_name: spec.display_name.as_deref().map(Into::into),
-        links: (links != Links::default()).then(|| Box::new(links)),
         redirect_uris,
         post_logout_redirect_uris,
-        allowed_origins: spec.allowed_origins[..].into(),
-        grant_types: grant_types.into_iter().collect(),
-        scopes: scopes.into(),
-        audiences: spec.audiences[..].into(),
-        resource_server_for: spec.resource_server_for[..].into(),
+        grant_types: GrantType::ALL.map(|grant| grant_types.contains(&grant)),
+        scopes,
         application_type,
         authentication,
         pkce_required: spec.pkce != Some(Pkce::Optional),
@@ -115,15 +123,10 @@ pub fn validate(
         certificate_bound: tokens.certificate_bound == Some(true),
         access_token_format: tokens.access_token_format.unwrap_or_default(),
         id_token_claims: tokens.id_token_claims.unwrap_or_default(),
-        claims: claims.into(),
-        allowed_groups: spec.allowed_groups[..].into(),
         secret_name: secret_name.into(),
-        shape,
-        rotation: rotation.map(Box::new),
-        rollout_restart: spec.rollout_restart[..].into(),
         lifetimes,
         credentials: credentials.into(),
-        registration: spec.registration.clone(),
+        rare: rare.boxed(),
     };
     violations.or(good)
 }
@@ -442,7 +445,7 @@ mod tests {
         assert_eq!(client.application_type(), ApplicationType::Web);
         assert_eq!(client.access_token_type(), AccessTokenType::AtJwt);
         assert_eq!(client.secret_name(), "shop-oidc");
-        assert_eq!(client.lifetimes(), &installation().lifetimes);
+        assert_eq!(client.lifetimes(), &*installation().lifetimes);
         assert_eq!(client.lifetimes().access_token.0, 300);
     }
 

@@ -83,7 +83,7 @@ pub(crate) fn client_with_status(spec: Value, status: Value) -> Arc<Client> {
     object["status"] = status;
     let object: OidcClient = serde_json::from_value(object).unwrap();
     let mut installation = Installation::standalone(ISSUER, false);
-    installation.lifetimes.access_token = Seconds(900);
+    Arc::make_mut(&mut installation.lifetimes).access_token = Seconds(900);
     installation.mtls = Some(MutualTls {
         url: format!("{ISSUER}:8443"),
         ca: Some(ClientCa::ConfigMap("client-ca".to_owned())),

@@ -1,6 +1,7 @@
 //! What a standalone installation is: the defaults, and what a file says otherwise.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use oidc_crds::secrets::installation::{
@@ -14,7 +15,7 @@ use crate::resources::folder::registered::NAMESPACE;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Chosen {
-    lifetimes: Lifetimes,
+    lifetimes: Arc<Lifetimes>,
     limits: Limits,
     pages: Pages,
     registration: Option<ByToken>,

@@ -160,7 +160,7 @@ async fn tok_05_bound_to_the_client() {
 async fn tok_05_idle_lifetime() {
     let mut app = TestApp::new();
     let mut installation = app.app.installation.load().as_ref().clone();
-    installation.lifetimes.refresh_token_idle = "1h".parse().unwrap();
+    std::sync::Arc::make_mut(&mut installation.lifetimes).refresh_token_idle = "1h".parse().unwrap();
     app.app.installation.store(installation.into());
     app.set_client(
         "web",

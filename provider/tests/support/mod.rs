@@ -351,7 +351,7 @@ impl TestApp {
     /// Changes the lifetimes of the installation.
     pub fn set_lifetimes(&self, change: impl FnOnce(&mut Lifetimes)) {
         let mut installation = Installation::clone(&self.app.installation.load());
-        change(&mut installation.lifetimes);
+        change(Arc::make_mut(&mut installation.lifetimes));
         self.app.installation.store(Arc::new(installation));
     }
 

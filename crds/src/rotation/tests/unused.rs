@@ -105,7 +105,7 @@ fn while_the_new_secret_is_not_there_nothing_retires_early() {
 fn whether_a_look_is_worth_it_is_what_is_then_decided() {
     let (mut world, _) = rotated();
     let mut client = confidential();
-    client.rotation = Some(Box::new(world.rotation.clone()));
+    client.rare.get_or_insert_default().rotation = Some(world.rotation.clone());
     for (to, expected) in [(9 + UNUSED, false), (10 + UNUSED, true)] {
         cover(&mut world, 0, to);
         assert_eq!(
@@ -113,6 +113,6 @@ fn whether_a_look_is_worth_it_is_what_is_then_decided() {
             expected
         );
     }
-    client.rotation = None;
+    client.rare = None;
     assert!(!has_unused(&client, &world.known, &world.uses, world.now));
 }

@@ -153,7 +153,7 @@ impl Installation {
     /// allows longer ones.
     #[must_use]
     pub fn longest_lifetimes(&self, namespace: &str) -> Lifetimes {
-        let mut longest = self.lifetimes.clone();
+        let mut longest = Lifetimes::clone(&self.lifetimes);
         let everything = LifetimeMaxima {
             access_token: Some(Lifetimes::LONGEST_TOKEN),
             id_token: Some(Lifetimes::LONGEST_TOKEN),

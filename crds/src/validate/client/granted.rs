@@ -1,6 +1,7 @@
 //! What a client may have only as the installation grants it.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use super::super::uri::{self, Redirect};
 use super::super::{Violations, text};
@@ -10,14 +11,17 @@ use crate::resources::oidc_client::OidcClientSpec;
 use crate::resources::{Reason, limits};
 use crate::secrets::installation::Installation;
 
+static DEFAULT_SCOPES: LazyLock<Arc<[String]>> =
+    LazyLock::new(|| Arc::new(["openid", "profile", "email"].map(str::to_owned)));
+
 pub(super) fn scopes(
     spec: &OidcClientSpec,
     namespace: &str,
     installation: &Installation,
     v: &mut Violations,
-) -> Vec<String> {
+) -> Arc<[String]> {
     let Some(scopes) = &spec.scopes else {
-        return ["openid", "profile", "email"].map(str::to_owned).to_vec();
+        return DEFAULT_SCOPES.clone();
     };
     v.list("spec.scopes", scopes, limits::LIST);
     for (index, scope) in scopes.iter().enumerate() {
@@ -33,7 +37,7 @@ pub(super) fn scopes(
         }
         not_granted(field, scope, namespace, v);
     }
-    scopes.clone()
+    scopes[..].into()
 }
 
 pub(super) fn audiences(

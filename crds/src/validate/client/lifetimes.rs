@@ -1,5 +1,7 @@
 //! `spec.tokens.*Ttl`: within what the installation has, or grants.
 
+use std::sync::Arc;
+
 use super::{Violations, text};
 use crate::names::Seconds;
 use crate::resources::Reason;
@@ -12,7 +14,7 @@ pub(super) fn effective(
     namespace: &str,
     installation: &Installation,
     v: &mut Violations,
-) -> Lifetimes {
+) -> Arc<Lifetimes> {
     let longest = installation.longest_lifetimes(namespace);
     let mut chosen = |field: &str, own: Option<Seconds>, default: Seconds, most: Seconds| {
         let Some(own) = own else {
@@ -57,12 +59,17 @@ pub(super) fn effective(
             format!("is longer than refresh tokens live at all, {refresh_token}"),
         );
     }
-    Lifetimes {
+    let lifetimes = Lifetimes {
         access_token,
         id_token,
         refresh_token,
         refresh_token_idle,
-        ..base.clone()
+        ..Lifetimes::clone(base)
+    };
+    if lifetimes == **base {
+        base.clone()
+    } else {
+        Arc::new(lifetimes)
     }
 }
 
