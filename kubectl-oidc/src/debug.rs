@@ -186,13 +186,11 @@ async fn registered(
         let mtls = installation.mtls.as_ref();
         let listed = match mtls.and_then(|mtls| mtls.ca.as_ref()) {
             Some(ca) if good.certificate().is_some() => {
-                let name = certificate::object(ca, &found.namespace);
-                let listed = authorities(cluster, &found.namespace, ca, &name).await?;
-                Some((name, listed))
+                Some(authorities(cluster, &found.namespace, ca).await?)
             }
             _ => None,
         };
-        lines.extend(certificate::line(good, client, mtls, listed));
+        lines.extend(certificate::line(good, client, mtls, &found.namespace, listed));
     }
     let kids = match &others.keys {
         Sight::Seen(keys) => Some(registration::published(keys)),
@@ -202,13 +200,8 @@ async fn registered(
 }
 
 /// The CAs for clients' certificates, as PEM text; nothing if they are not there.
-async fn authorities(
-    cluster: &Cluster,
-    namespace: &str,
-    ca: &ClientCa,
-    object: &str,
-) -> Result<Sight<Option<String>>> {
-    let right = format!("get {}", object.trim_start_matches("the "));
+async fn authorities(cluster: &Cluster, namespace: &str, ca: &ClientCa) -> Result<Sight<Option<String>>> {
+    let right = format!("get {}", certificate::object(ca, namespace));
     Ok(match ca {
         ClientCa::ConfigMap(name) => {
             let map = look(right, cluster.api::<ConfigMap>(namespace).get_opt(name)).await?;

@@ -23,16 +23,17 @@ pub(super) fn object(ca: &ClientCa, namespace: &str) -> String {
     }
 }
 
-/// The check of a valid client; none if it authenticates otherwise. `listed` is the object's name and its PEM text,
-/// `None` while it is not there or lacks its key.
+/// The check of a valid client; none if it authenticates otherwise. `listed` is what [`object`] holds of PEM text, as far
+/// as it was looked at; `namespace` is the installation's.
 pub(super) fn line(
     client: &Client,
-    object: &OidcClient,
+    spec: &OidcClient,
     mtls: Option<&MutualTls>,
-    listed: Option<(String, Sight<Option<String>>)>,
+    namespace: &str,
+    listed: Option<Sight<Option<String>>>,
 ) -> Option<Line> {
     let registered = client.certificate()?;
-    let name = told(object);
+    let name = told(spec);
     let Some(mtls) = mtls else {
         let message = "the installation asks nobody for a certificate";
         let advice = "have it switched on (mtls.enabled), or authenticate otherwise";
@@ -42,14 +43,19 @@ pub(super) fn line(
     if !registered.needs_ca() {
         return Some(good(", whoever signed it".to_owned()));
     }
-    let Some((object, listed)) = listed else {
+    let (Some(ca), Some(listed)) = (&mtls.ca, listed) else {
         let advice = "have one named (mtls.ca), or use thumbprints or jwks";
         return Some(Line::failed(CHECK, "the installation names no CA for it", advice));
     };
+    let object = object(ca, namespace);
     let pem = match listed {
         Sight::Hidden(right) => return Some(Line::hidden(CHECK, &right)),
         Sight::Seen(None) => {
-            let message = format!("{object} is not there or has no {}", ClientCa::DATA_KEY);
+            let lacks = match ca {
+                ClientCa::ConfigMap(_) => format!(" or has no {}", ClientCa::DATA_KEY),
+                ClientCa::ClusterTrustBundle(_) => String::new(),
+            };
+            let message = format!("{object} is not there{lacks}");
             return Some(Line::failed(CHECK, message, "have the CA put there (mtls.ca)"));
         }
         Sight::Seen(Some(pem)) => pem,
@@ -166,11 +172,10 @@ mod tests {
         .unwrap()
     }
 
-    fn checked(tls: Value, ca: Option<Sight<Option<String>>>) -> Option<Line> {
+    fn checked(tls: Value, listed: Option<Sight<Option<String>>>) -> Option<Line> {
         let (object, installation) = (client(tls), installation(NAMED));
         let good = validate(&object, &installation, None).unwrap();
-        let listed = ca.map(|listed| ("the ConfigMap idp/client-ca".to_owned(), listed));
-        line(&good, &object, installation.mtls.as_ref(), listed)
+        line(&good, &object, installation.mtls.as_ref(), "idp", listed)
     }
 
     fn ca(permitted: Vec<GeneralSubtree>, excluded: Vec<GeneralSubtree>) -> String {
@@ -238,8 +243,18 @@ mod tests {
         }
         let (object, on) = (client(dns("a.example")), installation(NAMED));
         let good = validate(&object, &on, None).unwrap();
-        let off = line(&good, &object, None, None).unwrap();
+        let off = line(&good, &object, None, "idp", None).unwrap();
         assert!(off.advice.contains("mtls.enabled"), "{off:?}");
+        let bundle = installation("  ca:\n    clusterTrustBundle: a:b:c\n");
+        let gone = line(
+            &good,
+            &object,
+            bundle.mtls.as_ref(),
+            "idp",
+            Some(Sight::Seen(None)),
+        )
+        .unwrap();
+        assert_eq!(gone.message, "the ClusterTrustBundle a:b:c is not there");
         let names = [
             ClientCa::ConfigMap("client-ca".to_owned()),
             ClientCa::ClusterTrustBundle("a:b:c".to_owned()),

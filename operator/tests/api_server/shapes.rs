@@ -1,13 +1,13 @@
 //! Stories of how apps' Secrets are shaped.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams, PostParams};
-use oidc_crds::resources::OidcClient;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use oidc_crds::resources::{OidcClient, OidcClientStatus};
 use serde_json::json;
 
-use crate::harness::{SOON, World, condition, data_of, wait};
+use crate::harness::{SOON, World, client as manifest, condition, data_of, wait};
 
 #[tokio::test]
 async fn a_renamed_key_holds_the_same_secret_also_after_a_restart() {
@@ -155,6 +155,56 @@ async fn a_move_that_was_broken_off_and_called_back_goes_back() {
         "nothing is minted"
     );
     assert_eq!(of(&demo).secret.expect("known").name, "demo-oidc");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_written_is_called_back() {
+    let mut world = World::empty().await;
+    let team = world.other_namespace();
+    world.install(&[&format!("watchNamespaces={{{team}}}")]);
+    let _operator = world.operator("op-0");
+    let (clients, secrets): (Api<OidcClient>, Api<Secret>) = (
+        Api::namespaced(world.client.clone(), &team),
+        Api::namespaced(world.client.clone(), &team),
+    );
+    let apply = |more: &str| {
+        let answer = world.kubectl_with(&["apply", "-n", &team, "-f", "-"], &manifest("demo", more));
+        assert!(answer.status.success(), "{answer:?}");
+    };
+    let status = async |what: &str, is: &dyn Fn(&OidcClientStatus) -> bool| {
+        wait(what, SOON, async || {
+            let status = clients.get("demo").await.expect("there").status?;
+            is(&status).then_some(status)
+        })
+        .await
+    };
+    let holds = |status: &OidcClientStatus, kind: &str, reason: &str| {
+        let mut conditions = status.conditions.iter();
+        conditions.any(|condition| condition.type_ == kind && condition.reason == reason)
+    };
+    apply("");
+    let before = status("ready", &|status| holds(status, "Ready", "Ready")).await;
+    let old = secrets.get("demo-oidc").await.expect("there");
+    world.kubectl(&["create", "quota", "none", "--hard=count/secrets=0", "-n", &team]);
+    let quotas: Api<ResourceQuota> = Api::namespaced(world.client.clone(), &team);
+    wait("the quota is in force", SOON, async || {
+        quotas.get("none").await.expect("there").status?.hard.map(|_| ())
+    })
+    .await;
+
+    apply("secret: {name: login}");
+    let failed = status("not written", &|status| holds(status, "Ready", "WriteFailed")).await;
+    let known = failed.secret.expect("known");
+    assert_eq!(
+        (known.name.as_str(), &known.moving[..]),
+        ("demo-oidc", &["login".to_owned()][..])
+    );
+    apply("");
+    let after = status("ready again", &|status| holds(status, "Ready", "Ready")).await;
+    assert_eq!(after.secret, before.secret);
+    assert_eq!(after.credentials, before.credentials);
+    let now = secrets.get("demo-oidc").await.expect("there");
+    assert_eq!(now.resource_version(), old.resource_version(), "nobody wrote it");
 }
 
 #[tokio::test]
