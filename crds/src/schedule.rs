@@ -13,6 +13,7 @@
 //! - A key leaves the JWKS only when everything that it signed has expired, counted from when every pod
 //!   has acknowledged that it no longer signs.
 //! - A revoked key is Removed at once. Where it signed, the next key signs without waiting.
+//! - Clocks may be set back: nothing is due later by that than its own wait, and nothing ends sooner.
 //! - A SigningKey that comes back under another UID has the keys that it had.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,17 +27,21 @@ use crate::resources::Reason;
 use crate::resources::SigningKeySpec;
 use crate::resources::signing_key::Phase;
 use crate::secrets::installation::Lifetimes;
-use crate::secrets::key_set::{KeySet, KeyState, Owner};
+use crate::secrets::key_set::{Caches, KeySet, KeyState, LostKey, Owner};
 use crate::time::stored;
 
 mod adopt;
+mod caches;
+mod clock;
 mod ends;
 mod imports;
+mod lost;
 mod report;
 mod revoke;
 mod status;
 mod steps;
 
+pub use lost::lost_keys;
 pub use status::status_of;
 
 /// What is added to the lifetime of what a key signed: clocks differ, and pods take time to hear.
@@ -111,6 +116,11 @@ pub struct Terms {
     pub refused: BTreeSet<String>,
     /// Kids that any SigningKey revokes, refused ones too.
     pub revoked: BTreeSet<String>,
+    /// How long verifiers may hold a JWKS, with a margin
+    /// ([`shortest_publish_for`](crate::validate::shortest_publish_for)).
+    pub cache: Seconds,
+    /// Keys that statuses tell of and the set does not hold ([`lost_keys`]).
+    pub lost: Vec<LostKey>,
     /// Whether this is the very first start: no key set, no key in any status, no pod with a revision.
     pub first: bool,
 }
@@ -154,6 +164,10 @@ pub struct Schedule {
     pub keys: Vec<KeyState>,
     /// The algorithm for clients that name none; `None`: there is no SigningKey and never was.
     pub default_algorithm: Option<Algorithm>,
+    /// What is known of keys that were lost.
+    pub lost: Vec<LostKey>,
+    /// How long verifiers hold a JWKS.
+    pub caches: Caches,
     /// Whether anything differs from the given set.
     pub changed: bool,
     /// When the next step is due, if time alone brings it.
@@ -187,6 +201,7 @@ pub fn schedule(
 ) -> Schedule {
     let mut plan = steps::Plan::new(wanted, set, acknowledgements, terms, now);
     plan.adopt();
+    plan.believe_clock();
     plan.revoke();
     plan.drop_superseded();
     plan.import();
@@ -196,6 +211,7 @@ pub fn schedule(
     plan.replace_revoked();
     plan.retire();
     plan.remove();
+    plan.forget_lost();
     plan.finish()
 }
 
@@ -244,6 +260,8 @@ impl Schedule {
             revision: former.map_or(0, |set| set.revision) + 1,
             keys: self.keys,
             default_algorithm,
+            lost: self.lost,
+            caches: Some(self.caches),
         }))
     }
 }

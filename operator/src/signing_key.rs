@@ -20,8 +20,10 @@ use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::watcher::Event;
 use oidc_crds::guard::Guarded;
+use oidc_crds::names::Seconds;
 use oidc_crds::resources::{Reason, SigningKey};
-use oidc_crds::schedule::{Schedule, schedule};
+use oidc_crds::schedule::{Acknowledgements, Schedule, schedule};
+use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::KeySet;
 use oidc_crds::validate::shortest_publish_for;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,7 @@ use crate::telemetry::tell_standing;
 use crate::watches;
 
 use envelope::{Form, Locked};
+use pods::{Departures, Fleet};
 use spares::Spares;
 
 const KIND: &str = "SigningKey";
@@ -66,6 +69,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         announced: Mutex::default(),
         last: Mutex::default(),
         spares: Spares::default(),
+        departures: Mutex::default(),
     };
     let work = async {
         // In a wrong order keys could be taken for unwanted, or their algorithms for unused.
@@ -91,6 +95,7 @@ struct Keys {
     /// The set that was read or written last.
     last: Mutex<Option<KeySet>>,
     spares: Spares,
+    departures: Mutex<Departures>,
 }
 
 impl Keys {
@@ -110,21 +115,23 @@ impl Keys {
         let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.names.namespace);
         let (found, fleet, imports) = tokio::try_join!(
             self.read_set(&secrets),
-            pods::read(context, shortest_publish_for(&installation)),
+            pods::read(context),
             imports::read(context, &secrets, &objects)
         )?;
         let (form, found) = match self.open(&secrets, &installation, found).await? {
             Ok(opened) => opened,
             Err(locked) => return self.locked(&objects, locked).await,
         };
+        let knows_a_set = fleet.knows_a_set;
         let (found, former, mut notes) = self.truth(&secrets, found, &form, &objects).await?;
+        let acknowledgements = self.acknowledgements(fleet, former.as_ref(), &installation);
         let demand = context.index.demand();
         let mut input = plan::input(&objects, former.as_ref(), &installation, demand, imports);
-        input.terms.first &= !fleet.knows_a_set;
+        input.terms.first &= !knows_a_set;
         let decided = schedule(
             &input.wanted,
             former.as_ref(),
-            &fleet.acknowledgements,
+            &acknowledgements,
             &input.terms,
             now(),
         );
@@ -147,10 +154,14 @@ impl Keys {
         self.remember(next_set.as_ref().or(former.as_ref()));
         let changed = next_set.is_some();
         let set = next_set.or(former);
-        let behind = fleet.acknowledgements.missing(set.as_ref()).count();
+        let behind = acknowledgements.missing(set.as_ref()).count();
         context.metrics.pods_behind(behind);
         if let Some(set) = &set {
-            context.index.algorithms(set.algorithms());
+            // Of a set that was lost without a trace only the pods know what is offered.
+            let algorithms = set.algorithms();
+            if !algorithms.is_empty() {
+                context.index.algorithms(algorithms);
+            }
         }
         for object in &objects {
             self.update_status(object, &input, set.as_ref(), &told, changed)
@@ -163,6 +174,22 @@ impl Keys {
         // Nobody waits for it.
         drop(tokio::task::spawn_blocking(move || spares.fill(&input.wanted)));
         Ok(next)
+    }
+
+    /// What pods say, with when the last JWKS without what they publish now is too old to be used.
+    fn acknowledgements(
+        &self,
+        fleet: Fleet,
+        set: Option<&KeySet>,
+        installation: &Installation,
+    ) -> Acknowledgements {
+        let word = set.map(KeySet::acknowledgement);
+        let mut departures = self.departures.lock().unwrap_or_else(PoisonError::into_inner);
+        let departed = departures.look(&fleet, word.as_deref(), now());
+        // After `jwks.maxAge` was lowered, some caches still go by the former one.
+        let former = set.and_then(|set| set.caches).map_or(0, |caches| caches.longest);
+        let cache = shortest_publish_for(installation).max(Seconds(former));
+        fleet.with_caches(departed, cache)
     }
 
     /// The set to write, with its new keys. An RSA key takes a tenth of a second and more, if none was made in

@@ -131,6 +131,7 @@ impl Plan<'_> {
                 }
                 continue;
             };
+            let ends = self.successor_signs(at).map_or(ends, |from| from.max(ends));
             self.keys[at].removable_at = Some(ends);
             if ends > self.now {
                 let name = self.keys[at].signing_key.name.clone();
@@ -163,6 +164,14 @@ impl Plan<'_> {
         self.report.dues(removed.map(forgotten));
     }
 
+    /// From when on the Active key of its algorithm signs: until then pods have none but the Retiring one.
+    fn successor_signs(&self, at: usize) -> Option<Timestamp> {
+        let algorithm = self.keys[at].algorithm;
+        let mut keys = self.keys.iter();
+        let active = keys.find(|key| key.algorithm == algorithm && is_active(key));
+        active.and_then(|key| key.signs_from)
+    }
+
     /// When everything that a Retiring key signed has expired, if its clock has started: every counted pod
     /// must have acknowledged a set in which it is Retiring.
     fn removable_at(&self, key: &KeyState) -> Option<Timestamp> {
@@ -170,14 +179,16 @@ impl Plan<'_> {
         if key.removable_at.is_some() {
             return key.removable_at;
         }
+        // A pod that acknowledged may sign until its own clock says `retiresAt`, and ours may have been set back.
+        let stopped = key.retires_at.map_or(self.now, |at| at.max(self.now));
         if !self.pods_count {
-            return Some(later(key.retires_at.unwrap_or(self.now), lifetime));
+            return Some(later(stopped, lifetime));
         }
         let is_told = |set: &KeySet| {
             let told = |before: &KeyState| before.kid == key.kid && before.phase == Phase::Retiring;
             set.keys.iter().any(told)
         };
-        (self.missing.is_empty() && self.set.is_some_and(is_told)).then(|| later(self.now, lifetime))
+        (self.missing.is_empty() && self.set.is_some_and(is_told)).then(|| later(stopped, lifetime))
     }
 
     /// Destroys the private half.

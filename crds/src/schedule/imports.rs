@@ -1,8 +1,6 @@
 //! Keys that SigningKeys import: they go the same way as those that are minted.
 
-use jiff::Timestamp;
-
-use super::steps::{Plan, is_of, is_what};
+use super::steps::{AT_ONCE, Plan, is_of, is_what};
 use super::{Import, Wanted};
 use crate::jwk::{KeyError, PrivateJwk, import};
 use crate::names::Algorithm;
@@ -89,7 +87,7 @@ impl Plan<'_> {
             return Err((Reason::SecretInvalid, message));
         }
         let first = self.set.is_none() && self.terms.first;
-        let signs_from = first.then_some(Timestamp::UNIX_EPOCH);
+        let signs_from = first.then_some(AT_ONCE);
         let mut key = KeyState {
             public: Some(jwk.public().map_err(unusable)?),
             jwk: Some(jwk.clone()),

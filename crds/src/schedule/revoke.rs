@@ -1,6 +1,6 @@
 //! Revocation: what a compromised key did ends at once, and where it signed another signs.
 
-use super::steps::{Plan, is_active};
+use super::steps::{AT_ONCE, Plan, is_active};
 use crate::names::Algorithm;
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
@@ -14,6 +14,7 @@ impl Plan<'_> {
             if key.revoked || !self.terms.revoked.contains(&key.kid) {
                 continue;
             }
+            let (retires, algorithm) = (key.phase == Phase::Retiring, key.algorithm);
             if is_active(key) {
                 self.lost.push(key.clone());
             }
@@ -32,14 +33,30 @@ impl Plan<'_> {
                 ),
             );
             self.report.note(&name, Reason::KeyRevoked, message);
+            if retires {
+                self.hurry(algorithm);
+            }
         }
+        self.note_lost();
+        self.revoke_lost();
         self.tell_unknown();
+    }
+
+    /// A pod whose clock has not reached `signsFrom` of the Active key signed with the Retiring one until now.
+    fn hurry(&mut self, algorithm: Algorithm) {
+        let active = |key: &&mut KeyState| key.phase == Phase::Active && key.algorithm == algorithm;
+        for key in self.keys.iter_mut().filter(active) {
+            key.signs_from = Some(AT_ONCE);
+        }
     }
 
     /// A kid that is no key's revokes nothing: likely a slip, in a moment that forgives none.
     fn tell_unknown(&mut self) {
         for wanted in self.accepted.clone() {
-            let unknown = |kid: &str| self.keys.iter().all(|key| key.kid != kid);
+            let unknown = |kid: &str| {
+                let lost = self.lost_keys.iter().any(|lost| lost.kid == kid);
+                !lost && self.keys.iter().all(|key| key.kid != kid)
+            };
             let mut unknown = wanted
                 .spec
                 .revoked
@@ -60,7 +77,8 @@ impl Plan<'_> {
 
     /// Whether a key that signed with this algorithm was revoked just now, and none has taken its place.
     pub(super) fn is_lost(&self, algorithm: Algorithm) -> bool {
-        self.lost.iter().any(|key| key.algorithm == algorithm) && !self.signs(algorithm)
+        let lost = self.lost.iter().any(|key| key.algorithm == algorithm) || self.bereft.contains(&algorithm);
+        lost && !self.signs(algorithm)
     }
 
     /// A key that signs at once for each revoked one that is still needed and that no key has taken the place
@@ -78,7 +96,7 @@ impl Plan<'_> {
                 phase: Phase::Pending,
                 created_at: self.now,
                 published_at: Some(self.now),
-                signs_from: Some(self.now),
+                signs_from: Some(AT_ONCE),
                 retires_at: None,
                 removable_at: None,
                 longest_lifetime: 0,

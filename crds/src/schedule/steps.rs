@@ -7,15 +7,18 @@ use jiff::Timestamp;
 
 use super::report::{Rank, Report};
 use super::revoke::minted_instead;
-use super::{Acknowledgements, Import, Schedule, Terms, Wanted, waits_for_caches};
+use super::{Acknowledgements, Import, Schedule, Terms, Wanted, caches, waits_for_caches};
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
-use crate::secrets::key_set::{KeySet, KeyState};
+use crate::secrets::key_set::{Caches, KeySet, KeyState, LostKey};
 use crate::time::later;
 
 /// How many pods a message names.
 const NAMED_PODS: usize = 5;
+
+/// `signsFrom` of a key that nothing else could sign in place of: a pod whose clock is behind must not wait.
+pub(super) const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A schedule in the making.
 pub(super) struct Plan<'a> {
@@ -36,6 +39,12 @@ pub(super) struct Plan<'a> {
     pub(super) default_algorithm: Option<Algorithm>,
     /// Active keys that were revoked just now, as they were: each needs another in its place.
     pub(super) lost: Vec<KeyState>,
+    /// What is known of keys of a set that was lost.
+    pub(super) lost_keys: Vec<LostKey>,
+    /// Algorithms whose lost key was revoked just now, while pods signed with it.
+    pub(super) bereft: BTreeSet<Algorithm>,
+    /// How long verifiers hold a JWKS.
+    caches: Caches,
     pub(super) report: Report,
 }
 
@@ -85,6 +94,9 @@ impl<'a> Plan<'a> {
             keys: set.map(|set| set.keys.clone()).unwrap_or_default(),
             default_algorithm: set.map(|set| set.default_algorithm),
             lost: Vec::new(),
+            lost_keys: set.map(|set| set.lost.clone()).unwrap_or_default(),
+            bereft: BTreeSet::new(),
+            caches: caches::at(set.and_then(|set| set.caches), terms.cache, now),
             report,
         }
     }
@@ -117,7 +129,7 @@ impl<'a> Plan<'a> {
             let late = self.caches_expire.filter(|_| self.missing.is_empty());
             let from = late.map_or(published, |late| late.max(published));
             if self.is_lost(key.algorithm) {
-                self.activate(at, &name);
+                self.activate(at, &name, AT_ONCE);
             } else if from > self.now {
                 let message = waits_for_caches(&key.kid, from);
                 self.report.note(&name, Reason::WaitingForCaches, message);
@@ -135,12 +147,13 @@ impl<'a> Plan<'a> {
                     format!("Active when acknowledged by {pods}"),
                 );
             } else {
-                self.activate(at, &name);
+                self.activate(at, &name, self.now);
             }
         }
     }
 
-    fn activate(&mut self, at: usize, name: &str) {
+    /// `from`: no pod signs with it before.
+    fn activate(&mut self, at: usize, name: &str, from: Timestamp) {
         let algorithm = self.keys[at].algorithm;
         for other in 0..self.keys.len() {
             if other != at && self.keys[other].algorithm == algorithm && is_active(&self.keys[other]) {
@@ -149,7 +162,7 @@ impl<'a> Plan<'a> {
         }
         let key = &mut self.keys[at];
         key.phase = Phase::Active;
-        key.signs_from = Some(self.now);
+        key.signs_from = Some(from);
         let message = format!("key {} signs with {algorithm}", key.kid);
         self.report.note(name, Reason::KeyActive, message);
     }
@@ -181,11 +194,7 @@ impl<'a> Plan<'a> {
             }
             let algorithm = wanted.spec.algorithm();
             let instead = self.is_lost(algorithm);
-            let signs_from = if first {
-                Some(Timestamp::UNIX_EPOCH)
-            } else {
-                instead.then_some(self.now)
-            };
+            let signs_from = (first || instead).then_some(AT_ONCE);
             self.keys.push(self.pending(wanted, signs_from));
             let name = &wanted.owner.name;
             if first {
@@ -257,12 +266,19 @@ impl<'a> Plan<'a> {
 
     pub(super) fn finish(self) -> Schedule {
         let changed = match self.set {
-            Some(set) => set.keys != self.keys || Some(set.default_algorithm) != self.default_algorithm,
+            Some(set) => {
+                set.keys != self.keys
+                    || Some(set.default_algorithm) != self.default_algorithm
+                    || set.lost != self.lost_keys
+                    || set.caches != Some(self.caches)
+            }
             None => !self.keys.is_empty(),
         };
         Schedule {
             changed,
             keys: self.keys,
+            lost: self.lost_keys,
+            caches: self.caches,
             default_algorithm: self.default_algorithm,
             next: self.report.next(self.now),
             steps: self.report.steps(),
@@ -277,7 +293,12 @@ impl<'a> Plan<'a> {
     }
 
     fn wait(&self, wanted: &Wanted) -> Seconds {
-        wanted.spec.publish_for.unwrap_or(self.terms.publish_for)
+        let wait = wanted.spec.publish_for.unwrap_or(self.terms.publish_for);
+        // Caches may still go by a `max-age` that the wait need no longer outlive.
+        match self.caches.until {
+            Some(_) => wait.max(Seconds(self.caches.longest)),
+            None => wait,
+        }
     }
 
     pub(super) fn signs(&self, algorithm: Algorithm) -> bool {

@@ -7,11 +7,14 @@ use crate::resources::signing_key::{ImportRef, Rotation};
 use crate::secrets::Data;
 
 mod changes;
+mod clocks;
 mod histories;
 mod walk;
 
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 250_000_000);
 const PUBLISH: u64 = 600;
+/// How long a JWKS may be held, with a margin.
+const CACHE: u64 = 361;
 const TOKEN: u64 = 900;
 const SESSION: u64 = 86_400;
 
@@ -60,6 +63,8 @@ fn terms() -> Terms {
         in_use: BTreeSet::new(),
         refused: BTreeSet::new(),
         revoked: BTreeSet::new(),
+        cache: Seconds(CACHE),
+        lost: Vec::new(),
         first: false,
     }
 }
@@ -104,12 +109,27 @@ impl World {
         if let Some(next) = plan.clone().next_set(self.set.as_ref(), quick).unwrap() {
             self.set = Some(next);
         }
+        if self.set.is_some() {
+            // Statuses tell of no other keys any more.
+            self.terms.lost.clear();
+        }
         plan
     }
 
     fn run_at(&mut self, seconds: u64) -> Schedule {
         self.now = at(seconds);
         self.run()
+    }
+
+    /// The Secret with the set is gone; statuses still tell of its keys.
+    fn lose(&mut self) {
+        let Some(set) = self.set.take() else { return };
+        for wanted in &self.wanted {
+            let status = status_of(&set.keys, &wanted.owner);
+            self.terms
+                .lost
+                .extend(lost_keys(&wanted.owner.name, &status, None));
+        }
     }
 
     fn keys(&self) -> &[KeyState] {

@@ -15,8 +15,10 @@ use crate::jwk::PrivateJwk;
 use crate::names::Algorithm;
 use crate::resources::signing_key::Phase;
 
+mod lost;
 mod sealed;
 
+pub use lost::LostKey;
 pub use sealed::{SealedKeySet, Stored};
 
 /// All keys of an installation.
@@ -31,6 +33,25 @@ pub struct KeySet {
     pub keys: Vec<KeyState>,
     /// The algorithm for clients that name none.
     pub default_algorithm: Algorithm,
+    /// Keys that statuses tell of and the set does not hold: that set was lost, or is an older one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostKey>,
+    /// How long verifiers hold a JWKS; `None` in a set of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caches: Option<Caches>,
+}
+
+/// How long verifiers hold a JWKS, with a margin ([`shortest_publish_for`](crate::validate::shortest_publish_for)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Caches {
+    /// By the `max-age` of now, in seconds.
+    pub current: u64,
+    /// By the longest of those that some cache may still go by, in seconds.
+    pub longest: u64,
+    /// Until when, if that is a former one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// One key: what [`schedule`](crate::schedule) decides about.
@@ -115,11 +136,28 @@ impl KeySet {
         data_of(serde_json::to_value(self).expect("all members are JSON"))
     }
 
-    /// Algorithms that some key signs with.
+    /// A set of nothing but these keys.
+    #[must_use]
+    pub fn new(revision: u64, keys: Vec<KeyState>, default_algorithm: Algorithm) -> Self {
+        Self {
+            version: 1,
+            revision,
+            keys,
+            default_algorithm,
+            lost: Vec::new(),
+            caches: None,
+        }
+    }
+
+    /// Algorithms that some key signs with, also one that was lost and pods hold.
     #[must_use]
     pub fn algorithms(&self) -> BTreeSet<Algorithm> {
         let active = self.keys.iter().filter(|key| key.phase == Phase::Active);
-        active.map(|key| key.algorithm).collect()
+        let held = self.lost.iter().filter(|key| key.signed && !key.revoked);
+        let held = held
+            .map(|key| key.algorithm)
+            .filter(|algorithm| self.lacks(*algorithm));
+        active.map(|key| key.algorithm).chain(held).collect()
     }
 
     /// The JWKS document: public members of Published, Active and Retiring keys, no duplicate kid
@@ -262,12 +300,7 @@ mod tests {
     }
 
     pub(super) fn set(keys: Vec<KeyState>) -> KeySet {
-        KeySet {
-            version: 1,
-            revision: 7,
-            keys,
-            default_algorithm: Algorithm::ES256,
-        }
+        KeySet::new(7, keys, Algorithm::ES256)
     }
 
     /// Reads JSON as if it had been written as it is.
@@ -346,6 +379,31 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn an_algorithm_whose_key_was_lost_is_offered_while_pods_sign_on_with_it() {
+        let lost = |algorithm, revoked| LostKey {
+            kid: "gone".to_owned(),
+            algorithm,
+            signing_key: "main".to_owned(),
+            signed: true,
+            revoked,
+            replaced_at: None,
+        };
+        let mut set = set(vec![
+            key(Algorithm::ES256, Phase::Published),
+            key(Algorithm::EdDSA, Phase::Published),
+        ]);
+        set.lost = vec![lost(Algorithm::ES256, false), lost(Algorithm::ES384, false)];
+        let both = [Algorithm::ES256, Algorithm::ES384];
+        assert_eq!(set.algorithms(), both.into(), "nothing waits for the second");
+        assert_eq!(read(&serde_json::to_value(&set).unwrap()).unwrap(), set);
+        set.keys[0].phase = Phase::Active;
+        assert_eq!(set.algorithms(), [Algorithm::ES256].into(), "the default signs");
+        set.keys[0].phase = Phase::Published;
+        set.lost = vec![lost(Algorithm::ES256, true)];
+        assert_eq!(set.algorithms(), BTreeSet::new());
     }
 
     /// RFC 7517 §5: kids within a set are distinct; removed keys are not in it.

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{Claim, ConditionType, Reason, SigningKey, SigningKeyStatus};
-use oidc_crds::schedule::{Demand, Import, Terms, Wanted, status_of, waits_for_caches};
+use oidc_crds::schedule::{Demand, Import, Terms, Wanted, lost_keys, status_of, waits_for_caches};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, KeyState, Owner};
-use oidc_crds::validate::{PUBLISH_FOR, Violation, validate_signing_key};
+use oidc_crds::validate::{PUBLISH_FOR, Violation, shortest_publish_for, validate_signing_key};
 
 use super::GuardedKey;
 use crate::plan::{Note, conditions, fails, holds, news, refused};
@@ -53,6 +53,7 @@ pub(crate) fn input(
     let mut violations = HashMap::new();
     let mut refused = BTreeSet::new();
     let mut has_keys = false;
+    let mut lost = Vec::new();
     for object in objects {
         let uid = object.uid().unwrap_or_default();
         let Ok(key) = &object.0 else {
@@ -62,7 +63,10 @@ pub(crate) fn input(
             continue;
         };
         revoked.extend(key.spec.revoked.iter().map(|revoked| revoked.kid.clone()));
-        has_keys |= key.status.as_ref().is_some_and(|status| !status.keys.is_empty());
+        if let Some(status) = &key.status {
+            has_keys |= !status.keys.is_empty();
+            lost.extend(lost_keys(&key.name_any(), &status.keys, set));
+        }
         match validate_signing_key(key, installation) {
             Ok(()) => wanted.push(Wanted {
                 owner: owner_of(key),
@@ -88,6 +92,8 @@ pub(crate) fn input(
             in_use: demand.algorithms,
             refused,
             revoked,
+            cache: shortest_publish_for(installation),
+            lost,
             first: set.is_none() && !has_keys,
         },
         violations,

@@ -9,9 +9,10 @@
 //! | neither | no: it has not served yet, and will read the set that is there then |
 //! | has ended (`Succeeded`, `Failed`) | no: its containers do not run and never will |
 //!
-//! A Lease without its pod is nobody's word; the garbage collector removes it.
+//! A Lease without its pod is nobody's word; the garbage collector removes it. But what a pod handed out before
+//! it went lives on in caches: [`Departures`] remembers when the last one went that served an older set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -31,17 +32,58 @@ use crate::watches;
 /// What was said.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Fleet {
-    /// By whom, and what.
+    /// By whom, and what; when caches expire is not known yet.
     pub(super) acknowledgements: Acknowledgements,
+    /// The same by the pods' UIDs.
+    words: BTreeMap<String, Option<String>>,
+    /// When a pod that counts last changed its word.
+    changed: Option<Timestamp>,
     /// Whether any Lease names a key set, so that there was one.
     pub(super) knows_a_set: bool,
 }
 
+impl Fleet {
+    /// With the time at which verifiers hold nothing any more that a pod handed out before it changed its word,
+    /// or before it went (`departed`). `cache`: how long they may hold a JWKS, with a margin.
+    pub(super) fn with_caches(self, departed: Option<Timestamp>, cache: Seconds) -> Acknowledgements {
+        let last = self.changed.max(departed);
+        Acknowledgements {
+            caches_expire: last.and_then(|at| at.checked_add(cache.span()).ok()),
+            ..self.acknowledgements
+        }
+    }
+}
+
+/// When the last pod went that had not acknowledged the set: until then it may have handed out an older JWKS.
+#[derive(Debug, Default)]
+pub(super) struct Departures {
+    /// What each pod had said when they were last counted, by UID.
+    known: Option<BTreeMap<String, Option<String>>>,
+    last: Option<Timestamp>,
+}
+
+impl Departures {
+    /// Looks who is gone. `word` acknowledges the set as it is. Who went before the first look nobody knows:
+    /// one may have gone right before it.
+    pub(super) fn look(&mut self, fleet: &Fleet, word: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        let is_gone = match &self.known {
+            None => true,
+            Some(known) => known
+                .iter()
+                .any(|(uid, said)| !fleet.words.contains_key(uid) && said.as_deref() != word),
+        };
+        self.known = Some(fleet.words.clone());
+        // The clock may have been set back since.
+        let last = self.last.map(|last| last.min(now));
+        self.last = if is_gone { Some(now) } else { last };
+        self.last
+    }
+}
+
 /// What there is now, from the API server's store, not from a cache.
-/// `cache`: how long verifiers may hold a JWKS, with a margin.
-pub(super) async fn read(context: &Context, cache: Seconds) -> Result<Fleet, Error> {
+pub(super) async fn read(context: &Context) -> Result<Fleet, Error> {
     let (pods, leases) = lists(context).await?;
-    Ok(count(&pods, &leases, cache))
+    Ok(count(&pods, &leases))
 }
 
 /// The pods that count: those that may serve.
@@ -140,24 +182,33 @@ fn lease_of<'a>(pod: &Pod, leases: &'a [Lease]) -> Option<&'a Lease> {
     leases.iter().find(is_its)
 }
 
-fn count(pods: &[Pod], leases: &[Lease], cache: Seconds) -> Fleet {
+fn count(pods: &[Pod], leases: &[Lease]) -> Fleet {
     let lease_of = |pod: &Pod| lease_of(pod, leases);
-    let mut counted: Vec<(String, Option<String>)> = pods
+    let counted = pods
         .iter()
         .filter(|pod| !has_ended(pod))
         .filter_map(|pod| match lease_of(pod) {
-            Some(lease) => Some((pod.name_any(), word(lease).map(str::to_owned))),
-            None => is_ready(pod).then(|| (pod.name_any(), None)),
-        })
+            Some(lease) => Some((pod, word(lease).map(str::to_owned))),
+            None => is_ready(pod).then_some((pod, None)),
+        });
+    let counted: Vec<(&Pod, Option<String>)> = counted.collect();
+    let mut named: Vec<_> = counted
+        .iter()
+        .map(|(pod, said)| (pod.name_any(), said.clone()))
         .collect();
-    counted.sort();
+    named.sort();
     let changed = pods.iter().filter(|pod| !has_ended(pod)).filter_map(lease_of);
     let changed = changed.filter_map(changed_at).max();
     Fleet {
         acknowledgements: Acknowledgements {
-            pods: counted,
-            caches_expire: changed.and_then(|at| at.checked_add(cache.span()).ok()),
+            pods: named,
+            caches_expire: None,
         },
+        words: counted
+            .into_iter()
+            .map(|(pod, said)| (pod.uid().unwrap_or_default(), said))
+            .collect(),
+        changed,
         knows_a_set: leases.iter().any(|lease| word(lease).is_some()),
     }
 }
@@ -226,7 +277,7 @@ mod tests {
     }
 
     fn counted(pods: &[Pod], leases: &[Lease]) -> Vec<(String, Option<String>)> {
-        count(pods, leases, Seconds(7)).acknowledgements.pods
+        count(pods, leases).acknowledgements.pods
     }
 
     fn said(name: &str, word: Option<&str>) -> (String, Option<String>) {
@@ -279,7 +330,7 @@ mod tests {
             lease
         };
         let pods = [pod("a", true, json!({})), pod("b", true, json!({}))];
-        let expire = |leases: &[Lease]| count(&pods, leases, Seconds(7)).acknowledgements.caches_expire;
+        let expire = |leases: &[Lease]| count(&pods, leases).with_caches(None, Seconds(7)).caches_expire;
         let (early, late) = ("2026-11-25T09:00:00Z", "2026-11-25T09:10:00Z");
         let leases = [said_at("a", early, late), said_at("b", late, late)];
         let end = "2026-11-25T09:10:07Z".parse().expect("a time");
@@ -287,6 +338,33 @@ mod tests {
         assert_eq!(expire(&leases[1..]), None, "a new pod served nothing else");
         let gone = [said_at("gone", early, late)];
         assert_eq!(expire(&gone), None, "nobody's word");
+    }
+
+    #[test]
+    fn i3_caches_of_a_pod_that_went_while_it_was_behind_are_waited_for() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).expect("in range");
+        let all = [pod("a", true, json!({})), pod("b", true, json!({}))];
+        let leases = [
+            lease("a", "uid-a", Some("8-00")),
+            lease("b", "uid-b", Some("7-00")),
+        ];
+        let mut departures = Departures::default();
+        let mut look = |pods: &[Pod], word: &str, second: i64| {
+            let fleet = count(pods, &leases);
+            departures.look(&fleet, Some(word), at(second))
+        };
+        assert_eq!(look(&all, "7-00", 0), Some(at(0)), "one may have gone before it");
+        assert_eq!(look(&all, "8-00", 10), Some(at(0)), "nobody is gone");
+        assert_eq!(
+            look(&all[..1], "8-00", 20),
+            Some(at(20)),
+            "b handed out the older set"
+        );
+        assert_eq!(look(&all[..1], "8-00", 30), Some(at(20)));
+        assert_eq!(look(&[], "8-00", 40), Some(at(20)), "a served the present one");
+        assert_eq!(look(&[], "8-00", 5), Some(at(5)), "the clock was ahead");
+        let caches = count(&[], &[]).with_caches(Some(at(5)), Seconds(7)).caches_expire;
+        assert_eq!(caches, Some(at(12)));
     }
 
     #[test]
@@ -298,8 +376,8 @@ mod tests {
 
     #[test]
     fn any_lease_with_a_word_shows_that_there_was_a_set() {
-        assert!(!count(&[], &[], Seconds(7)).knows_a_set);
-        assert!(!count(&[], &[lease("gone", "uid-gone", None)], Seconds(7)).knows_a_set);
-        assert!(count(&[], &[lease("gone", "uid-gone", Some("7-00"))], Seconds(7)).knows_a_set);
+        assert!(!count(&[], &[]).knows_a_set);
+        assert!(!count(&[], &[lease("gone", "uid-gone", None)]).knows_a_set);
+        assert!(count(&[], &[lease("gone", "uid-gone", Some("7-00"))]).knows_a_set);
     }
 }

@@ -102,12 +102,7 @@ mod tests {
     use super::*;
 
     fn set(revision: u64, default_algorithm: Algorithm) -> KeySet {
-        KeySet {
-            version: 1,
-            revision,
-            keys: Vec::new(),
-            default_algorithm,
-        }
+        KeySet::new(revision, Vec::new(), default_algorithm)
     }
 
     #[test]

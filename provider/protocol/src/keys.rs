@@ -104,10 +104,18 @@ impl Keys {
         &self.jwks
     }
 
-    /// What the pod acknowledges.
+    /// What the pod acknowledges, once no retiring key may sign any more ([`Self::retires`]).
     #[must_use]
     pub fn acknowledgement(&self) -> &str {
         &self.acknowledgement
+    }
+
+    /// Until when a retiring key may sign; `None`: none may at `now`. It is the time of whoever wrote the set, whose
+    /// clock may be ahead: who acknowledged before would let the key be removed too soon.
+    #[must_use]
+    pub fn retires(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.signers.iter().filter_map(|key| key.until);
+        ends.filter(|until| *until > now).max()
     }
 }
 
@@ -205,6 +213,7 @@ mod tests {
         assert_eq!(signs(&keys, None, at(-1)), Some(old_kid.as_str()));
         assert_eq!(signs(&keys, None, at(0)), Some(new_kid.as_str()));
         assert!(keys.verifier(&old_kid).is_some());
+        assert_eq!((keys.retires(at(-1)), keys.retires(at(0))), (Some(at(0)), None));
     }
 
     #[test]

@@ -213,12 +213,7 @@ pub(crate) fn key_state(algorithm: Algorithm, number: usize) -> KeyState {
 }
 
 pub(crate) fn key_set(keys: Vec<KeyState>) -> KeySet {
-    KeySet {
-        version: 1,
-        revision: 7,
-        keys,
-        default_algorithm: Algorithm::ES256,
-    }
+    KeySet::new(7, keys, Algorithm::ES256)
 }
 
 /// An active key of each of these algorithms; ES256 is the default.

@@ -344,12 +344,7 @@ mod tests {
             public: Some(jwk.public().unwrap()),
             jwk: Some(jwk),
         };
-        KeySet {
-            version: 1,
-            revision: 1,
-            keys: vec![key],
-            default_algorithm: Algorithm::ES256,
-        }
+        KeySet::new(1, vec![key], Algorithm::ES256)
     }
 
     #[tokio::test]

@@ -1,6 +1,9 @@
 //! Stories of the Lease in which a pod says which key set it serves.
 
+use oidc_crds::resources::signing_key::Phase;
+
 use super::*;
+use crate::app::Clock;
 
 #[tokio::test]
 async fn a_pod_acknowledges_what_is_in_force_before_it_is_ready() {
@@ -87,6 +90,63 @@ async fn i3_each_set_is_acknowledged_once_it_is_in_force_and_what_is_not_never()
         app.keys.load().unwrap().keys.acknowledgement(),
         next.acknowledgement()
     );
+}
+
+/// A clock that is set by hand.
+struct Hand(Mutex<Timestamp>);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn i3_what_the_pods_own_clock_lets_it_sign_with_is_not_said_to_sign_no_more() {
+    let minute = NOW + jiff::SignedDuration::from_secs(60);
+    let (mut set, next) = (key_set(), key_set());
+    set.revision = 8;
+    (set.keys[0].phase, set.keys[0].retires_at) = (Phase::Retiring, Some(minute));
+    set.keys.extend(next.keys);
+    set.keys[1].signs_from = Some(minute);
+    let clock = Arc::new(Hand(Mutex::new(NOW)));
+    let installation = Installation::standalone("http://localhost", false);
+    let app = Arc::new(App {
+        clock: clock.clone(),
+        ..App::new(installation.clone(), Arc::new(MemoryStore::default()))
+    });
+    let offers = Offers {
+        registration: false,
+        metrics: false,
+    };
+    app.keys
+        .publish(Prepared::build(&set, &installation, offers).unwrap());
+    let api = Arc::new(Api::default());
+    let leases = kube::Api::namespaced(api.client(), "idp");
+    let mut acknowledger = Acknowledger::new(app.clone(), leases, "oidc".to_owned(), pod());
+    acknowledger.check = Duration::from_millis(5);
+    let (written, acknowledged) = watch::channel(false);
+    tokio::spawn(acknowledger.run(written));
+    // It is counted, and holds the removal of the old key up.
+    until("it has a Lease", || *acknowledged.borrow()).await;
+    let word = set.acknowledgement();
+    assert_eq!(api.acknowledged(), Some(format!("{word}-retiring")));
+    *clock.0.lock().unwrap() = minute;
+    until("it is acknowledged", || api.acknowledged() == Some(word.clone())).await;
+
+    // Once it has said something, it says the same until then.
+    *clock.0.lock().unwrap() = NOW;
+    set.revision = 9;
+    let keys = Prepared::build(&set, &installation, offers).unwrap();
+    app.keys.publish(keys);
+    api.delete(LEASES, "oidc-provider-0");
+    until("its Lease is mended", || api.acknowledged().is_some()).await;
+    assert_eq!(api.acknowledged(), Some(word));
+    *clock.0.lock().unwrap() = minute;
+    until("the next is acknowledged", || {
+        api.acknowledged() == Some(set.acknowledgement())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -379,6 +379,8 @@ fn key_set() -> KeySet {
         in_use: BTreeSet::new(),
         refused: BTreeSet::new(),
         revoked: BTreeSet::new(),
+        cache: Seconds(361),
+        lost: Vec::new(),
         first: true,
     };
     schedule(&[wanted], None, &Acknowledgements::default(), &terms, NOW)

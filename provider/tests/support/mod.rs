@@ -767,12 +767,7 @@ fn key_set(now: Timestamp) -> KeySet {
             jwk: Some(jwk.clone()),
         }
     };
-    KeySet {
-        version: 1,
-        revision: 1,
-        keys: made.iter().map(state).collect(),
-        default_algorithm: Algorithm::RS256,
-    }
+    KeySet::new(1, made.iter().map(state).collect(), Algorithm::RS256)
 }
 
 /// The initial access token `ci` of [`by_token`].

@@ -28,12 +28,7 @@ pub static JWKS: LazyLock<[PrivateJwk; 2]> = LazyLock::new(|| {
         .map(|algorithm| PrivateJwk::generate(algorithm, None).expect("a key can be made"))
 });
 pub static KEYS: LazyLock<Keys> = LazyLock::new(|| {
-    let set = KeySet {
-        version: 1,
-        revision: 1,
-        keys: JWKS.iter().map(state).collect(),
-        default_algorithm: Algorithm::ES256,
-    };
+    let set = KeySet::new(1, JWKS.iter().map(state).collect(), Algorithm::ES256);
     Keys::from_key_set(&set).expect("the keys are good")
 });
 

@@ -30,7 +30,8 @@ fn a_revoked_key_is_gone_at_once_and_the_waiting_one_signs_without_waiting() {
     assert!(gone.revoked && gone.jwk.is_none() && gone.public.is_none());
     assert_eq!(
         (next.kid.as_str(), next.signs_from),
-        (waiting.as_str(), Some(at(11)))
+        (waiting.as_str(), Some(Timestamp::UNIX_EPOCH)),
+        "a pod whose clock is behind must not wait"
     );
     assert_eq!(reasons(&plan)[..2], [Reason::KeyRevoked, Reason::KeyActive]);
     assert!(plan.notes[0].2.contains(&kid));
@@ -43,7 +44,7 @@ fn a_revocation_that_would_leave_no_key_mints_one_and_says_so() {
     revoke_active(&mut world);
     let plan = world.run_at(5);
     assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
-    assert_eq!(world.keys()[1].signs_from, Some(at(5)));
+    assert_eq!(world.keys()[1].signs_from, Some(Timestamp::UNIX_EPOCH));
     assert_eq!(reasons(&plan), [Reason::KeyRevoked, Reason::KeyMinted]);
     assert!(
         plan.notes[1].2.contains("in place of the revoked one"),
@@ -76,6 +77,22 @@ fn retiring_and_removed_keys_are_revoked_too() {
     world.terms.revoked.clear();
     world.run_at(4 + PUBLISH + SESSION * 3);
     assert_eq!(world.phases(), [(ES256, Active)]);
+}
+
+#[test]
+fn a_retiring_key_that_is_revoked_leaves_no_pod_without_a_key() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a"]);
+    let first = world.keys()[0].kid.clone();
+    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
+    world.run_at(0);
+    world.acknowledge(&["a"]);
+    world.run_at(PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    // A pod whose clock is behind still signs with the first one.
+    world.terms.revoked.insert(first);
+    world.run_at(PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Removed), (ES256, Active)]);
+    assert_eq!(world.keys()[1].signs_from, Some(Timestamp::UNIX_EPOCH));
 }
 
 #[test]

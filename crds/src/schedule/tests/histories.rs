@@ -7,6 +7,8 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Step {
     Pass(u64),
+    /// The clock is set back.
+    Back(u64),
     Edit(usize, usize, u64),
     Create(usize, usize),
     Delete(usize),
@@ -17,6 +19,8 @@ enum Step {
     Lifetime(u64),
     Acknowledge(bool, bool),
     Pods(bool),
+    /// A pod was late, or went while it was: caches expire so much later.
+    Caches(Option<u64>),
     Lose,
     /// The nth key of the set.
     Revoke(usize),
@@ -30,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1_u64..1500).prop_map(Step::Pass),
         1 => (10_000_u64..200_000).prop_map(Step::Pass),
+        1 => (1_u64..5000).prop_map(Step::Back),
         3 => (0_usize..3, 0_usize..3, 0_u64..3).prop_map(|(n, a, r)| Step::Edit(n, a, r)),
         2 => (0_usize..3, 0_usize..3).prop_map(|(n, a)| Step::Create(n, a)),
         1 => (0_usize..3).prop_map(Step::Delete),
@@ -40,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (60_u64..4000).prop_map(Step::Lifetime),
         6 => (any::<bool>(), any::<bool>()).prop_map(|(a, b)| Step::Acknowledge(a, b)),
         1 => any::<bool>().prop_map(Step::Pods),
+        1 => proptest::option::of(0_u64..2000).prop_map(Step::Caches),
         1 => Just(Step::Lose),
         2 => (0_usize..6).prop_map(Step::Revoke),
         1 => Just(Step::Forgive),
@@ -51,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn take(world: &mut World, step: Step, created: &mut u64) {
     match step {
         Step::Pass(seconds) => world.now += SignedDuration::from_secs(seconds.cast_signed()),
+        Step::Back(seconds) => world.now -= SignedDuration::from_secs(seconds.cast_signed()),
         Step::Edit(n, algorithm, revision) => {
             if let Some(wanted) = world.wanted.get_mut(n) {
                 wanted.spec.algorithm = Some(ALGORITHMS[algorithm]);
@@ -123,10 +130,20 @@ fn take(world: &mut World, step: Step, created: &mut u64) {
                 world.pods.pods = vec![("a".to_owned(), None), ("b".to_owned(), None)];
             }
         }
-        Step::Lose => world.set = None,
+        Step::Caches(later) => {
+            world.pods.caches_expire = later.map(|later| world.now + Seconds(later).span());
+        }
+        Step::Lose => world.lose(),
         Step::Revoke(n) => {
-            if let Some(key) = world.set.as_ref().and_then(|set| set.keys.get(n)) {
-                world.terms.revoked.insert(key.kid.clone());
+            let set = world.set.as_ref();
+            let lost = set
+                .into_iter()
+                .flat_map(|set| set.lost.iter().map(|lost| &lost.kid));
+            let keys = set
+                .into_iter()
+                .flat_map(|set| set.keys.iter().map(|key| &key.kid));
+            if let Some(kid) = lost.chain(keys).nth(n) {
+                world.terms.revoked.insert(kid.clone());
             }
         }
         Step::Forgive => world.terms.revoked.clear(),
@@ -174,9 +191,19 @@ pub(super) fn check(world: &World, before: Option<&KeySet>) {
                     let signed = was(other).is_some_and(|was| was.phase == Active && !was.revoked);
                     other.revoked && signed && other.algorithm == key.algorithm
                 });
+                let emergency = emergency
+                    || set.lost.iter().any(|lost| {
+                        let known = before.iter().flat_map(|before| &before.lost);
+                        let before = known
+                            .filter(|known| known.kid == lost.kid)
+                            .any(|known| known.revoked);
+                        lost.revoked && lost.signed && !before && lost.algorithm == key.algorithm
+                    });
                 if is_new && before.is_some() && !emergency {
                     let published = key.published_at.unwrap();
                     assert!(from >= published + Seconds(PUBLISH).span(), "it signs too early");
+                    let caches = world.pods.caches_expire;
+                    assert!(caches.is_none_or(|end| from >= end), "a cache lacks it");
                     let word = before.map(KeySet::acknowledgement);
                     let all = world.pods.pods.iter().all(|(_, said)| *said == word);
                     assert!(all, "a pod does not know it");
@@ -187,9 +214,16 @@ pub(super) fn check(world: &World, before: Option<&KeySet>) {
             Retiring => assert!(key.jwk.is_some() && key.retires_at.is_some()),
             Removed => {
                 assert!(key.jwk.is_none() && key.public.is_none() == key.revoked);
-                if key.signs_from.is_some() && !key.revoked {
+                let is_new = was(key).is_some_and(|was| was.phase != Removed);
+                if is_new && key.signs_from.is_some() && !key.revoked {
                     let expired = key.retires_at.unwrap() + Seconds(key.longest_lifetime).span();
                     assert!(world.now >= expired, "something that it signed is still valid");
+                    let next = set
+                        .keys
+                        .iter()
+                        .find(|next| next.phase == Active && next.algorithm == key.algorithm);
+                    let signs = next.is_none_or(|next| next.signs_from.unwrap() <= world.now);
+                    assert!(signs, "pods have no key that they may sign with yet");
                 }
             }
         }

@@ -11,7 +11,7 @@ use oidc_crds::resources::{SigningKey, SigningKeySpec};
 use oidc_crds::schedule::{Acknowledgements, Demand, Import, Terms, Wanted, schedule};
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_set::{KeySet, Owner};
-use oidc_crds::validate::validate_signing_key;
+use oidc_crds::validate::{shortest_publish_for, validate_signing_key};
 use tracing::info;
 
 use super::objects::{Objects, fresh};
@@ -114,6 +114,9 @@ impl SigningKeys {
             in_use: demand.algorithms,
             refused,
             revoked,
+            cache: shortest_publish_for(work.installation),
+            // What is gone from the folder nobody else has.
+            lost: Vec::new(),
             first: self.set.is_none(),
         };
         let nobody = Acknowledgements::default();

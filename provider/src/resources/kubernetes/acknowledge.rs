@@ -3,7 +3,8 @@
 //! first readiness.
 //!
 //! The Lease is written by server-side apply, which makes it where it is not, and costs a comparison where
-//! it is as it should be. So a pod needs no right to read Leases, and by doing it again every `CHECK` it
+//! it is as it should be. A set in which a key retires is acknowledged when the pod's own clock says that the key
+//! signs no more; until then the word is that of before, or one that matches no set. So a pod needs no right to read Leases, and by doing it again every `CHECK` it
 //! mends one that somebody deleted or edited.
 
 use std::fmt;
@@ -14,17 +15,22 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
 use oidc_crds::names::{ANNOTATION_KEY_SET, provider_labels};
+use oidc_protocol::keys::Keys;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::app::App;
 
+/// Follows the word of a pod that may still sign with a retiring key and has said nothing before.
+const RETIRING: &str = "-retiring";
 /// The pause between checks.
 const CHECK: Duration = Duration::from_secs(30);
 /// The first pause after a failure; it doubles up to [`LONGEST`].
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+/// The shortest wait for a time: clocks and timers differ by less.
+const SHORTEST: Duration = Duration::from_millis(5);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 /// An outage would fill the log: a line a minute.
@@ -94,7 +100,7 @@ impl Acknowledger {
         loop {
             sets.mark_unchanged();
             let rest = match self.app.keys.load() {
-                Some(set) => self.acknowledge(set.keys.acknowledgement(), &written).await,
+                Some(set) => self.tell(&set.keys, &written).await,
                 None => Duration::MAX,
             };
             tokio::select! {
@@ -102,6 +108,22 @@ impl Acknowledger {
                 () = sleep(rest) => {}
             }
         }
+    }
+
+    /// Acknowledges the set if that is true already; how long to rest then.
+    async fn tell(&mut self, keys: &Keys, written: &watch::Sender<bool>) -> Duration {
+        let word = keys.acknowledgement();
+        let now = self.app.clock.now();
+        let Some(until) = keys.retires(now) else {
+            return self.acknowledge(word, written).await;
+        };
+        let before = match self.said.as_str() {
+            "" => format!("{word}{RETIRING}"),
+            said => said.to_owned(),
+        };
+        let rest = self.acknowledge(&before, written).await;
+        let left = until.duration_since(now).unsigned_abs();
+        rest.min(left.max(SHORTEST))
     }
 
     /// Writes it; how long to rest then.
