@@ -95,6 +95,15 @@ impl Prepared {
             keys,
         })
     }
+
+    /// The same, acknowledged as another set ([`Keys::acknowledged_as`]).
+    #[must_use]
+    pub fn acknowledged_as(self, word: String) -> Self {
+        Self {
+            keys: self.keys.acknowledged_as(word),
+            ..self
+        }
+    }
 }
 
 /// Scopes beyond the standard ones that every namespace may have; others are nobody's business.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{SOON, World, condition, wait};
 use crate::keys::{has_phases, key_set, phases, revision};
+use crate::rotation::clock;
 
 /// A provider pod.
 struct Provider<'a> {
@@ -218,6 +219,35 @@ async fn a_pod_that_ends_counts_until_it_is_gone() {
     waits_for(&world, "oidc-provider-lost").await;
     world.delete::<Pod>(lost.name).await;
     has_phases(&world, &[Phase::Active, Phase::Retiring]).await;
+}
+
+#[tokio::test]
+async fn i3_what_a_pod_handed_out_that_went_while_it_was_behind_is_waited_for() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    let [a, b] = [
+        Provider::new(&world, "oidc-provider-a").await,
+        Provider::new(&world, "oidc-provider-b").await,
+    ];
+    for pod in [&a, &b] {
+        pod.is_ready(true).await;
+        pod.acknowledges().await;
+    }
+    world.patch::<SigningKey>("main", revision(1)).await;
+    waits_for(&world, "oidc-provider-a, oidc-provider-b").await;
+    a.acknowledges().await;
+    waits_for(&world, "oidc-provider-b").await;
+    // Its watch is dead: until it is gone it hands out a JWKS without the new key.
+    let gone = clock();
+    world.delete::<Pod>(b.name).await;
+    let set = wait("the new key signs", SOON, async || {
+        let set = key_set(&world).await;
+        (phases(&set) == [Phase::Retiring, Phase::Active]).then_some(set)
+    })
+    .await;
+    let waited = set.keys[1].signs_from.expect("it signs").duration_since(gone);
+    assert!(waited.as_secs_f64() >= 2.2, "1.2 × max-age + 1 s: {waited}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod history;
 mod installation;
 mod keys;
 mod leader;
+mod lost_keys;
 mod pod;
 mod pod_certificate;
 mod policy;

@@ -1,6 +1,7 @@
 //! A provider as a process, as a pod of the chart runs it: real API server, real Redis, and between it and
 //! the API server a proxy that can fail as networks do.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,12 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use oidc_crds::secrets::Data;
 use reqwest::{Certificate, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::harness::{SOON, World, wait};
@@ -118,6 +121,29 @@ impl Pod {
             .basic_auth(of("CLIENT_ID"), Some(of("CLIENT_SECRET")))
             .form(&[("grant_type", "client_credentials")]);
         request.send().await.expect("an answer")
+    }
+
+    /// Asks for a token of the client itself; which key signed it.
+    pub async fn signs_with(&self, secret: &Data) -> String {
+        let answer = self.token(secret).await;
+        let (status, text) = (answer.status(), answer.text().await.expect("a body"));
+        assert_eq!(status, 200, "{text}");
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        let token = answer["access_token"].as_str().expect("a token");
+        let header = token.split('.').next().expect("a header");
+        let header = URL_SAFE_NO_PAD.decode(header).expect("base64url");
+        let header: Value = serde_json::from_slice(&header).expect("JSON");
+        header["kid"].as_str().expect("a kid").to_owned()
+    }
+
+    /// The keys that it publishes.
+    pub async fn kids(&self) -> BTreeSet<String> {
+        let answer = self.http.get(format!("{}/jwks.json", self.issuer)).send().await;
+        let text = answer.expect("an answer").text().await.expect("a body");
+        let jwks: Value = serde_json::from_str(&text).expect("JSON");
+        let keys = jwks["keys"].as_array().expect("keys").iter();
+        keys.map(|key| key["kid"].as_str().expect("a kid").to_owned())
+            .collect()
     }
 
     /// Asks for a token of the client itself, which proves itself by a JWT; the status.

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::keys::{key_set, phases, revision, with_phases};
 
 /// Kills the operator, and gives its lease up for it: its successor need not wait until it runs out.
-async fn kill(world: &World, mut operator: Operator) {
+pub async fn kill(world: &World, mut operator: Operator) {
     operator.signal("KILL");
     operator.end().await;
     let lease = [

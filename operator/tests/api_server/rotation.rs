@@ -35,7 +35,7 @@ fn due(key: &KeyState, seconds: u64) -> Timestamp {
     clippy::disallowed_methods,
     reason = "the operator under test lives by the machine's clock"
 )]
-fn clock() -> Timestamp {
+pub fn clock() -> Timestamp {
     Timestamp::now()
 }
 

@@ -10,6 +10,10 @@ use oidc_crds::secrets::key_set::{KeySet, KeyState};
 
 use crate::jwt::{Signer, Verifier};
 
+mod carried;
+
+pub use carried::carry;
+
 /// Everything of one key set. Immutable: a new set makes a new one.
 pub struct Keys {
     /// The one to prefer first.
@@ -96,6 +100,19 @@ impl Keys {
             active.any(|key| key.signer.algorithm() == *algorithm)
         };
         Algorithm::ALL.into_iter().filter(signs).collect()
+    }
+
+    /// Whether some key signs, now or by its time; not so if the key set was lost and nothing else is held.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        self.signers.iter().any(|key| key.until.is_none())
+    }
+
+    /// The same, acknowledged as another set: the one that was read, where this one holds more ([`carry`]).
+    #[must_use]
+    pub fn acknowledged_as(mut self, word: String) -> Self {
+        self.acknowledgement = word;
+        self
     }
 
     /// The JWKS document as bytes.

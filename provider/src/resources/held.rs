@@ -6,14 +6,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use oidc_crds::envelope::{EnvelopeError, EnvelopeKeys};
+use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::seal::KeyRing;
 use oidc_crds::secrets::Data;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::secrets::key_ring::KeyRingData;
-use oidc_crds::secrets::key_set::{KeySet, SealedKeySet, Stored};
+use oidc_crds::secrets::key_set::{KeySet, KeyState, SealedKeySet, Stored};
 use oidc_crds::secrets::pepper::Pepper;
 use oidc_crds::secrets::registration_tokens::RegistrationTokens;
+use oidc_protocol::keys::carry;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -74,6 +77,9 @@ impl What {
 pub struct Held {
     app: Arc<App>,
     certificate: watch::Sender<Option<Arc<ServerConfig>>>,
+    /// The key set as it was read last.
+    read: Option<KeySet>,
+    /// What is in force by it: with keys that a set that was lost held.
     keys: Option<KeySet>,
     envelope: Option<EnvelopeKeys>,
     /// The present key set, if there is no key to decrypt it with.
@@ -88,6 +94,7 @@ impl Held {
         Self {
             app,
             certificate,
+            read: None,
             keys: None,
             envelope: None,
             locked: None,
@@ -98,7 +105,8 @@ impl Held {
     /// Whether there is a good state of everything.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        What::NEEDED.into_iter().all(|what| self.good.contains(&what)) && self.app.keys.load().is_some()
+        let can_sign = || self.app.keys.load().is_some_and(|keys| keys.keys.can_sign());
+        What::NEEDED.into_iter().all(|what| self.good.contains(&what)) && can_sign()
     }
 
     /// Takes the present state of an object; `None`: there is none. Whether it is good.
@@ -137,7 +145,8 @@ impl Held {
         match taken {
             Ok(()) => {
                 info!(what = name, "in force");
-                self.app.metrics.last_good_in_force(name, false);
+                let held = what == What::KeySet && self.signs_on();
+                self.app.metrics.last_good_in_force(name, held);
                 self.good.insert(what);
                 true
             }
@@ -216,40 +225,84 @@ impl Held {
         Err(wrong)
     }
 
-    fn use_keys(&mut self, keys: KeySet) -> Result<(), String> {
-        if self.good.contains(&What::Installation) {
-            self.publish(&keys)?;
-            self.keys = Some(keys);
-            Ok(())
-        } else {
-            self.keys = Some(keys);
-            Err("it is for the installation's ConfigMap to say the issuer".to_owned())
+    fn use_keys(&mut self, read: KeySet) -> Result<(), String> {
+        let in_force = self.keys.as_ref().filter(|_| self.good.contains(&What::KeySet));
+        let keys = match in_force {
+            Some(held) => carry(&read, held, self.app.clock.now()),
+            None => read.clone(),
+        };
+        if !self.good.contains(&What::Installation) {
+            (self.read, self.keys) = (Some(read), Some(keys));
+            return Err("it is for the installation's ConfigMap to say the issuer".to_owned());
+        }
+        let is_same = self.keys.as_ref() == Some(&keys) && self.read.as_ref() == Some(&read);
+        if is_same && self.good.contains(&What::KeySet) {
+            return Ok(());
+        }
+        self.publish(&read, &keys)?;
+        (self.read, self.keys) = (Some(read), Some(keys));
+        if self.signs_on() {
+            let kids: Vec<&str> = self.carried().map(|key| key.kid.as_str()).collect();
+            let kids = kids.join(", ");
+            error!(
+                kids,
+                "the key set was lost: these keys go on until a key of the new one signs"
+            );
+        }
+        Ok(())
+    }
+
+    /// Keys in force that the set as it was read does not hold.
+    fn carried(&self) -> impl Iterator<Item = &KeyState> {
+        let known = |kid: &str| {
+            let mut read = self.read.iter().flat_map(|read| &read.keys);
+            read.any(|key| key.kid == kid)
+        };
+        let keys = self.keys.iter().flat_map(|keys| &keys.keys);
+        keys.filter(move |key| !known(&key.kid))
+    }
+
+    /// Whether a key signs that the set as it was read does not hold.
+    fn signs_on(&self) -> bool {
+        self.carried().any(|key| key.phase == Phase::Active)
+    }
+
+    /// When the next key ends that the set as it was read does not hold.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.carried().filter_map(|key| key.removable_at).min()
+    }
+
+    /// Ends what has come to its end.
+    pub fn end(&mut self) {
+        if let Some(read) = self.read.clone() {
+            let ended = self.use_keys(read);
+            self.tell(What::KeySet, ended);
         }
     }
 
     /// The documents name the issuer: with another installation they are made anew, and with the first one
     /// the keys that came before it are looked at.
     fn publish_anew(&mut self) {
-        if let Some(keys) = self.keys.take() {
-            let published = self.publish(&keys);
+        if let (Some(read), Some(keys)) = (self.read.take(), self.keys.take()) {
+            let published = self.publish(&read, &keys);
             self.tell(What::KeySet, published);
-            self.keys = Some(keys);
+            (self.read, self.keys) = (Some(read), Some(keys));
         }
     }
 
-    fn publish(&self, keys: &KeySet) -> Result<(), String> {
+    /// Puts keys in force; what was read is acknowledged by it, for all of that is among them.
+    fn publish(&self, read: &KeySet, keys: &KeySet) -> Result<(), String> {
         let installation = self.app.installation.load();
-        let prepared = Prepared::build(
-            keys,
-            &installation,
-            Offers {
-                registration: self.app.registration().is_some(),
-                metrics: false,
-            },
-        );
+        let offers = Offers {
+            registration: self.app.registration().is_some(),
+            metrics: false,
+        };
+        let prepared = Prepared::build(keys, &installation, offers);
+        let prepared = prepared.map_err(|error| error.to_string())?;
         self.app
             .keys
-            .publish(prepared.map_err(|error| error.to_string())?);
+            .publish(prepared.acknowledged_as(read.acknowledgement()));
         Ok(())
     }
 }
@@ -287,12 +340,10 @@ pub fn registration_tokens(app: &App, data: &Data) {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use oidc_crds::envelope::DataKey;
     use oidc_crds::jwk::PrivateJwk;
     use oidc_crds::names::Algorithm;
-    use oidc_crds::resources::signing_key::Phase;
-    use oidc_crds::secrets::key_set::{KeyState, Owner};
+    use oidc_crds::secrets::key_set::Owner;
     use oidc_crds::testing::SeededRng;
 
     use super::*;
@@ -375,6 +426,86 @@ mod tests {
         assert!(held.app.keys.load().is_none());
         assert!(held.take(What::Installation, Some(&installation())).await);
         assert!(held.app.keys.load().is_some() && held.good.contains(&What::KeySet));
+    }
+
+    #[tokio::test]
+    async fn documents_are_made_once_per_change() {
+        let mut held = held();
+        held.take(What::Installation, Some(&installation())).await;
+        let (data, mut changes) = (key_set(true), held.app.keys.changes());
+        let mut made = async |held: &mut Held, what, data: &Data| {
+            let before = held.app.keys.load();
+            assert!(held.take(what, Some(data)).await);
+            let now = held.app.keys.load();
+            let told = changes.has_changed().unwrap();
+            changes.mark_unchanged();
+            let is_other = match (before, now) {
+                (Some(before), Some(now)) => !Arc::ptr_eq(&before, &now),
+                (before, now) => before.is_some() != now.is_some(),
+            };
+            assert_eq!(told, is_other);
+            told
+        };
+        assert!(made(&mut held, What::KeySet, &data).await);
+        assert!(
+            !made(&mut held, What::KeySet, &data).await,
+            "a watch that lists again brings nothing new"
+        );
+        assert!(!made(&mut held, What::Envelope, &envelope(&[1])).await);
+        let mut next = KeySet::from_data(&data).unwrap();
+        next.revision += 1;
+        assert!(made(&mut held, What::KeySet, &next.to_data()).await);
+        assert!(made(&mut held, What::Installation, &installation()).await);
+    }
+
+    #[tokio::test]
+    async fn i3_a_pod_signs_on_when_the_set_was_lost_and_one_that_holds_no_key_is_not_ready() {
+        let (old, mut new) = (set(true), set(true));
+        new.keys[0].phase = Phase::Published;
+        new.keys[0].signs_from = None;
+        let signs = |held: &Held| {
+            let keys = held.app.keys.load().unwrap();
+            let signer = keys.keys.signer(None, NOW).map(|signer| signer.kid().to_owned());
+            (signer, keys.keys.acknowledgement().to_owned())
+        };
+        let mut pod = held();
+        pod.take(What::Installation, Some(&installation())).await;
+        assert!(pod.take(What::KeySet, Some(&old.to_data())).await);
+        assert!(pod.take(What::KeySet, Some(&new.to_data())).await);
+        let word = new.acknowledgement();
+        assert_eq!(signs(&pod), (Some(old.keys[0].kid.clone()), word.clone()));
+        assert!(!pod.take(What::KeySet, None).await);
+        assert_eq!(signs(&pod).0, Some(old.keys[0].kid.clone()));
+        let alarm = r#"oidc_last_good_in_force{object="key-set"} 1"#;
+        assert!(pod.app.metrics.encode(None).contains(alarm));
+        assert_eq!(pod.ends(), None);
+
+        let mut other = held();
+        other.good.extend(What::NEEDED);
+        other.take(What::Installation, Some(&installation())).await;
+        assert!(other.take(What::KeySet, Some(&new.to_data())).await);
+        assert_eq!(signs(&other), (None, word));
+        assert!(!other.is_complete(), "it holds nothing to sign with");
+
+        new.keys[0].phase = Phase::Active;
+        new.keys[0].signs_from = Some(Timestamp::UNIX_EPOCH);
+        for held in [&mut pod, &mut other] {
+            assert!(held.take(What::KeySet, Some(&new.to_data())).await);
+            assert_eq!(signs(held).0, Some(new.keys[0].kid.clone()));
+        }
+        assert!(other.is_complete());
+        assert!(!pod.app.metrics.encode(None).contains(alarm));
+        let end = pod.ends().expect("the old one ends");
+        let now = pod.app.clock.now();
+        assert!(end.duration_since(now).as_secs() >= 900, "{end}");
+        assert_eq!(pod.keys.as_ref().map(|keys| keys.keys.len()), Some(2));
+        pod.end();
+        assert_eq!(pod.ends(), Some(end), "not yet");
+        for key in &mut pod.keys.as_mut().expect("there").keys {
+            key.removable_at = key.removable_at.map(|_| now);
+        }
+        pod.end();
+        assert_eq!((pod.ends(), pod.keys.as_ref()), (None, Some(&new)));
     }
 
     #[tokio::test]

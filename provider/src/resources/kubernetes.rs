@@ -6,12 +6,15 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client};
 use oidc_crds::secrets::installation::{ClientCa, Installation, Namespaces};
 use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::app::App;
@@ -29,6 +32,11 @@ pub mod contact;
 mod pods;
 pub mod registrar;
 mod watches;
+
+/// The longest sleep: times by the system's clock are looked at again.
+const IDLE: Duration = Duration::from_secs(60);
+/// The shortest.
+const MOMENT: SignedDuration = SignedDuration::from_millis(5);
 
 /// Where the installation lives.
 #[derive(Debug, Clone)]
@@ -122,6 +130,7 @@ pub async fn run(
                 driver.count(&mut watches);
             }
             () = &mut acknowledging => bail!("key sets are not acknowledged any more"),
+            () = sleep(driver.rest()) => driver.end(),
         }
     }
 }
@@ -179,6 +188,25 @@ impl Driver {
             }
         }
         watches.start(&self.wanted);
+    }
+
+    /// How long until a key ends that is held beyond the key set; asked again after each event.
+    fn rest(&self) -> Duration {
+        let left = |end: Timestamp| end.duration_since(self.app.clock.now());
+        let left = self
+            .held
+            .ends()
+            .map(left)
+            .map(|left| left.max(MOMENT).unsigned_abs());
+        left.unwrap_or(IDLE).min(IDLE)
+    }
+
+    fn end(&mut self) {
+        if self.held.ends().is_some_and(|end| end <= self.app.clock.now()) {
+            self.held.end();
+            self.directory.algorithms(self.app.keys.algorithms());
+            publish(&self.app, self.directory.settle());
+        }
     }
 
     async fn change(&mut self, event: Event, watches: &mut Watches) {
