@@ -11,7 +11,7 @@ use oidc_crds::jwk::public::PublicKeys;
 use oidc_protocol::client_auth::{Assertion, private_key};
 
 use crate::app::App;
-use crate::fetched::{Fetched, Pace};
+use crate::fetched::{Failure, Fetched, Pace};
 
 const PACE: Pace = Pace {
     what: "the keys of a client (jwksUri)",
@@ -47,11 +47,12 @@ impl ClientKeys {
         let fetch = || {
             let (document, uri) = (app.outbound.get(uri, &app.installation.load()), uri.clone());
             async move {
-                let read = |document: Vec<u8>| PublicKeys::read(&document).map_err(|error| error.to_string());
-                document
-                    .await
-                    .and_then(read)
-                    .map_err(|why| format!("{uri}: {why}"))
+                let failed = |why: &dyn std::fmt::Display| Failure::Failed(format!("{uri}: {why}"));
+                match document.await {
+                    Ok(document) => PublicKeys::read(&document).map_err(|error| failed(&error)),
+                    Err(Failure::Failed(why)) => Err(failed(&why)),
+                    Err(Failure::Busy) => Err(Failure::Busy),
+                }
             }
         };
         let is_good = |keys: &PublicKeys| !private_key::is_key_unknown(assertion, keys);

@@ -13,7 +13,7 @@ use oidc_protocol::client_auth::service_account::ClusterIssuer;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::fetched::{Fetched, Pace};
+use crate::fetched::{Failure, Fetched, Pace};
 
 const PACE: Pace = Pace {
     what: "the issuer of the cluster's ServiceAccount tokens",
@@ -56,7 +56,9 @@ impl Cluster {
     /// Asks the API server, unless that was done a short while ago; waits at most 3 s.
     pub async fn refresh(&self, now: Timestamp) {
         if let Some(client) = self.client.get() {
-            self.issuer.refresh(now, PACE, fetch(client.clone())).await;
+            let client = client.clone();
+            let fetching = async move { fetch(client).await.map_err(Failure::from) };
+            self.issuer.refresh(now, PACE, fetching).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Something of somebody else that is kept, and fetched again when it turns out to be old: by one request at a
 //! time, and not too often, so that strangers cannot make us ask more.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -17,6 +18,30 @@ pub struct Pace {
     pub again: i64,
     /// After one that failed, in seconds.
     pub after_failure: i64,
+}
+
+/// Why nothing was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody was asked: too much is being fetched for others. The next who needs it may try at once.
+    Busy,
+    /// It was tried; why it failed, for the log.
+    Failed(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => f.write_str("too many documents are being fetched"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
 }
 
 /// The last fetch.
@@ -69,7 +94,7 @@ impl<T: Send + Sync + 'static> Fetched<T> {
         self: &Arc<Self>,
         now: Timestamp,
         pace: Pace,
-        fetch: impl Future<Output = Result<T, String>> + Send + 'static,
+        fetch: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) {
         // one is on its way otherwise
         if self.last.try_lock().is_ok() {
@@ -85,7 +110,7 @@ impl<T: Send + Sync + 'static> Fetched<T> {
         self: &Arc<Self>,
         now: Timestamp,
         pace: Pace,
-        fetch: impl Future<Output = Result<T, String>> + Send + 'static,
+        fetch: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) {
         let mut last = self.last.clone().lock_owned().await;
         let may_again = last.is_none_or(|last| {
@@ -102,16 +127,18 @@ impl<T: Send + Sync + 'static> Fetched<T> {
         let this = self.clone();
         let fetching = tokio::spawn(async move {
             let fetched = fetch.await;
-            *last = Some(Attempt {
-                at: now,
-                succeeded: fetched.is_ok(),
-            });
+            if !matches!(fetched, Err(Failure::Busy)) {
+                *last = Some(Attempt {
+                    at: now,
+                    succeeded: fetched.is_ok(),
+                });
+            }
             match fetched {
                 Ok(fetched) => {
                     let value = Arc::new(fetched);
                     this.known.store(Some(Arc::new(Known { at: now, value })));
                 }
-                Err(why) => warn!(what = pace.what, why, "could not be fetched"),
+                Err(why) => warn!(what = pace.what, %why, "could not be fetched"),
             }
         });
         // a panic in there is as good as a failure
@@ -142,7 +169,11 @@ mod tests {
         let count = count.clone();
         let fetch = async move {
             let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-            if good { Ok(number) } else { Err("away".to_owned()) }
+            if good {
+                Ok(number)
+            } else {
+                Err("away".to_owned().into())
+            }
         };
         kept.refresh(at(seconds), PACE, fetch).await;
     }
@@ -166,13 +197,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn hard_08_what_was_not_tried_for_others_sake_may_be_tried_at_once() {
+        let (kept, count) = (Arc::new(Fetched::default()), Arc::new(AtomicUsize::new(0)));
+        kept.refresh(at(0), PACE, async { Err(Failure::Busy) }).await;
+        assert_eq!(kept.load(), None);
+        ask(&kept, &count, 0, true).await;
+        assert_eq!(kept.load().as_deref(), Some(&1));
+        // nor does it let anybody ask earlier than otherwise
+        kept.refresh(at(60), PACE, async { Err(Failure::Busy) }).await;
+        ask(&kept, &count, 59, true).await;
+        assert_eq!(kept.load().as_deref(), Some(&1));
+    }
+
+    #[tokio::test]
     async fn those_who_ask_meanwhile_wait_for_the_same_fetch_and_nobody_can_break_it_off() {
         let (kept, count) = (
             Arc::new(Fetched::<usize>::default()),
             Arc::new(AtomicUsize::new(0)),
         );
         let (finish, finished) = oneshot::channel::<usize>();
-        let fetch = async move { finished.await.map_err(|_| "never".to_owned()) };
+        let fetch = async move { finished.await.map_err(|_| Failure::from("never".to_owned())) };
         // whoever asked first goes away
         let first = kept.refresh(at(0), PACE, fetch);
         assert!(futures::FutureExt::now_or_never(first).is_none());

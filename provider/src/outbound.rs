@@ -19,6 +19,8 @@ use reqwest::{Certificate, Client, StatusCode, redirect};
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
+use crate::fetched::Failure;
+
 /// How long it may take to connect.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a fetch may take in all.
@@ -76,34 +78,31 @@ impl Outbound {
         }
     }
 
-    /// Fetches a document; ends within 3 s.
+    /// Fetches a document; ends within 3 s. Nothing is done, and no place taken, before it is polled.
     ///
     /// # Errors
-    /// Why there is none, for the log.
+    /// Why there is none, for the log; [`Failure::Busy`] if too many are being fetched.
     pub fn get(
         &self,
         url: &str,
         installation: &Installation,
-    ) -> impl Future<Output = Result<Vec<u8>, String>> + Send + use<> {
+    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send + use<> {
         self.guard
             .allowed
             .store(Arc::new(installation.outbound.addresses.clone()));
-        let ready = self.ready(url, installation);
+        let (ready, places) = (self.ready(url, installation), self.places.clone());
         async move {
-            let (client, url, _place) = ready?;
+            let (client, url) = ready?;
+            // not before: whoever only waits for somebody else's fetch must not take a place from others
+            let _place = places.try_acquire_owned().map_err(|_| Failure::Busy)?;
             let late = |_| Err("it takes too long".to_owned());
-            tokio::time::timeout(PATIENCE, read(client, url))
-                .await
-                .unwrap_or_else(late)
+            let read = tokio::time::timeout(PATIENCE, read(client, url)).await;
+            Ok(read.unwrap_or_else(late)?)
         }
     }
 
     /// Everything that can be judged before anything is sent.
-    fn ready(
-        &self,
-        url: &str,
-        installation: &Installation,
-    ) -> Result<(Client, Url, tokio::sync::OwnedSemaphorePermit), String> {
+    fn ready(&self, url: &str, installation: &Installation) -> Result<(Client, Url), String> {
         let url = Url::parse(url).map_err(|error| format!("the address is none: {error}"))?;
         if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
             return Err("the address is not https, or names a user".to_owned());
@@ -118,9 +117,7 @@ impl Outbound {
             Host::Ipv6(address) => judge(address.into(), &installation.outbound.addresses)?,
             Host::Domain(_) => {}
         }
-        let place = self.places.clone().try_acquire_owned();
-        let place = place.map_err(|_| "too many documents are being fetched".to_owned())?;
-        Ok((self.client()?, url, place))
+        Ok((self.client()?, url))
     }
 
     fn client(&self) -> Result<Client, String> {

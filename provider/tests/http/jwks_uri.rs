@@ -14,6 +14,7 @@ use oidc_crds::secrets::installation::Installation;
 use oidc_provider::outbound::{Lookup, Outbound};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::support::*;
 
@@ -22,6 +23,9 @@ use super::support::*;
 struct Host {
     document: Mutex<String>,
     asked: AtomicUsize,
+    /// How often it was asked at the address that answers only when it may.
+    held: AtomicUsize,
+    go_on: Notify,
 }
 
 impl Host {
@@ -33,7 +37,7 @@ impl Host {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Serves it at `https://keys.test:PORT/jwks`.
+    /// Serves it at `https://keys.test:PORT/jwks`, and at `/held` once it may go on.
     async fn serve(self: &Arc<Self>) -> (Outbound, u16) {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let key = KeyPair::generate().unwrap();
@@ -48,8 +52,17 @@ impl Host {
             host.asked.fetch_add(1, Ordering::SeqCst);
             host.document.lock().unwrap().clone()
         };
+        let host = self.clone();
+        let held = async move || {
+            host.held.fetch_add(1, Ordering::SeqCst);
+            host.go_on.notified().await;
+            host.document.lock().unwrap().clone()
+        };
         let server = axum_server::from_tcp_rustls(listener, config.await.unwrap()).unwrap();
-        tokio::spawn(server.serve(Routes::new().route("/jwks", get(answer)).into_make_service()));
+        let routes = Routes::new()
+            .route("/jwks", get(answer))
+            .route("/held", get(held));
+        tokio::spawn(server.serve(routes.into_make_service()));
         let here: IpAddr = "127.0.0.1".parse().unwrap();
         let lookup: Lookup = Box::new(move |_| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
             Box::pin(async move { Ok(vec![here]) })
@@ -69,10 +82,23 @@ fn keys(algorithms: &[Algorithm]) -> Value {
 
 /// A provider whose client `keyed` publishes its keys; `listed` are the addresses that may be reached.
 async fn world(listed: Value) -> (TestApp, Arc<Host>) {
+    let (mut app, host, port) = installed(listed).await;
+    app.set_client("keyed", keyed(port, "jwks"));
+    (app, host)
+}
+
+/// A client that publishes its keys under a path of the host.
+fn keyed(port: u16, path: &str) -> Value {
+    json!({"applicationType": "service", "grantTypes": ["client_credentials"], "scopes": ["api"],
+        "authentication": {"privateKeyJwt": {"jwksUri": format!("https://keys.test:{port}/{path}")}}})
+}
+
+/// The same without the client; and the host's port.
+async fn installed(listed: Value) -> (TestApp, Arc<Host>, u16) {
     let host = Arc::new(Host::default());
     host.publish(&keys(&[Algorithm::ES256]));
     let (outbound, port) = host.serve().await;
-    let mut app = TestApp::with(Setup {
+    let app = TestApp::with(Setup {
         outbound,
         ..Setup::default()
     });
@@ -80,16 +106,18 @@ async fn world(listed: Value) -> (TestApp, Arc<Host>) {
     installation.outbound =
         serde_json::from_value(json!({"hosts": ["keys.test"], "addresses": listed})).unwrap();
     app.app.installation.store(Arc::new(installation));
-    app.set_client(
-        "keyed",
-        json!({"applicationType": "service", "grantTypes": ["client_credentials"], "scopes": ["api"],
-            "authentication": {"privateKeyJwt": {"jwksUri": format!("https://keys.test:{port}/jwks")}}}),
-    );
-    (app, host)
+    (app, host, port)
 }
 
 async fn ask(app: &TestApp, algorithm: Algorithm) -> Answer {
-    let mut form = app.assertion_by(algorithm, |_| {});
+    ask_as(app, "keyed", algorithm).await
+}
+
+async fn ask_as(app: &TestApp, client: &str, algorithm: Algorithm) -> Answer {
+    let id = format!("default.{client}");
+    let mut form = app.assertion_by(algorithm, |claims| {
+        (claims["iss"], claims["sub"]) = (json!(id), json!(id));
+    });
     form.push(("grant_type", "client_credentials".to_owned()));
     app.send(Ask::post("/token").form(&form)).await
 }
@@ -100,6 +128,26 @@ async fn ca_04_keys_are_fetched_once_and_kept() {
     let all = futures::future::join_all((0..10).map(|_| ask(&app, Algorithm::ES256))).await;
     assert!(all.iter().all(|answer| answer.status == 200), "{all:?}");
     assert_eq!(host.asked(), 1);
+}
+
+#[tokio::test]
+async fn hard_08_whoever_waits_for_a_slow_host_takes_no_place_from_other_clients() {
+    let (mut app, host, port) = installed(json!(["127.0.0.1"])).await;
+    app.set_client("slow", keyed(port, "held"));
+    app.set_client("keyed", keyed(port, "jwks"));
+    let slow = futures::future::join_all((0..20).map(|_| ask_as(&app, "slow", Algorithm::ES256)));
+    let others = async {
+        while host.held.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let answer = ask(&app, Algorithm::ES256).await;
+        host.go_on.notify_one();
+        answer
+    };
+    let (slow, other) = futures::join!(slow, others);
+    assert_eq!(other.status, 200, "{other:?}");
+    assert!(slow.iter().all(|answer| answer.status == 200), "{slow:?}");
+    assert_eq!((host.held.load(Ordering::SeqCst), host.asked()), (1, 1));
 }
 
 #[tokio::test]
