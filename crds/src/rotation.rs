@@ -34,8 +34,8 @@ mod given;
 
 pub use due::Due;
 pub use early::has_unused;
-use given::{GIVEN, GIVEN_WEAK, given_id, judge};
-pub use given::{MIN_LENGTH, MIN_VARIETY};
+use given::{GIVEN, given_id, judge};
+pub use given::{MIN_LENGTH, MIN_VARIETY, is_weak};
 
 /// How many credentials of a client are kept; those that retire first go first.
 pub const KEPT: usize = 4;
@@ -225,7 +225,7 @@ impl Life<'_> {
             return;
         }
         let count = self.credentials.len();
-        self.credentials.retain(|known| !known.id.starts_with(GIVEN_WEAK));
+        self.credentials.retain(|known| !is_weak(known));
         if self.credentials.len() < count {
             self.reason(Reason::CredentialRetired);
         }

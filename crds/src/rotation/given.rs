@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::credentials::ClientSecret;
 use crate::encoding::hex;
+use crate::resources::oidc_client::Credential;
 
 /// What a `secretRef`'s secret needs at least, where weak ones are not accepted: characters.
 pub const MIN_LENGTH: usize = 32;
@@ -17,7 +18,13 @@ pub const MIN_VARIETY: usize = 8;
 pub(super) const GIVEN: &str = "ref-";
 
 /// Ids of those among them that are good only as long as weak ones are accepted.
-pub(super) const GIVEN_WEAK: &str = "ref-weak-";
+const GIVEN_WEAK: &str = "ref-weak-";
+
+/// Whether a credential is good only as long as weak ones are accepted.
+#[must_use]
+pub fn is_weak(known: &Credential) -> bool {
+    known.id.starts_with(GIVEN_WEAK)
+}
 
 /// The id of a `secretRef`'s credential.
 pub(super) fn given_id(version: &str, attempt: u32, weak: bool) -> String {

@@ -88,7 +88,9 @@ pub fn validate(
         policy: spec.policy_uri.clone(),
         tos: spec.tos_uri.clone(),
     };
-    let credentials = registration::credentials(client, &authentication, identity.created_at, v);
+    let accepts_weak = installation.accepts_weak_secrets(&identity.namespace);
+    let credentials =
+        registration::credentials(client, &authentication, identity.created_at, accepts_weak, v);
     let rare = Rare {
         own_grantee: (spec.client_id.as_ref()).map(|id| own_grantee(&identity.uid, id).into()),
         links,

@@ -7,21 +7,23 @@ use super::Violations;
 use crate::client::Authentication;
 use crate::resources::OidcClient;
 use crate::resources::oidc_client::Credential;
+use crate::rotation;
 
 /// The digests of its secrets. Who may write them into the spec does not matter: without the pepper nobody can
 /// make one that a secret matches, and one that is copied is bound to the object that it was made for. Whoever
-/// writes one by hand locks their own client out.
+/// writes one by hand locks their own client out. A weak one is none where weak ones are not accepted (any more),
+/// whether the operator comes to say so in status or not.
 pub(super) fn credentials(
     object: &OidcClient,
     authentication: &Authentication,
     created_at: Timestamp,
+    accepts_weak: bool,
     v: &mut Violations,
 ) -> Vec<Credential> {
     let Some(registration) = &object.spec.registration else {
-        return object
-            .status
-            .as_ref()
-            .map_or_else(Vec::new, |status| status.credentials.clone());
+        let known = object.status.iter().flat_map(|status| &status.credentials);
+        let accepted = known.filter(|known| accepts_weak || !rotation::is_weak(known));
+        return accepted.cloned().collect();
     };
     let spec = &object.spec;
     for (field, is_there) in [
@@ -59,11 +61,13 @@ pub(super) fn credentials(
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::{judge, with};
+    use super::super::tests::{installation, judge, object, with};
     use crate::client::Client;
     use crate::credentials::{ClientSecret, digest, verify};
+    use crate::secrets::installation::Installation;
     use crate::secrets::pepper::Pepper;
     use crate::testing::SeededRng;
+    use crate::validate::validate;
 
     fn registered(members: Value) -> Value {
         let mut spec = with(members);
@@ -83,6 +87,27 @@ mod tests {
             "registration": {"id": "r1"}});
         let public = judge(public).unwrap();
         assert!(public.credentials().is_empty() && public.registration().is_some());
+    }
+
+    #[test]
+    fn a_weak_secret_of_status_counts_only_where_weak_ones_are_accepted() {
+        let mut object = object(with(json!({"secretRef": {"name": "mine"}})));
+        let known = |id: &str| json!({"id": id, "digest": "p:d", "createdAt": "2026-11-25T09:00:00Z"});
+        object.status = serde_json::from_value(json!({
+            "conditions": [], "credentials": [known("ref-weak-0011223344556677"), known("ref-0011223344556677")],
+        }))
+        .unwrap();
+        let mut installation = installation();
+        let ids = |installation: &Installation| {
+            let client = validate(&object, installation, None).unwrap();
+            let ids = client.credentials().iter().map(|known| known.id.clone());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&installation), ["ref-0011223344556677"]);
+        installation.grants[0].weak_secrets = true;
+        assert_eq!(ids(&installation).len(), 2);
+        installation.grants[0].namespaces = vec!["team-b".to_owned()];
+        assert_eq!(ids(&installation), ["ref-0011223344556677"]);
     }
 
     #[test]
