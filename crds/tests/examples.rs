@@ -95,7 +95,7 @@ fn the_standalone_examples_are_good() {
 #[test]
 fn every_preset_has_a_good_example_that_names_the_clients_secret() {
     let installation = Installation::parse(CLUSTER).unwrap();
-    for preset in Preset::all().filter(|preset| *preset != Preset::default()) {
+    for preset in Preset::all() {
         let name = serde_json::to_value(preset).unwrap();
         let at = format!("examples/integrations/{}", name.as_str().unwrap());
         let seen = folder(&at, &installation);
