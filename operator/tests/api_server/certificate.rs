@@ -1,7 +1,10 @@
 //! Clients with certificates: from `kubectl apply` to a token, without a secret.
 
 use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
+};
 
 use crate::harness::{SOON, World, wait};
 use crate::pod::{Pod, Proxy};
@@ -19,8 +22,23 @@ pub fn ca() -> Ca {
 
 /// A certificate for that name and its key, in PEM.
 fn identity(issuer: &Ca) -> String {
-    let (mut params, key) = (CertificateParams::default(), KeyPair::generate().expect("a key"));
+    let mut params = CertificateParams::default();
     params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(URI).expect("ASCII"))];
+    signed(params, issuer)
+}
+
+/// The same for a subject, its most general part first.
+fn identity_of(issuer: &Ca, subject: &[(DnType, &str)]) -> String {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    for (kind, value) in subject {
+        params.distinguished_name.push(kind.clone(), *value);
+    }
+    signed(params, issuer)
+}
+
+fn signed(params: CertificateParams, issuer: &Ca) -> String {
+    let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, issuer).expect("a certificate");
     certificate.pem() + &key.serialize_pem()
 }
@@ -76,6 +94,40 @@ async fn ca_05_a_client_is_known_by_its_certificate_and_has_no_secret() {
     })
     .await;
     assert_eq!(ask(&other).await, 401);
+
+    // another client is known by its subject: all of it, in its order
+    world.apply_client(
+        "payroll",
+        r#"grantTypes: [authorization_code, client_credentials],
+          authentication: {tls: {subjectDn: "CN=payroll,O=Example\\, Inc."}}"#,
+    );
+    world.client_is("payroll", "Ready", "True").await;
+    let payroll = world.secret_data("payroll-oidc").await;
+    let ask_by_subject = async |identity: &str| {
+        pod.token_by_certificate(&world, &payroll, identity)
+            .await
+            .status()
+    };
+    let company = (DnType::OrganizationName, "Example, Inc.");
+    let of = |name| (DnType::CommonName, name);
+    let payrolls = identity_of(&first, &[company.clone(), of("payroll")]);
+    wait("the client gets a token by its subject", SOON, async || {
+        (ask_by_subject(&payrolls).await == 200).then_some(())
+    })
+    .await;
+    for (issuer, subject) in [
+        (&second, &[company.clone(), of("payroll")][..]),
+        (&first, &[of("payroll"), company.clone()]),
+        (&first, &[of("payroll")]),
+        (&first, &[company.clone(), of("billing")]),
+    ] {
+        let identity = identity_of(issuer, subject);
+        assert_eq!(ask_by_subject(&identity).await, 401, "{subject:?}");
+    }
+    // nor is either client the other
+    assert_eq!(ask_by_subject(&good).await, 401);
+    assert_eq!(ask(&payrolls).await, 401);
+
     // a CA that takes over is noticed
     name(&world, &second);
     wait("the new CA counts", SOON, async || {

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::clients::{accepts, credentials, held};
 use crate::harness::{SOON, World, client, wait};
+use crate::pod::{Pod, Proxy};
 
 async fn credential_id(world: &World) -> String {
     let secret = world.secrets().get("demo-oidc").await.expect("there");
@@ -102,6 +103,43 @@ async fn each_new_word_rotates_once_and_both_secrets_are_accepted() {
         columns.contains("SECRET AGE") && columns.contains("NEXT ROTATION"),
         "{columns}"
     );
+}
+
+#[tokio::test]
+async fn pods_accept_both_secrets_meanwhile_and_the_old_ones_no_longer_than_that() {
+    let world = World::new(&[]).await;
+    let _operator = world.operator("op-0");
+    let rotate = |word: &str, overlap: &str| {
+        let rotation = format!("rotation: {{now: {word}, overlap: {overlap}}}");
+        let grants = "grantTypes: [authorization_code, client_credentials]";
+        world.apply_client("demo", &format!("{grants}, {rotation}"));
+    };
+    rotate("first", "1h");
+    world.client_is("demo", "Ready", "True").await;
+    let (mut secrets, mut id) = (
+        vec![world.secret_data("demo-oidc").await],
+        credential_id(&world).await,
+    );
+    let proxy = Proxy::start(&world);
+    let pod = Pod::start(&world, "oidc-provider-a", &proxy).await;
+    pod.serves(&secrets[0]).await;
+    for (word, overlap) in [("second", "1h"), ("third", "5s")] {
+        rotate(word, overlap);
+        rotated(&world, &id).await;
+        id = credential_id(&world).await;
+        let newest = world.secret_data("demo-oidc").await;
+        // its digest came before it, so no pod may refuse it that has heard of it
+        pod.serves(&newest).await;
+        if overlap == "1h" {
+            assert_eq!(pod.token(&secrets[0]).await.status(), 200);
+        }
+        secrets.push(newest);
+    }
+    // the shorter overlap is for both that were replaced
+    for old in &secrets[..2] {
+        pod.refuses(old, SOON).await;
+    }
+    assert_eq!(pod.token(&secrets[2]).await.status(), 200);
 }
 
 #[tokio::test]

@@ -66,6 +66,46 @@ async fn i4_a_pod_whose_watch_was_down_refuses_within_a_second_of_reconnecting()
     assert_eq!(pod.token(&stays).await.status(), 200);
 }
 
+/// A digest is bound to the object that it was made for: whoever copies one from another's status gains nothing by it,
+/// and locks their own client out until the operator has mended it.
+#[tokio::test]
+async fn a_digest_copied_from_another_status_lets_nobody_in() {
+    let (world, _operator, _proxy, pod, [mine, theirs]) = pod_of_two_clients().await;
+    let forged = Data::from([
+        ("CLIENT_ID".to_owned(), mine["CLIENT_ID"].clone()),
+        ("CLIENT_SECRET".to_owned(), theirs["CLIENT_SECRET"].clone()),
+    ]);
+    let api = world.clients();
+    let copied = api.get("stays").await.expect("there").status.expect("a status");
+    wait("the status is copied", SOON, async || {
+        let mut client = api.get("goes").await.expect("there");
+        client.status.as_mut()?.credentials = copied.credentials.clone();
+        client.metadata.managed_fields = None;
+        api.replace_status("goes", &Default::default(), &client)
+            .await
+            .ok()
+    })
+    .await;
+    // the pod has it: what was accepted before is gone
+    pod.refuses(&mine, SOON).await;
+    assert_eq!(pod.token(&forged).await.status(), 401);
+    // the operator makes a new secret, and the copy lives on beside its digest for the overlap
+    let new = wait("a new secret", SOON, async || {
+        let new = world.secret_data("goes-oidc").await;
+        (new["CLIENT_SECRET"] != mine["CLIENT_SECRET"]).then_some(new)
+    })
+    .await;
+    pod.serves(&new).await;
+    assert_eq!(pod.token(&forged).await.status(), 401);
+    let listed = api.get("goes").await.expect("there").status.expect("a status");
+    let is_copy = |id: &str| copied.credentials.iter().any(|known| known.id == id);
+    assert!(
+        listed.credentials.iter().any(|known| is_copy(&known.id)),
+        "{listed:?}"
+    );
+    assert_eq!(pod.token(&theirs).await.status(), 200);
+}
+
 #[tokio::test]
 async fn i4_a_dead_watch_is_noticed_within_30_seconds() {
     let (world, _operator, proxy, pod, [goes, stays]) = pod_of_two_clients().await;

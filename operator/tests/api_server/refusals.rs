@@ -4,7 +4,7 @@ use kube::api::PostParams;
 use oidc_crds::resources::OidcClient;
 use serde_json::json;
 
-use crate::harness::{World, chart, client, condition, success};
+use crate::harness::{SOON, World, chart, client, condition, success, wait};
 
 /// Applies a manifest that must be refused with this text.
 fn refused(world: &World, manifest: &str, text: &str) {
@@ -197,6 +197,36 @@ async fn the_operator_has_no_rights_elsewhere() {
     }
     assert!(!can("get", "secrets", "default"));
     assert!(!can("list", "namespaces", "default"));
+
+    // rolloutRestart: two verbs on three kinds where clients are, and only if it is switched on
+    let workloads = ["deployments.apps", "statefulsets.apps", "daemonsets.apps"];
+    let allowed = |verb: &str, what: &str| can(verb, what, &served);
+    let any = |verb: &str| workloads.iter().any(|what| allowed(verb, what));
+    assert!(!any("get") && !any("patch"));
+    let watched = format!("watchNamespaces={{{served}}}");
+    world.install(&[&watched, "rolloutRestart.enabled=true"]);
+    wait("the right is given", SOON, async || {
+        let both = |what: &&str| allowed("get", what) && allowed("patch", what);
+        workloads.iter().all(both).then_some(())
+    })
+    .await;
+    for verb in ["list", "watch", "create", "update", "delete", "deletecollection"] {
+        assert!(!any(verb), "{verb}");
+    }
+    for what in workloads {
+        for namespace in [own.as_str(), other.as_str(), "default"] {
+            assert!(
+                !can("get", what, namespace) && !can("patch", what, namespace),
+                "{what}"
+            );
+        }
+        for part in ["scale", "status"] {
+            assert!(!allowed("patch", &format!("{what}/{part}")), "{what}/{part}");
+        }
+    }
+    for what in ["pods", "replicasets.apps", "jobs.batch", "cronjobs.batch"] {
+        assert!(!allowed("patch", what), "{what}");
+    }
 }
 
 #[test]

@@ -129,6 +129,32 @@ async fn requests_are_limited_per_address_where_strangers_may_ask() {
 }
 
 #[tokio::test]
+async fn reg_01_good_registrations_of_strangers_are_limited_per_address() {
+    let app = TestApp::with(Setup {
+        registration: true,
+        ..Setup::default()
+    });
+    with(&app, |installation| {
+        installation.limits.requests_per_address = 10;
+        installation.client_address = Some(ClientAddress::Socket);
+    });
+    let register = async |peer: &str| {
+        let body = serde_json::json!({ "redirect_uris": [REDIRECT] }).to_string();
+        let ask = Ask::post("/register").body("application/json", body);
+        app.send(ask.from(peer.parse().unwrap())).await
+    };
+    for _ in 0..10 {
+        assert_eq!(register("192.0.2.1").await.status, 201);
+    }
+    let count = app.app.clients.len();
+    register("192.0.2.1")
+        .await
+        .is_error(429, "temporarily_unavailable");
+    assert_eq!(app.app.clients.len(), count, "nothing is made");
+    assert_eq!(register("192.0.2.2").await.status, 201);
+}
+
+#[tokio::test]
 async fn token_requests_are_limited_per_client() {
     let app = TestApp::new();
     with(&app, |installation| {
