@@ -64,6 +64,8 @@ pub enum Found {
     /// `secretRef` names a Secret of this type, which may not be referred to
     /// ([`is_opaque`](crate::secrets::is_opaque)).
     GivenOfType(String),
+    /// `secretRef` names a Secret of the installation, which does this there.
+    GivenReserved(String),
 }
 
 /// What an installation says about credentials.
@@ -181,6 +183,11 @@ pub fn decide(
                 "the Secret that `secretRef` names is of type {kind}; only Opaque ones are taken: copy the \
                  value into one"
             );
+            life.problem = Some((Reason::SecretInvalid, message));
+        }
+        Found::GivenReserved(what) => {
+            let message =
+                format!("the Secret that `secretRef` names {what}, and is no client's: name another");
             life.problem = Some((Reason::SecretInvalid, message));
         }
     }

@@ -97,9 +97,25 @@ impl Index {
         self.synced.send_replace(false);
     }
 
-    /// Where users are woken.
-    pub(crate) fn begin_users(&self, wake: mpsc::UnboundedSender<ObjectRef<GuardedUser>>) {
-        self.lock().wake_user = Some(wake);
+    /// Where users are kept and woken.
+    pub(crate) fn begin_users(
+        &self,
+        wake: mpsc::UnboundedSender<ObjectRef<GuardedUser>>,
+        store: Store<GuardedUser>,
+    ) {
+        let mut state = self.lock();
+        state.wake_user = Some(wake);
+        state.users_store = Some(store);
+    }
+
+    /// Whether some user, valid or not, has the password in this Secret.
+    pub(crate) fn has_password_in(&self, secret: &str) -> bool {
+        let users = self.lock().users_store.as_ref().map(Store::state);
+        users.iter().flatten().any(|user| {
+            let reference = user.0.as_ref().ok();
+            let reference = reference.and_then(|user| user.spec.password_secret_ref.as_ref());
+            reference.is_some_and(|reference| reference.name == secret)
+        })
     }
 
     /// Waits until everything has been listed once.
@@ -466,7 +482,7 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.synced();
         let (sender, mut woken) = mpsc::unbounded_channel();
-        fixture.index.begin_users(sender);
+        fixture.index.begin_users(sender, reflector::store().0);
         fixture.users(&Event::Apply(user("a", "jane")));
         fixture.users(&Event::Apply(user("b", "jane")));
         fixture.users(&Event::Delete(user("a", "jane")));
@@ -632,6 +648,21 @@ mod tests {
         assert_eq!(demand.longest_token, Seconds(3600));
         fixture.clients(Event::Delete(named));
         assert_eq!(fixture.index.demand(), Demand::default());
+    }
+
+    #[test]
+    fn the_secrets_of_users_are_known() {
+        let fixture = Fixture::new();
+        assert!(!fixture.index.has_password_in("jane"));
+        let (store, mut writer) = reflector::store();
+        fixture.index.begin_users(mpsc::unbounded_channel().0, store);
+        let mut user = user("jane", "jane");
+        if let Ok(user) = &mut user.0 {
+            let reference = json!({"name": "jane"});
+            user.spec.password_secret_ref = serde_json::from_value(reference).expect("a reference");
+        }
+        writer.apply_watcher_event(&Event::Apply(user));
+        assert!(fixture.index.has_password_in("jane") && !fixture.index.has_password_in("john"));
     }
 
     #[test]

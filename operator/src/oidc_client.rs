@@ -9,6 +9,7 @@ mod hosts;
 mod notes;
 mod observe;
 mod plan;
+mod reserved;
 mod restart;
 mod written;
 

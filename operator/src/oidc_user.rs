@@ -38,7 +38,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let namespace = context.names.namespace.clone();
     let (store, writer) = reflector::store();
     let (sender, wake) = mpsc::unbounded_channel();
-    context.index.begin_users(sender);
+    context.index.begin_users(sender, store.clone());
     let api: Api<GuardedUser> = Api::namespaced(context.client.clone(), &namespace);
     let tap = context.clone();
     let objects = watcher(api, watches::config())

@@ -159,6 +159,7 @@ fn nobody(release: &str) -> Installation {
         tls: None,
         mtls: None,
         envelope: None,
+        redis: None,
         registration: None,
         trust: Default::default(),
         others: Vec::new(),

@@ -81,6 +81,9 @@ pub struct Installation {
     /// What private keys are encrypted under in the key-set Secret; absent: they stand there in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Envelope>,
+    /// The Secret with the address of Redis, if it is in one: no client may refer to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<GivenRedis>,
     /// Whether clients may be registered by HTTP; absent: not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
@@ -124,6 +127,14 @@ pub struct GivenTls {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
+    /// Its name.
+    pub secret_name: String,
+}
+
+/// A Secret with the address of Redis, which has its password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenRedis {
     /// Its name.
     pub secret_name: String,
 }
@@ -196,6 +207,7 @@ impl Installation {
             tls: None,
             mtls: None,
             envelope: None,
+            redis: None,
             registration: None,
             trust: Trust::default(),
             others: Vec::new(),
@@ -214,7 +226,8 @@ impl Installation {
     #[must_use]
     pub fn own_secrets(&self) -> Vec<String> {
         let envelope = self.envelope.iter().map(|envelope| envelope.secret_name.clone());
-        self.made_secrets().chain(envelope).collect()
+        let redis = self.redis.iter().map(|redis| redis.secret_name.clone());
+        self.made_secrets().chain(envelope).chain(redis).collect()
     }
 
     /// Names of the Secrets that the operator makes, of a given certificate and of the registration tokens.
@@ -317,6 +330,8 @@ mtls:
     configMap: client-ca
 envelope:
   secretName: my-envelope
+redis:
+  secretName: my-redis
 registration:
   mode: open
   namespace: team-a
@@ -366,7 +381,9 @@ registration:
             Some(ClientCa::ClusterTrustBundle("example.com:spiffe:live".to_owned()))
         );
         let own = installation.own_secrets();
-        assert!(own.contains(&"my-tls".to_owned()) && own.contains(&"my-envelope".to_owned()));
+        for name in ["my-tls", "my-envelope", "my-redis"] {
+            assert!(own.contains(&name.to_owned()), "{name}");
+        }
         assert!(!installation.grants_all && !installation.weak_secrets);
         assert_eq!(installation.serves("team-a", None), Some(true));
         assert_eq!(installation.serves("team-b", None), Some(false));
@@ -418,6 +435,7 @@ registration:
             ("clientIds:", "clientIDs:", "clientIDs"),
             ("secretName: my-tls", "secret: my-tls", "secret"),
             ("secretName: my-envelope", "secret: my-envelope", "secret"),
+            ("secretName: my-redis", "secret: my-redis", "secret"),
             (
                 "defaultClass: true",
                 "grantsAll: true\ndefaultClass: true",
@@ -591,6 +609,7 @@ registration:
             ),
             ("secretName: my-tls", "secretName: My", "tls.secretName"),
             ("my-envelope", "My", "envelope.secretName"),
+            ("my-redis", "My", "redis.secretName"),
             ("local:8443", "local:8443/", "mtls.url"),
             ("local:8443", "local:8443/other", "mtls.url"),
             ("configMap: client-ca", "configMap: Ca", "mtls.ca.configMap"),

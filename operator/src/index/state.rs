@@ -32,6 +32,7 @@ pub(super) struct State {
     pub(super) users_synced: bool,
     /// Objects that were listed since a watch of users began anew.
     pub(super) users_listed: HashSet<Key>,
+    pub(super) users_store: Option<Store<GuardedUser>>,
     pub(super) wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
     /// Judges between all of them; there is one from `begin()` on.
     pub(super) arbiter: Option<Arbiter<Arc<Client>>>,

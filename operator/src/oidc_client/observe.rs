@@ -13,6 +13,7 @@ use oidc_crds::secrets::app::CLIENT_SECRET;
 use oidc_crds::secrets::{Data, is_opaque};
 use oidc_crds::uses::Seen;
 
+use super::reserved;
 use crate::context::{Context, Names};
 use crate::execute::Error;
 
@@ -45,6 +46,8 @@ pub(crate) enum Given {
     Missing,
     /// Of this type: nobody may refer to it.
     OfType(String),
+    /// Of the installation; what it does there.
+    Reserved(&'static str),
     Present {
         /// Changes with the content.
         version: String,
@@ -75,8 +78,13 @@ pub(crate) async fn observe(
         None => None,
         Some(reference) => {
             let key = reference.key.as_deref().unwrap_or(CLIENT_SECRET);
-            let found = read(&api, &reference.name).await?;
-            Some(found.map_or(Given::Missing, |secret| present(&secret, key)))
+            let owner = reserved::owner(context, client.namespace(), &reference.name).await?;
+            let found = match owner {
+                Some(_) => None,
+                None => read(&api, &reference.name).await?,
+            };
+            let found = found.map_or(Given::Missing, |secret| present(&secret, key));
+            Some(owner.map_or(found, Given::Reserved))
         }
     };
     let mut former = Vec::new();

@@ -315,6 +315,7 @@ fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
     match (given, ours) {
         (Some(Given::Missing), _) => Found::GivenMissing,
         (Some(Given::OfType(kind)), _) => Found::GivenOfType(kind.clone()),
+        (Some(Given::Reserved(what)), _) => Found::GivenReserved((*what).to_owned()),
         (Some(Given::Present { version, secret }), _) => Found::Given {
             version: version.clone(),
             secret: secret.clone(),
@@ -334,7 +335,7 @@ fn content<'a>(client: &Client, decision: &'a Decision, found: &'a Found) -> Opt
     }
     let there = match found {
         Found::Ours { secret, .. } | Found::Given { secret, .. } => secret.as_ref(),
-        Found::Nothing | Found::GivenMissing | Found::GivenOfType(_) => None,
+        Found::Nothing | Found::GivenMissing | Found::GivenOfType(_) | Found::GivenReserved(_) => None,
     };
     decision
         .deliver

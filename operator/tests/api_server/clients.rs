@@ -394,13 +394,20 @@ async fn every_violation_is_told_and_nothing_else_changes() {
     let good = world.client_is("demo", "Ready", "True").await;
     world.apply_client(
         "demo",
-        "audiences: [\"https://orders.example.com\"], scopes: [openid, orders.read], clientId: mine",
+        "audiences: [\"https://orders.example.com\"], scopes: [openid, orders.read], clientId: mine, \
+         tokens: {accessTokenTtl: 12h, refreshTokenTtl: 365d}",
     );
     let refused = world.client_is("demo", "Accepted", "False").await;
     let status = refused.status.expect("a status");
     let (reason, message) = condition(&status.conditions, "Accepted");
     assert_eq!(reason, "NotGranted");
-    for field in ["spec.audiences[0]", "spec.scopes[1]", "spec.clientId"] {
+    for field in [
+        "spec.audiences[0]",
+        "spec.scopes[1]",
+        "spec.clientId",
+        "spec.tokens.accessTokenTtl",
+        "spec.tokens.refreshTokenTtl",
+    ] {
         assert!(message.contains(field), "{field} in {message}");
     }
     assert_eq!(condition(&status.conditions, "Ready").1, message);
@@ -450,6 +457,38 @@ async fn a_weak_secret_ref_is_refused_unless_it_is_granted() {
     world.install(&[&own, "grants[0].weakSecrets=true"]);
     let demo = world.client_is("demo", "Ready", "True").await;
     assert!(accepts(&world, &demo, &weak).await);
+}
+
+#[tokio::test]
+async fn a_secret_ref_copies_nothing_that_is_the_installations() {
+    let world = World::new(&["redis.existingSecret.name=redis"]).await;
+    for (name, key) in [("redis", "url"), ("jane", "password"), ("imported", "tls.key")] {
+        world.apply(&secret(name, key, "0123456789abcdef0123456789abcdef"));
+    }
+    world.apply(
+        "{apiVersion: oidc-operator.dev/v1alpha1, kind: OidcUser, metadata: {name: jane},
+          spec: {passwordSecretRef: {name: jane}}}",
+    );
+    world.apply(
+        "{apiVersion: oidc-operator.dev/v1alpha1, kind: SigningKey, metadata: {name: other},
+          spec: {algorithm: ES256, secretRef: {name: imported}}}",
+    );
+    let _operator = world.operator("op-0");
+    for (name, key, told) in [
+        ("redis", "url", "is a Secret of the installation itself"),
+        ("jane", "password", "holds the password of an OidcUser"),
+        ("imported", "tls.key", "is imported by a SigningKey"),
+    ] {
+        let of = format!("of-{name}");
+        world.apply_client(&of, &format!("secretRef: {{name: {name}, key: {key}}}"));
+        let client = world.client_is(&of, "Ready", "False").await;
+        let status = client.status.expect("a status");
+        let (_, message) = condition(&status.conditions, "Ready");
+        assert!(message.contains(told), "{message}");
+        assert!(status.credentials.is_empty());
+        let secrets = world.secrets().get_opt(&format!("{of}-oidc")).await;
+        assert!(secrets.expect("an answer").is_none(), "nothing is copied");
+    }
 }
 
 #[tokio::test]

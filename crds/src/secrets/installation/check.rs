@@ -56,6 +56,14 @@ impl Installation {
                 text::quoted(&tls.secret_name)
             ));
         }
+        if let Some(redis) = &self.redis
+            && !text::is_dns_name(&redis.secret_name)
+        {
+            wrong.push(format!(
+                "redis.secretName: {} cannot be the name of a Secret",
+                text::quoted(&redis.secret_name)
+            ));
+        }
         for name in &self.trust.config_map_namespaces {
             if !text::is_dns_label(name) {
                 let quoted = text::quoted(name);

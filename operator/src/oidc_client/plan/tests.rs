@@ -269,20 +269,30 @@ fn each_new_secret_is_told_by_its_id() {
 }
 
 #[test]
-fn a_secret_ref_of_another_type_is_refused() {
+fn a_secret_ref_of_another_type_or_of_the_installation_is_refused() {
     let world = world();
     let object = object(json!({
         "redirectUris": ["https://app.example.com/cb"], "secretRef": {"name": "mine"},
     }));
-    let given = Some(Given::OfType("kubernetes.io/service-account-token".into()));
-    let plan = world.plan(&object, Target::Absent, given, NOW);
-    assert!(plan.secret.is_none() && plan.credentials.is_empty());
-    let outcome = plan.finish(&object, &Applied::nothing(), at(NOW));
-    assert_eq!(
-        condition(&outcome.status, "Ready"),
-        ("False".into(), "SecretInvalid".into())
-    );
-    assert!(outcome.notes[0].message.contains("service-account-token"));
+    for (given, told) in [
+        (
+            Given::OfType("kubernetes.io/service-account-token".into()),
+            "service-account-token",
+        ),
+        (
+            Given::Reserved("is imported by a SigningKey"),
+            "is imported by a SigningKey",
+        ),
+    ] {
+        let plan = world.plan(&object, Target::Absent, Some(given), NOW);
+        assert!(plan.secret.is_none() && plan.credentials.is_empty());
+        let outcome = plan.finish(&object, &Applied::nothing(), at(NOW));
+        assert_eq!(
+            condition(&outcome.status, "Ready"),
+            ("False".into(), "SecretInvalid".into())
+        );
+        assert!(outcome.notes[0].message.contains(told));
+    }
 }
 
 #[test]
