@@ -22,6 +22,8 @@ pub const LABEL_WATCH: &str = "oidc-operator.dev/watch";
 pub const LABEL_CLASS: &str = "oidc-operator.dev/class";
 /// Annotation of an app's Secret: the id of the credential that it holds.
 pub const ANNOTATION_CREDENTIAL_ID: &str = "oidc-operator.dev/credential-id";
+/// Annotation of the app's Secret: the installation that wrote it, as `namespace/release`.
+pub const ANNOTATION_INSTALLATION: &str = "oidc-operator.dev/installation";
 /// Annotation of an app's Secret: what of its labels, annotations and keys follows the spec
 /// ([`Marks`](crate::secrets::app::Marks)).
 pub const ANNOTATION_SHAPE: &str = "oidc-operator.dev/shape";

@@ -7,6 +7,7 @@
 //! - The Secret names the credential that it holds. What was minted after that one was never delivered.
 //! - A Secret that is gone or was edited is made anew. A status that is empty, or digests under a pepper
 //!   that is gone, are computed again from the Secret, and nothing is minted.
+//! - A Secret that another installation wrote, before the client came from there, is made anew without an overlap.
 //! - A `secretRef` that is late changes nothing.
 //! - A replaced one that nobody uses any more retires early, where the spec asks for it and it is proven
 //!   ([`uses`](crate::uses)).
@@ -52,6 +53,8 @@ pub enum Found {
         /// From the data.
         secret: Option<ClientSecret>,
     },
+    /// Our Secret, as another installation wrote it: what that one issued is not good here.
+    Foreign,
     /// The Secret that `secretRef` names; `version` changes with its content (`<uid>/<resourceVersion>`).
     Given {
         /// Changes with the content.
@@ -172,6 +175,10 @@ pub fn decide(
             secret,
         } => {
             life.ours(credential_id.as_deref(), secret.as_ref(), rng);
+        }
+        Found::Foreign => {
+            life.retire_all();
+            life.mint(Reason::SecretUpdated, rng);
         }
         Found::Given { version, secret } => life.given(version, secret.as_ref()),
         Found::GivenMissing => {

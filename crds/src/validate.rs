@@ -4,14 +4,14 @@
 //! once. To add a rule: a line in the function of its part of the spec, a test beside it, and, if the API
 //! server can see it, a CEL rule beside the field in [`resources`](crate::resources).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::resources::{OidcClient, Reason};
-use crate::secrets::installation::Installation;
+use crate::secrets::installation::{Belongs, Installation};
 
 mod claims;
 mod client;
@@ -41,16 +41,17 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Whether this installation is the one that a client with this `className` belongs to.
+/// Whether this installation serves a client or tells it why not: it belongs here, or nobody can say yet.
+/// `namespace_labels` as in [`validate`].
 #[must_use]
-pub fn is_ours(client: &OidcClient, installation: &Installation) -> bool {
-    client
-        .spec
-        .class_name
-        .as_ref()
-        .map_or(installation.default_class, |class| {
-            *class == installation.class_name
-        })
+pub fn is_ours(
+    client: &OidcClient,
+    installation: &Installation,
+    namespace_labels: Option<&BTreeMap<String, String>>,
+) -> bool {
+    let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
+    let class = client.spec.class_name.as_deref();
+    installation.belongs(class, namespace, namespace_labels) != Belongs::Elsewhere
 }
 
 /// The broken rules so far.

@@ -14,7 +14,7 @@ use kube::api::ListParams;
 use oidc_crds::guard::Guarded;
 use oidc_crds::names::{GrantType, provider_labels};
 use oidc_crds::resources::OidcClient;
-use oidc_crds::secrets::installation::{ClientCa, Namespaces};
+use oidc_crds::secrets::installation::ClientCa;
 
 use self::line::{Line, Outcome, text};
 use self::registration::{Labels, Others};
@@ -165,7 +165,7 @@ async fn registered(
     let installation = &found.config;
     let labels = labels(cluster, found).await?;
     let others = others(cluster, found).await?;
-    let mut lines = registration::served(client, installation, &labels);
+    let mut lines = registration::served(client, installation, &labels, found.hidden_classes.as_ref());
     let (rules, good) = registration::rules(client, installation, &labels);
     lines.extend(rules);
     let mut signs_in = true;
@@ -233,10 +233,7 @@ async fn others(cluster: &Cluster, found: &Found) -> Result<Others> {
 
 /// Labels of namespaces, where they decide.
 async fn labels(cluster: &Cluster, found: &Found) -> Result<Sight<Labels>> {
-    if !matches!(
-        found.config.namespaces,
-        Namespaces::ClusterWide { selector: Some(_) }
-    ) {
+    if !found.config.namespaces.need_labels() {
         return Ok(Sight::Seen(BTreeMap::new()));
     }
     let namespaces = cluster.all::<Namespace>();

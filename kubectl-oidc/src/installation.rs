@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use oidc_crds::resources::OidcClient;
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::resources::oidc_class::InstallationRef;
+use oidc_crds::resources::{OidcClass, OidcClient};
+use oidc_crds::secrets::installation::{Classes, Installation};
 use oidc_crds::validate::is_ours;
 
 use crate::access::{Cluster, Sight, look};
@@ -23,14 +24,31 @@ pub(crate) struct Which {
 pub(crate) struct Found {
     /// Its namespace.
     pub(crate) namespace: String,
-    /// What it is and grants.
+    /// What it is and grants, beside the other installations of the cluster if those may be seen.
     pub(crate) config: Installation,
+    /// The right without which the others cannot be seen.
+    pub(crate) hidden_classes: Option<String>,
 }
 
 impl Found {
     /// `namespace/release`, as the option takes it.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.namespace, self.config.release)
+    }
+
+    /// Among the installations that show these classes.
+    fn beside(mut self, classes: &Sight<Vec<OidcClass>>) -> Self {
+        match classes {
+            Sight::Seen(classes) => {
+                let own = InstallationRef {
+                    namespace: self.namespace.clone(),
+                    release: self.config.release.clone(),
+                };
+                self.config.classes = Classes::of(classes, &own);
+            }
+            Sight::Hidden(right) => self.hidden_classes = Some(right.clone()),
+        }
+        self
     }
 }
 
@@ -41,6 +59,14 @@ pub(crate) async fn find(
     which: &Which,
     client: Option<&OidcClient>,
 ) -> Result<Sight<Found>> {
+    let classes = match client {
+        Some(_) => classes(cluster).await?,
+        None => Sight::Seen(Vec::new()),
+    };
+    let read = |maps| -> Result<Vec<Found>> {
+        let found = read(maps)?;
+        Ok(found.into_iter().map(|found| found.beside(&classes)).collect())
+    };
     if let Some(named) = &which.installation {
         let (namespace, release) = match named.split_once('/') {
             Some((namespace, release)) => (namespace, Some(release)),
@@ -84,6 +110,19 @@ pub(crate) async fn find(
     }
 }
 
+/// All classes. A cluster whose definitions are of an older version has none.
+async fn classes(cluster: &Cluster) -> Result<Sight<Vec<OidcClass>>> {
+    let api = cluster.all::<OidcClass>();
+    let everything = ListParams::default();
+    let listed = async {
+        match api.list(&everything).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            listed => listed.map(|list| list.items),
+        }
+    };
+    look("list oidcclasses", listed).await
+}
+
 fn parameters() -> ListParams {
     ListParams::default().labels("app.kubernetes.io/name=oidc-operator")
 }
@@ -105,6 +144,7 @@ fn read(maps: Vec<ConfigMap>) -> Result<Vec<Found>> {
             Ok(read) => found.push(Found {
                 namespace,
                 config: read.value,
+                hidden_classes: None,
             }),
             Err(error) => {
                 odd = Some(format!(
@@ -122,7 +162,7 @@ fn read(maps: Vec<ConfigMap>) -> Result<Vec<Found>> {
 
 fn is_for(found: &Found, client: &OidcClient) -> bool {
     let namespace = client.namespace().unwrap_or_default();
-    is_ours(client, &found.config) && found.config.serves(&namespace, None) != Some(false)
+    is_ours(client, &found.config, None) && found.config.serves(&namespace, None) != Some(false)
 }
 
 /// The one that is meant among several: the client's own, or the only one.
@@ -134,11 +174,11 @@ fn choose(mut found: Vec<Found>, client: Option<&OidcClient>) -> Result<Found> {
     {
         let class = found
             .iter()
-            .filter(|found| is_ours(client, &found.config))
+            .filter(|found| is_ours(client, &found.config, None))
             .count();
         found.retain(|found| {
             if class == 1 {
-                is_ours(client, &found.config)
+                is_ours(client, &found.config, None)
             } else {
                 is_for(found, client)
             }

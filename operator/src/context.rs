@@ -38,6 +38,10 @@ impl Names {
     pub(crate) fn operator(&self) -> String {
         format!("{}-operator", self.release)
     }
+    /// The installation, which no other of the cluster is called.
+    pub(crate) fn home(&self) -> String {
+        format!("{}/{}", self.namespace, self.release)
+    }
     pub(crate) fn installation(&self) -> String {
         format!("{}-installation", self.release)
     }

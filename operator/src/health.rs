@@ -77,7 +77,7 @@ async fn ready(State(health): State<Health>) -> Response {
     if health.ready() {
         (StatusCode::OK, "ok\n").into_response()
     } else {
-        let why = "waiting for a valid ConfigMap of the installation\n";
+        let why = "waiting for a valid ConfigMap of the installation, and the list of OidcClasses\n";
         (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
     }
 }

@@ -17,7 +17,7 @@ use oidc_crds::guard::Guarded;
 use oidc_crds::names::Algorithm;
 use oidc_crds::resources::{OidcClient, OidcUser};
 use oidc_crds::schedule::Demand;
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::installation::{Belongs, Installation};
 use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, validate, validate_user};
 use tokio::sync::{Notify, mpsc, watch};
@@ -42,8 +42,16 @@ pub(crate) struct Index {
     wake_signing_keys: Arc<Notify>,
 }
 
+/// What is to be said of a client.
+pub(crate) enum Judged {
+    /// It must choose between installations, which all say the same of it.
+    Contested(Vec<Violation>),
+    /// It is this installation's.
+    Ours(Box<Ours>),
+}
+
 /// The verdict on a client, and what it is by that only the operator sees.
-pub(crate) struct Judged {
+pub(crate) struct Ours {
     pub(crate) verdict: Result<Client, Vec<Violation>>,
     /// The client's hosts that routes serve; `None` where they are not asked.
     pub(crate) routed_hosts: Option<Vec<String>>,
@@ -238,11 +246,24 @@ impl Index {
         self.refreshed.subscribe()
     }
 
-    /// The verdict on a client: its own rules, and those between objects. `None`: not yet, it is woken.
+    /// The verdict on a client: its own rules, and those between objects. `None`: it is another installation's, or
+    /// there is none yet; it is woken when that changes.
     pub(crate) fn client_verdict(&self, client: &OidcClient) -> Option<Judged> {
         let state = self.lock();
         let installation = state.installation.as_ref()?;
         let namespace = client.namespace().unwrap_or_default();
+        let labels = state.labels(&namespace);
+        match installation.belongs(client.spec.class_name.as_deref(), &namespace, labels) {
+            Belongs::Elsewhere | Belongs::Unknown => return None,
+            Belongs::Contested(_) => {
+                return validate(client, installation, labels)
+                    .err()
+                    .map(Judged::Contested);
+            }
+            Belongs::Here => {}
+        }
+        // whether it is served is not known before its labels are
+        installation.serves(&namespace, labels)?;
         let mut client = client.clone();
         let mut unreadable = false;
         let routed_hosts = match state.routed(&client, installation) {
@@ -257,16 +278,26 @@ impl Index {
                 Some(hosts)
             }
         };
-        let valid = validate(&client, installation, state.labels(&namespace));
+        let valid = validate(&client, installation, labels);
         let verdict = valid.and_then(|valid| match state.client_lost(valid.uid()) {
             Some(violations) => Err(violations.to_vec()),
             None => Ok(valid),
         });
-        Some(Judged {
+        Some(Judged::Ours(Box::new(Ours {
             verdict,
             routed_hosts,
             unreadable,
-        })
+        })))
+    }
+
+    /// What is known of the clients of namespaces that these scopes leave out.
+    pub(crate) fn clients_outside(&self, scopes: &[Scope]) -> Vec<Arc<GuardedClient>> {
+        let mut objects = self.lock().objects();
+        objects.retain(|object| {
+            let namespace = object.namespace().unwrap_or_default();
+            !scopes.iter().any(|scope| scope.contains(&namespace))
+        });
+        objects
     }
 
     /// The verdict on a user.
@@ -355,8 +386,10 @@ mod tests {
 
     use kube_runtime::reflector;
     use oidc_crds::names::{Algorithm, Seconds};
-    use oidc_crds::resources::Reason;
+    use oidc_crds::resources::oidc_class::InstallationRef;
+    use oidc_crds::resources::{OidcClass, Reason};
     use oidc_crds::routes::RouteKind;
+    use oidc_crds::secrets::installation::Classes;
     use serde_json::{Value, json};
 
     use super::*;
@@ -410,10 +443,20 @@ mod tests {
 
         fn reasons(&self, client: &GuardedClient) -> Vec<Reason> {
             let client = client.0.as_ref().expect("parsed");
-            match self.index.client_verdict(client).expect("known").verdict {
-                Ok(_) => Vec::new(),
-                Err(violations) => violations.into_iter().map(|v| v.reason).collect(),
-            }
+            let violations = match self.index.client_verdict(client).expect("known") {
+                Judged::Ours(ours) => ours.verdict.err().unwrap_or_default(),
+                Judged::Contested(violations) => violations,
+            };
+            violations.into_iter().map(|v| v.reason).collect()
+        }
+
+        /// The labels of namespaces.
+        fn label(&self, namespaces: &[(&str, &str)]) {
+            let labelled = namespaces.iter().map(|(name, value)| {
+                let labels = BTreeMap::from([("sso".to_owned(), (*value).to_owned())]);
+                ((*name).to_owned(), labels)
+            });
+            self.index.set_namespaces(Some(labelled.collect()));
         }
 
         fn woken(&mut self) -> Vec<String> {
@@ -526,15 +569,89 @@ mod tests {
         fixture.synced();
         let other = client("app", "team-b", 1, json!({}));
         fixture.clients(Event::Apply(other.clone()));
+        let of = other.0.as_ref().expect("parsed");
+        assert!(fixture.index.client_verdict(of).is_none(), "not known yet");
+        fixture.label(&[("team-a", "yes"), ("team-b", "no")]);
+        assert_eq!(fixture.woken(), ["app"]);
         assert_eq!(fixture.reasons(&other), [Reason::NamespaceNotServed]);
-        let labels = BTreeMap::from([("sso".to_owned(), "yes".to_owned())]);
-        let namespaces = HashMap::from([
-            ("team-a".to_owned(), labels.clone()),
-            ("team-b".to_owned(), labels),
-        ]);
-        fixture.index.set_namespaces(Some(namespaces));
+        fixture.label(&[("team-a", "yes"), ("team-b", "yes")]);
         assert!(fixture.reasons(&other).is_empty());
         assert_eq!(fixture.woken(), ["app"]);
+    }
+
+    /// The installation beside another default, with this in the spec of its class.
+    fn beside(mut other: Value) -> Arc<Installation> {
+        other["issuer"] = json!("https://b.example");
+        other["default"] = json!(true);
+        other["installation"] = json!({"namespace": "b", "release": "b"});
+        let object = |name: &str, spec: Value| -> OidcClass {
+            let class = json!({
+                "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClass", "metadata": {"name": name},
+                "spec": spec,
+            });
+            serde_json::from_value(class).expect("a class")
+        };
+        let own = InstallationRef {
+            namespace: "identity".into(),
+            release: "oidc".into(),
+        };
+        let ours = json!({
+            "issuer": "https://a.example", "default": true, "clusterWide": true,
+            "namespaceSelector": {"matchLabels": {"sso": "yes"}}, "installation": own,
+        });
+        let mut installation = Installation::parse(INSTALLATION).expect("valid");
+        installation.classes = Classes::of(&[object("oidc", ours), object("b", other)], &own);
+        Arc::new(installation)
+    }
+
+    #[test]
+    fn a_client_that_another_default_serves_is_left_alone_or_told_that_alone() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        // wrong for more than one reason
+        let taken = client("app", "team-a", 1, json!({"scopes": ["openid", "no scope"]}));
+        fixture.clients(Event::Apply(taken.clone()));
+        let of = taken.0.as_ref().expect("parsed");
+        assert_eq!(fixture.reasons(&taken), [Reason::Invalid]);
+        let both = json!({"clusterWide": true, "namespaceSelector": {"matchLabels": {"sso": "yes"}}});
+        fixture.index.refresh(beside(both.clone()));
+        assert_eq!(fixture.reasons(&taken), [Reason::AmbiguousClass]);
+        fixture
+            .index
+            .refresh(beside(json!({"watchNamespaces": ["team-a"]})));
+        assert!(
+            fixture.index.client_verdict(of).is_none(),
+            "it lists the namespace"
+        );
+        fixture
+            .index
+            .refresh(beside(json!({"watchNamespaces": ["team-b"]})));
+        assert_eq!(fixture.reasons(&taken), [Reason::Invalid]);
+        let named = client("named", "team-a", 1, json!({"className": "oidc"}));
+        fixture.index.refresh(beside(both));
+        assert!(fixture.reasons(&named).is_empty());
+    }
+
+    #[test]
+    fn what_is_known_stays_while_labels_are_not() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let app = client(
+            "app",
+            "team-a",
+            1,
+            json!({"tokens": {"idTokenSignedResponseAlg": "ES256"}}),
+        );
+        fixture.clients(Event::Apply(app.clone()));
+        fixture
+            .index
+            .refresh(beside(json!({"watchNamespaces": ["team-b"]})));
+        let asked = fixture.index.demand();
+        assert!(asked.algorithms.contains(&Algorithm::ES256));
+        fixture.index.set_namespaces(None);
+        let of = app.0.as_ref().expect("parsed");
+        assert!(fixture.index.client_verdict(of).is_none());
+        assert_eq!(fixture.index.demand(), asked);
     }
 
     #[test]
@@ -623,7 +740,9 @@ mod tests {
         }
         let judged = |client: &GuardedClient| {
             let client = client.0.as_ref().expect("parsed");
-            let judged = fixture.index.client_verdict(client).expect("known");
+            let Some(Judged::Ours(judged)) = fixture.index.client_verdict(client) else {
+                panic!("it is ours");
+            };
             assert!(judged.unreadable);
             let served = judged.verdict.map(|client| client.redirect_uris().len());
             let served = served.map_err(|violations| violations[0].reason);

@@ -246,6 +246,7 @@ fn clients_begin(context: &Arc<Context>) -> Option<Begun> {
 
 /// Clients of all scopes; begins anew when the installation serves other namespaces.
 async fn clients(context: &Arc<Context>, mut begun: Option<Begun>, stop: &CancellationToken) {
+    let mut left = Vec::new();
     while let Some((namespaces, clients)) = begun {
         let round = stop.child_token();
         let controllers = clients.into_iter().map(|clients| clients.run(round.clone()));
@@ -256,16 +257,27 @@ async fn clients(context: &Arc<Context>, mut begun: Option<Begun>, stop: &Cancel
             }
             round.cancel();
         };
+        let tell = async {
+            tokio::select! {
+                () = oidc_client::tell_left(context, std::mem::take(&mut left)) => {}
+                () = round.cancelled() => {}
+            }
+        };
         tokio::join!(
             futures::future::join_all(controllers),
             labels(context, &namespaces, &round),
             routes::follow(context, &namespaces, &round),
+            tell,
             end,
         );
         if stop.is_cancelled() {
             return;
         }
         tracing::info!("other namespaces are served");
+        if let Some(installation) = context.installation() {
+            let scopes = watches::Scope::of(&installation.namespaces);
+            left = context.index.clients_outside(&scopes);
+        }
         begun = clients_begin(context);
     }
 }
@@ -291,7 +303,7 @@ async fn other_namespaces(context: &Context, namespaces: &Namespaces) {
 
 /// The labels of namespaces, where the installation selects by them.
 async fn labels(context: &Context, namespaces: &Namespaces, stop: &CancellationToken) {
-    if !matches!(namespaces, Namespaces::ClusterWide { selector: Some(_) }) {
+    if !namespaces.need_labels() {
         context.index.set_namespaces(None);
         return stop.cancelled().await;
     }
@@ -300,7 +312,7 @@ async fn labels(context: &Context, namespaces: &Namespaces, stop: &CancellationT
     let mut listed = HashMap::new();
     let on = |event: Event<PartialObjectMeta<Namespace>>| {
         match event {
-            Event::Init => listed.clear(),
+            Event::Init => return listed.clear(),
             Event::InitApply(namespace) => {
                 listed.insert(namespace.name_any(), namespace.labels().clone());
                 return;

@@ -6,6 +6,7 @@
 
 mod checks;
 mod hosts;
+mod left;
 mod notes;
 mod observe;
 mod plan;
@@ -31,13 +32,13 @@ use oidc_crds::resources::{OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rng::SystemRng;
 use oidc_crds::secrets::installation::Installation;
 use oidc_crds::uses::Seen;
-use oidc_crds::validate::is_ours;
+use oidc_crds::validate::Violation;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, Material, now, whole_seconds};
 use crate::execute::Error;
-use crate::index::{GuardedClient, Judged};
+use crate::index::{GuardedClient, Judged, Ours};
 use crate::plan::Note;
 use crate::telemetry::tell_standing;
 use crate::uses;
@@ -45,6 +46,7 @@ use crate::watches::{self, Scope, until};
 
 use written::Written;
 
+pub(crate) use left::tell as tell_left;
 pub(crate) use observe::{data_of, to_data};
 
 pub(crate) const KIND: &str = "OidcClient";
@@ -219,13 +221,14 @@ async fn reconcile(object: Arc<GuardedClient>, shared: Arc<Shared>) -> Result<Ac
     let (Some(installation), Some(material)) = (context.index.installation(), context.material()) else {
         return Ok(Action::await_change()); // woken when there are
     };
-    if !is_ours(&client, &installation) || client.metadata.deletion_timestamp.is_some() {
+    if client.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let Some(judged) = context.index.client_verdict(&client) else {
-        return Ok(Action::await_change()); // woken when there is one
+    let (reason, again) = match context.index.client_verdict(&client) {
+        None => return Ok(Action::await_change()), // not ours, or woken when there is one
+        Some(Judged::Contested(violations)) => (shared.refuse(&client, &violations).await?, None),
+        Some(Judged::Ours(judged)) => shared.step(&client, *judged, &installation, &material).await?,
     };
-    let (reason, again) = shared.step(&client, judged, &installation, &material).await?;
     context.metrics.reconciled(KIND, reason);
     context.failures.succeeded(&failure_key(&client));
     Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -236,12 +239,12 @@ impl Shared {
     async fn step(
         &self,
         client: &OidcClient,
-        judged: Judged,
+        judged: Ours,
         installation: &Installation,
         material: &Material,
     ) -> Result<(Reason, Option<Duration>), Error> {
         let context = &self.context;
-        let Judged {
+        let Ours {
             verdict,
             routed_hosts,
             unreadable,
@@ -262,8 +265,10 @@ impl Shared {
             Fate::Again(at) => Some(until(at, now())),
             Fate::Stays => None,
         };
+        let home = context.names.home();
         let terms = plan::Terms {
             release: &context.names.release,
+            home: &home,
             installation,
             pepper: &material.pepper,
             ca: material.ca.as_deref(),
@@ -299,6 +304,21 @@ impl Shared {
             Some(error) => Err(error),
             None => Ok((outcome.reason, [outcome.again, look].into_iter().flatten().min())),
         }
+    }
+
+    /// Says of a client what all installations say between which it must choose: so nobody observes anything, and
+    /// each finds the others' status to be its own.
+    async fn refuse(&self, client: &OidcClient, violations: &[Violation]) -> Result<Reason, Error> {
+        let outcome =
+            plan::refusal(client, violations).finish(client, &plan::Applied::nothing(), whole_seconds(now()));
+        if client.status.as_ref() != Some(&outcome.status) {
+            let written = self.write_status(client, outcome.status).await?;
+            tell_standing(&written, conditions(client), conditions(&written));
+        }
+        self.context
+            .announce(&client.object_ref(&()), &outcome.notes)
+            .await;
+        Ok(outcome.reason)
     }
 
     /// Deletes a client that a program registered and nobody used.

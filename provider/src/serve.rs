@@ -162,7 +162,7 @@ fn nobody(release: &str) -> Installation {
         redis: None,
         registration: None,
         trust: Default::default(),
-        others: Vec::new(),
+        classes: Default::default(),
         grants_all: false,
         weak_secrets: false,
     }

@@ -9,7 +9,8 @@ use super::limits;
 use crate::names::patterns;
 
 /// An installation that OidcClients can belong to: those whose `className` is this object's name, and of the
-/// default class those that name none. Two defaults that serve one namespace refuse its clients without a class.
+/// default class those that name none. Where several defaults serve a namespace, they refuse its clients without a
+/// class; those that select it by labels leave them to one that lists it or serves all.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "oidc-operator.dev",

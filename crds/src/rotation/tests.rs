@@ -203,6 +203,50 @@ fn assert_calm_with(world: &mut World, found: &Found) {
 }
 
 #[test]
+fn what_another_installation_issued_is_not_good_here() {
+    let decided = |known: &[Credential]| {
+        let known = Known {
+            credentials: known,
+            ..Known::default()
+        };
+        let mut rng = SeededRng::new(3);
+        decide(
+            &confidential(),
+            known,
+            &Found::Foreign,
+            &pepper(2),
+            &TERMS,
+            T0,
+            &mut rng,
+        )
+    };
+    let theirs = Credential {
+        id: "00112233aabbccdd".to_owned(),
+        digest: credentials::digest(&pepper(1), "uid-1", "00112233aabbccdd", &secret("x")),
+        created_at: stored(T0),
+        retires_at: None,
+        last_used_at: None,
+    };
+    for known in [vec![theirs], vec![]] {
+        let decision = decided(&known);
+        let delivery = decision.deliver.as_ref().unwrap();
+        // whoever reads the status first accepts the new one before the application has it
+        assert_eq!(delivery.status_first, !known.is_empty());
+        let [only] = &decision.credentials[..] else {
+            panic!("{:?}", decision.credentials);
+        };
+        assert_eq!(only.id, delivery.credential_id);
+        assert!(credentials::matches(&pepper(2), "uid-1", only, &delivery.secret));
+        assert_eq!(decision.before, decision.credentials);
+        assert!(decision.reasons.contains(&Reason::SecretUpdated));
+        assert_eq!(
+            decision.reasons.contains(&Reason::CredentialRetired),
+            !known.is_empty()
+        );
+    }
+}
+
+#[test]
 fn the_first_credential_goes_secret_first() {
     let mut world = World::new();
     let decision = world.reconcile();

@@ -25,7 +25,7 @@ mod registration;
 mod selector;
 
 pub use allowed::{Allowed, HostPattern};
-pub use classes::Other;
+pub use classes::{Belongs, Classes};
 pub use grants::{LifetimeMaxima, NamespaceGrant};
 pub use lifetimes::{AtSessionLimit, Lifetimes};
 pub use limits::{ClientAddress, Forwarded, ForwardedHeader, Limits};
@@ -90,9 +90,9 @@ pub struct Installation {
     /// Where the CA is handed out beside the apps' Secrets.
     #[serde(default)]
     pub trust: Trust,
-    /// The other installations of the cluster; never read from a file, the programs watch them.
+    /// The installations of the cluster; never read from a file, the programs watch them.
     #[serde(skip)]
-    pub others: Vec<Other>,
+    pub classes: Classes,
     /// Standalone only, never read from a file: everything is granted.
     #[serde(skip)]
     pub grants_all: bool,
@@ -210,7 +210,7 @@ impl Installation {
             redis: None,
             registration: None,
             trust: Trust::default(),
-            others: Vec::new(),
+            classes: Classes::default(),
             grants_all: true,
             weak_secrets: loopback,
         }
@@ -272,6 +272,12 @@ impl Installation {
 }
 
 impl Namespaces {
+    /// Whether labels of namespaces decide.
+    #[must_use]
+    pub fn need_labels(&self) -> bool {
+        matches!(self, Self::ClusterWide { selector: Some(_) })
+    }
+
     /// Whether a namespace is one of these; `None` if that depends on labels which are not known.
     fn serve(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Option<bool> {
         match self {

@@ -11,7 +11,7 @@ use crate::client::{Authentication, Client, Links, Rare, own_grantee};
 use crate::names::{AccessTokenFormat, AccessTokenType, Consent, GrantType, Pkce, ResponseType};
 use crate::resources::oidc_client::{OidcClient, OidcClientSpec, Tokens};
 use crate::resources::{Reason, limits};
-use crate::secrets::installation::Installation;
+use crate::secrets::installation::{Belongs, Installation};
 
 mod authentication;
 mod certificate;
@@ -38,8 +38,10 @@ pub fn validate(
     let identity = identity(&client.metadata, v);
     let spec = &client.spec;
 
+    if let Some(contested) = contested(spec, &identity, installation, namespace_labels) {
+        return Err(vec![contested]);
+    }
     served(&identity, installation, namespace_labels, v);
-    unambiguous(spec, &identity, installation, namespace_labels, v);
     let client_id = client_id(spec, &identity, installation, v);
     presentation(spec, installation, v);
     let redirects = leads_to(REDIRECTS, &spec.redirect_uris, v);
@@ -170,26 +172,28 @@ fn served(
     v.add(Reason::NamespaceNotServed, "metadata.namespace", message);
 }
 
-/// One installation serves a client, or none does.
-fn unambiguous(
+/// One installation serves a client, or none does. That is told alone: what else is wrong is for whichever the
+/// client names, and all between which it must choose have to say the same.
+fn contested(
     spec: &OidcClientSpec,
     identity: &Identity,
     installation: &Installation,
     labels: Option<&BTreeMap<String, String>>,
-    v: &mut Violations,
-) {
-    let class = spec.class_name.as_deref();
-    let Some(classes) = installation.ambiguous(class, &identity.namespace, labels) else {
-        return;
-    };
-    let message = match class {
-        None => format!(
+) -> Option<Violation> {
+    let belongs = installation.belongs(spec.class_name.as_deref(), &identity.namespace, labels);
+    let message = match belongs {
+        Belongs::Here | Belongs::Elsewhere => return None,
+        Belongs::Contested(classes) => format!(
             "is absent, and more than one installation is the default here: name one of {}",
             classes.join(", ")
         ),
-        Some(class) => format!("more than one installation calls itself {}", text::quoted(class)),
+        Belongs::Unknown => "is absent, and whose the namespace is is not known yet".to_owned(),
     };
-    v.add(Reason::AmbiguousClass, "spec.className", message);
+    Some(Violation {
+        field: "spec.className".to_owned(),
+        reason: Reason::AmbiguousClass,
+        message,
+    })
 }
 
 fn client_id(

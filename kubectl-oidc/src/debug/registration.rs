@@ -11,7 +11,7 @@ use oidc_crds::guard::Guarded;
 use oidc_crds::names::{Algorithm, GrantType};
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::resources::{OidcClient, OidcUser, Reason, SigningKey};
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::installation::{Belongs, Installation};
 use oidc_crds::validate::{is_ours, validate, validate_user};
 
 use super::line::Line;
@@ -23,41 +23,17 @@ use crate::status::{condition, is_ready};
 /// Labels of namespaces, as far as they may be read.
 pub(super) type Labels = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Whether the client belongs to this installation, and its namespace is served.
-pub(super) fn served(client: &OidcClient, installation: &Installation, labels: &Sight<Labels>) -> Vec<Line> {
-    let class = if is_ours(client, installation) {
-        Line::ok(
-            "class",
-            format!(
-                "it belongs to the installation of class {}",
-                installation.class_name
-            ),
-        )
-    } else {
-        let named = client.spec.class_name.as_ref();
-        Line::failed(
-            "class",
-            match named {
-                Some(class) => format!(
-                    "it belongs to the class {class}, the installation is of class {}",
-                    installation.class_name
-                ),
-                None => format!(
-                    "it names no class, and the installation of class {} is not the default",
-                    installation.class_name
-                ),
-            },
-            format!(
-                "set spec.className to {}, or name its installation with --installation",
-                installation.class_name
-            ),
-        )
-    };
+/// Whether the client belongs to this installation, and its namespace is served. `hidden_classes` is the right
+/// without which other installations cannot be seen.
+pub(super) fn served(
+    client: &OidcClient,
+    installation: &Installation,
+    labels: &Sight<Labels>,
+    hidden_classes: Option<&String>,
+) -> Vec<Line> {
     let namespace = client.namespace().unwrap_or_default();
-    let known = match labels {
-        Sight::Seen(labels) => labels.get(&namespace),
-        Sight::Hidden(_) => None,
-    };
+    let known = known(labels, &namespace);
+    let class = class(client, installation, known, hidden_classes);
     let namespace = match (installation.serves(&namespace, known), labels) {
         (Some(true), _) => Line::ok("namespace", format!("{namespace} is served")),
         (Some(false), _) => Line::failed(
@@ -73,6 +49,60 @@ pub(super) fn served(client: &OidcClient, installation: &Installation, labels: &
         ),
     };
     vec![class, namespace]
+}
+
+/// Whose the client is.
+fn class(
+    client: &OidcClient,
+    installation: &Installation,
+    labels: Option<&BTreeMap<String, String>>,
+    hidden_classes: Option<&String>,
+) -> Line {
+    let namespace = client.namespace().unwrap_or_default();
+    let (named, own) = (client.spec.class_name.as_deref(), &installation.class_name);
+    let choose = format!("set spec.className to {own}, or name its installation with --installation");
+    match installation.belongs(named, &namespace, labels) {
+        // by default it may be another's, too
+        Belongs::Here if named.is_none() && hidden_classes.is_some() => {
+            Line::hidden("class", hidden_classes.map_or("", String::as_str))
+        }
+        Belongs::Here => Line::ok("class", format!("it belongs to the installation of class {own}")),
+        Belongs::Unknown => Line::unknown(
+            "class",
+            format!(
+                "it names no class, and the labels of {namespace} are not known: it may be another's by default"
+            ),
+            "",
+        ),
+        Belongs::Contested(classes) => Line::failed(
+            "class",
+            format!(
+                "it names no class, and more than one installation is the default here: {}",
+                classes.join(", ")
+            ),
+            "set spec.className to one of them",
+        ),
+        Belongs::Elsewhere => {
+            let message = match named {
+                Some(class) if class == own => {
+                    format!(
+                        "the OidcClass {class} is that of another installation (kubectl get oidcclass {class})"
+                    )
+                }
+                Some(class) => {
+                    format!("it belongs to the class {class}, the installation is of class {own}")
+                }
+                None if installation.default_class => format!(
+                    "it names no class, and another installation is the default for the namespace {namespace} \
+                     (kubectl get oidcclasses)"
+                ),
+                None => {
+                    format!("it names no class, and the installation of class {own} is not the default")
+                }
+            };
+            Line::failed("class", message, choose)
+        }
+    }
 }
 
 /// Whether the spec is good; the valid client if it is.
@@ -118,11 +148,15 @@ fn judged(
     installation: &Installation,
     labels: &Sight<Labels>,
 ) -> Result<Client, Vec<oidc_crds::validate::Violation>> {
-    let known = match labels {
-        Sight::Seen(labels) => labels.get(&client.namespace().unwrap_or_default()),
-        Sight::Hidden(_) => None,
-    };
+    let known = known(labels, &client.namespace().unwrap_or_default());
     validate(client, installation, known)
+}
+
+fn known<'a>(labels: &'a Sight<Labels>, namespace: &str) -> Option<&'a BTreeMap<String, String>> {
+    match labels {
+        Sight::Seen(labels) => labels.get(namespace),
+        Sight::Hidden(_) => None,
+    }
 }
 
 /// What may stand in the way of a client.
@@ -150,7 +184,8 @@ pub(super) fn between(
             .iter()
             .filter_map(|object| object.0.as_ref().ok())
             .filter(|object| {
-                object.metadata.uid.as_deref() != Some(client.uid()) && is_ours(object, installation)
+                let known = known(labels, &object.namespace().unwrap_or_default());
+                object.metadata.uid.as_deref() != Some(client.uid()) && is_ours(object, installation, known)
             })
             .filter_map(|object| judged(object, installation, labels).ok())
             .collect(),
@@ -404,6 +439,10 @@ mod tests {
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
 
+    use oidc_crds::resources::OidcClass;
+    use oidc_crds::resources::oidc_class::InstallationRef;
+    use oidc_crds::secrets::installation::Classes;
+
     use super::super::line::Outcome;
     use super::*;
 
@@ -450,19 +489,68 @@ mod tests {
         use Outcome::{Failed, Ok, Unknown};
         let ours = client(json!({}));
         assert_eq!(
-            outcomes(&served(&ours, &installation(), &labels("yes"))),
+            outcomes(&served(&ours, &installation(), &labels("yes"), None)),
             [Ok, Ok]
         );
         assert_eq!(
-            outcomes(&served(&ours, &installation(), &labels("no"))),
+            outcomes(&served(&ours, &installation(), &labels("no"), None)),
             [Ok, Failed]
         );
         let hidden = Sight::Hidden("list namespaces".to_owned());
-        assert_eq!(outcomes(&served(&ours, &installation(), &hidden)), [Ok, Unknown]);
+        assert_eq!(
+            outcomes(&served(&ours, &installation(), &hidden, None)),
+            [Ok, Unknown]
+        );
         let other = client(json!({"className": "other"}));
         assert_eq!(
-            outcomes(&served(&other, &installation(), &labels("yes"))),
+            outcomes(&served(&other, &installation(), &labels("yes"), None)),
             [Failed, Ok]
+        );
+    }
+
+    #[test]
+    fn another_default_may_have_the_client_or_claim_it_too() {
+        use Outcome::{Failed, Ok, Unknown};
+        let class = |name: &str, spec: Value| -> OidcClass {
+            let mut spec = spec;
+            spec["issuer"] = json!("https://i.example");
+            spec["default"] = json!(true);
+            spec["installation"] = json!({"namespace": "idp", "release": name});
+            read(json!({
+                "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClass", "metadata": {"name": name},
+                "spec": spec,
+            }))
+        };
+        let ours = json!({"clusterWide": true, "namespaceSelector": {"matchLabels": {"oidc": "yes"}}});
+        let beside = |other: Value| {
+            let own = InstallationRef {
+                namespace: "idp".to_owned(),
+                release: "oidc".to_owned(),
+            };
+            let classes = [class("oidc", ours.clone()), class("b", other)];
+            let mut installation = installation();
+            installation.classes = Classes::of(&classes, &own);
+            installation
+        };
+        let app = client(json!({"redirectUris": [GOOD]}));
+        let both = beside(ours.clone());
+        let lines = served(&app, &both, &labels("yes"), None);
+        assert_eq!(outcomes(&lines), [Failed, Ok]);
+        assert!(lines[0].message.contains("b, oidc"), "{lines:?}");
+        let (lines, valid) = rules(&app, &both, &labels("yes"));
+        assert!(valid.is_none() && outcomes(&lines) == [Failed], "{lines:?}");
+        let theirs = beside(json!({"watchNamespaces": ["team"]}));
+        assert_eq!(
+            outcomes(&served(&app, &theirs, &labels("yes"), None)),
+            [Failed, Ok]
+        );
+        let hidden = "list oidcclasses".to_owned();
+        let lines = served(&app, &installation(), &labels("yes"), Some(&hidden));
+        assert_eq!(outcomes(&lines), [Unknown, Ok]);
+        let named = client(json!({"className": "oidc"}));
+        assert_eq!(
+            outcomes(&served(&named, &installation(), &labels("yes"), Some(&hidden))),
+            [Ok, Ok]
         );
     }
 

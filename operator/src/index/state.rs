@@ -8,9 +8,9 @@ use oidc_crds::arbitrate::Arbiter;
 use oidc_crds::client::Client;
 use oidc_crds::names::Algorithm;
 use oidc_crds::schedule::Demand;
-use oidc_crds::secrets::installation::Installation;
+use oidc_crds::secrets::installation::{Belongs, Installation};
 use oidc_crds::user::User;
-use oidc_crds::validate::{Violation, is_ours, validate, validate_user};
+use oidc_crds::validate::{Violation, validate, validate_user};
 use tokio::sync::mpsc;
 
 use super::routed::{Routed, looked, noted};
@@ -66,21 +66,32 @@ impl State {
 
     /// An object that cannot be parsed, is not ours or is invalid counts as deleted.
     pub(super) fn apply_client(&mut self, object: &GuardedClient) -> bool {
-        let ours = object.0.as_ref().ok().zip(self.installation.as_deref());
-        let valid = ours
-            .filter(|(client, installation)| is_ours(client, installation))
-            .and_then(|(client, installation)| {
-                // Without its status: what is in there makes no difference between objects.
-                let mut client = client.clone();
-                let status = client.status.take();
-                match self.routed(&client, installation) {
-                    Routed::NotAsked | Routed::Unlisted => {}
-                    Routed::Unreadable => client.status = status.map(noted),
-                    Routed::Hosts(hosts) => looked(&mut client, hosts),
+        let read = object.0.as_ref().ok().zip(self.installation.as_deref());
+        let valid = match read {
+            None => None,
+            Some((client, installation)) => {
+                let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
+                let labels = self.labels(namespace);
+                let class = client.spec.class_name.as_deref();
+                match installation.belongs(class, namespace, labels) {
+                    Belongs::Elsewhere | Belongs::Contested(_) => None,
+                    // what was known of it stays until that is
+                    Belongs::Unknown => return false,
+                    Belongs::Here if installation.serves(namespace, labels).is_none() => return false,
+                    Belongs::Here => {
+                        // Without its status: what is in there makes no difference between objects.
+                        let mut client = client.clone();
+                        let status = client.status.take();
+                        match self.routed(&client, installation) {
+                            Routed::NotAsked | Routed::Unlisted => {}
+                            Routed::Unreadable => client.status = status.map(noted),
+                            Routed::Hosts(hosts) => looked(&mut client, hosts),
+                        }
+                        validate(&client, installation, labels).ok()
+                    }
                 }
-                let labels = self.labels(client.metadata.namespace.as_deref().unwrap_or_default());
-                validate(&client, installation, labels).ok()
-            });
+            }
+        };
         let key = key(object);
         self.set_client(key, valid)
     }

@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use oidc_crds::names::{ANNOTATION_CREDENTIAL_ID, ANNOTATION_SHAPE};
+use oidc_crds::names::{ANNOTATION_CREDENTIAL_ID, ANNOTATION_INSTALLATION, ANNOTATION_SHAPE};
 use oidc_crds::resources::Reason;
 use oidc_crds::secrets::Data;
 use oidc_crds::secrets::app::{Marks, Rendered, Texts, merged};
@@ -21,14 +21,16 @@ pub(crate) struct Desired {
 }
 
 impl Desired {
-    /// `credential_id` is for the annotation; `None`: whatever is there. `release` is for the label.
-    pub(crate) fn of(rendered: Rendered, credential_id: Option<&str>, release: &str) -> Self {
+    /// `credential_id` is for the annotation; `None`: whatever is there. `release` is for the label, and `home`
+    /// ([`Names::home`]) for the annotation beside it.
+    pub(crate) fn of(rendered: Rendered, credential_id: Option<&str>, release: &str, home: &str) -> Self {
         let Rendered {
             data,
             mut labels,
             mut annotations,
         } = rendered;
         labels.insert(Names::MANAGED_BY.to_owned(), release.to_owned());
+        annotations.insert(ANNOTATION_INSTALLATION.to_owned(), home.to_owned());
         if let Some(id) = credential_id {
             annotations.insert(ANNOTATION_CREDENTIAL_ID.to_owned(), id.to_owned());
         }
@@ -93,7 +95,7 @@ mod tests {
             labels: Texts::new(),
             annotations: Texts::new(),
         };
-        Desired::of(rendered, Some("c1"), "oidc")
+        Desired::of(rendered, Some("c1"), "oidc", "identity/oidc")
     }
 
     fn written() -> Secret {
@@ -104,6 +106,9 @@ mod tests {
         secret
             .annotations_mut()
             .insert(ANNOTATION_CREDENTIAL_ID.into(), "c1".into());
+        secret
+            .annotations_mut()
+            .insert(ANNOTATION_INSTALLATION.into(), "identity/oidc".into());
         secret
             .labels_mut()
             .insert(Names::MANAGED_BY.into(), "oidc".into());
@@ -121,7 +126,7 @@ mod tests {
     #[test]
     fn each_difference_is_a_reason() {
         assert_eq!(reason_to_write(None, &desired()), Some(Reason::SecretCreated));
-        let changes: [fn(&mut Secret); 5] = [
+        let changes: [fn(&mut Secret); 6] = [
             |secret| secret.data = None,
             |secret| {
                 secret
@@ -134,6 +139,11 @@ mod tests {
                 secret
                     .annotations_mut()
                     .insert(ANNOTATION_CREDENTIAL_ID.into(), "c0".into());
+            },
+            |secret| {
+                secret
+                    .annotations_mut()
+                    .insert(ANNOTATION_INSTALLATION.into(), "extern/oidc".into());
             },
             |secret| secret.labels_mut().clear(),
         ];

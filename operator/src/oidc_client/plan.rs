@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 use oidc_crds::client::Client;
 use oidc_crds::credentials::ClientSecret;
-use oidc_crds::names::ANNOTATION_CREDENTIAL_ID;
+use oidc_crds::names::{ANNOTATION_CREDENTIAL_ID, ANNOTATION_INSTALLATION};
 use oidc_crds::resources::oidc_client::{Credential, RotationStatus, WrittenSecret};
 use oidc_crds::resources::{Claim, ConditionType, OidcClient, OidcClientStatus, Reason};
 use oidc_crds::rotation::{self, Decision, Found, Known};
@@ -39,6 +39,8 @@ const LONGEST: Duration = Duration::from_secs(30 * 86400);
 /// What a plan is made with.
 pub(crate) struct Terms<'a> {
     pub(crate) release: &'a str,
+    /// [`Names::home`](crate::context::Names::home).
+    pub(crate) home: &'a str,
     pub(crate) installation: &'a Installation,
     pub(crate) pepper: &'a Pepper,
     pub(crate) ca: Option<&'a str>,
@@ -167,7 +169,7 @@ fn writes(
     // Under another name it is the same Secret, with the same credential.
     let former = &observed.former;
     let held = ours.or(former.first());
-    let found = found(held, observed.given.as_ref());
+    let found = found(held, observed.given.as_ref(), terms.home);
     let decision = rotation::decide(
         client,
         Known {
@@ -199,6 +201,7 @@ fn writes(
         app::render(client, content, before.as_ref(), rng),
         delivered.or(moved.map(String::as_str)),
         terms.release,
+        terms.home,
     );
     let reason = reason_to_write(ours, &desired);
     let mut notes: Vec<Note> = decision
@@ -250,6 +253,15 @@ fn writes(
         notes,
         again,
     }
+}
+
+/// Nothing but a refusal for these reasons. It tells nothing that only this installation knows.
+pub(crate) fn refusal(object: &OidcClient, violations: &[Violation]) -> Plan {
+    unchanged(
+        object.status.clone().unwrap_or_default(),
+        refused(violations),
+        None,
+    )
 }
 
 fn noted(now: Option<String>, restarted_for: Option<String>) -> Option<RotationStatus> {
@@ -311,7 +323,8 @@ fn ready(client: &Client) -> Vec<Claim> {
 }
 
 /// What `rotation` is told was found.
-fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
+fn found(ours: Option<&Secret>, given: Option<&Given>, home: &str) -> Found {
+    let written_by = ours.and_then(|secret| secret.annotations().get(ANNOTATION_INSTALLATION));
     match (given, ours) {
         (Some(Given::Missing), _) => Found::GivenMissing,
         (Some(Given::OfType(kind)), _) => Found::GivenOfType(kind.clone()),
@@ -320,6 +333,7 @@ fn found(ours: Option<&Secret>, given: Option<&Given>) -> Found {
             version: version.clone(),
             secret: secret.clone(),
         },
+        (None, Some(_)) if written_by.is_some_and(|other| other != home) => Found::Foreign,
         (None, Some(secret)) => Found::Ours {
             credential_id: secret.annotations().get(ANNOTATION_CREDENTIAL_ID).cloned(),
             secret: app::held_secret(&data_of(secret), secret.annotations()),
@@ -335,7 +349,11 @@ fn content<'a>(client: &Client, decision: &'a Decision, found: &'a Found) -> Opt
     }
     let there = match found {
         Found::Ours { secret, .. } | Found::Given { secret, .. } => secret.as_ref(),
-        Found::Nothing | Found::GivenMissing | Found::GivenOfType(_) | Found::GivenReserved(_) => None,
+        Found::Nothing
+        | Found::Foreign
+        | Found::GivenMissing
+        | Found::GivenOfType(_)
+        | Found::GivenReserved(_) => None,
     };
     decision
         .deliver

@@ -47,6 +47,8 @@ const FAST: [&str; 3] = [
 /// One installation in a namespace of its own.
 pub struct World {
     pub namespace: String,
+    /// The release, which all names of the installation begin with.
+    pub release: String,
     pub client: Client,
     directory: PathBuf,
     admin: String,
@@ -64,6 +66,11 @@ impl World {
 
     /// A namespace without an installation.
     pub async fn empty() -> Self {
+        Self::of_release("oidc").await
+    }
+
+    /// The same, for a release of this name.
+    pub async fn of_release(release: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let admin = std::env::var("KUBECONFIG")
             .expect("KUBECONFIG is not set: these tests need an API server, run `tests/run operator`");
@@ -73,6 +80,7 @@ impl World {
         fs::create_dir(&directory).expect("a directory");
         let world = Self {
             namespace: namespace.clone(),
+            release: release.to_owned(),
             client,
             directory,
             admin,
@@ -83,6 +91,11 @@ impl World {
         world.kubectl(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
         world.kubectl(&["create", "namespace", &namespace]);
         world
+    }
+
+    /// An object of the installation, by what it is.
+    pub fn named(&self, what: &str) -> String {
+        format!("{}-{what}", self.release)
     }
 
     /// One more namespace, removed with the world.
@@ -111,7 +124,7 @@ impl World {
 
     fn install_parts(&self, templates: &[&str], settings: &[&str]) {
         let mut helm = Command::new("helm");
-        helm.args(["template", "oidc"])
+        helm.args(["template", &self.release])
             .arg(chart())
             .args(["--namespace", &self.namespace]);
         for template in templates {
@@ -191,7 +204,7 @@ impl World {
 
     /// A kubeconfig with the rights of the operator's ServiceAccount.
     pub fn operator_kubeconfig(&self) -> PathBuf {
-        let token = self.kubectl(&["create", "token", "oidc-operator", "-n", &self.namespace]);
+        let token = self.kubectl(&["create", "token", &self.named("operator"), "-n", &self.namespace]);
         let path = self.directory.join("operator.kubeconfig");
         fs::write(&path, self.kubeconfig(token.trim()).to_string()).expect("written");
         path
@@ -199,7 +212,7 @@ impl World {
 
     /// A kubeconfig with the rights of the provider's ServiceAccount, for a way to the API server of its own.
     pub fn proxied_kubeconfig(&self, server: &str) -> PathBuf {
-        let token = self.kubectl(&["create", "token", "oidc-provider", "-n", &self.namespace]);
+        let token = self.kubectl(&["create", "token", &self.named("provider"), "-n", &self.namespace]);
         let mut config = self.kubeconfig(token.trim());
         config["clusters"][0]["cluster"]["server"] = server.into();
         let path = self.directory.join("provider.kubeconfig");
@@ -231,7 +244,7 @@ impl World {
 
     /// A kubeconfig with the rights of the provider's ServiceAccount.
     pub fn provider_kubeconfig(&self) -> PathBuf {
-        let token = self.kubectl(&["create", "token", "oidc-provider", "-n", &self.namespace]);
+        let token = self.kubectl(&["create", "token", &self.named("provider"), "-n", &self.namespace]);
         let path = self.file("provider.kubeconfig");
         fs::write(&path, self.kubeconfig(token.trim()).to_string()).expect("written");
         path
@@ -239,7 +252,8 @@ impl World {
 
     /// A client with the provider's rights, whose token is bound to a pod, as a pod's own token is.
     pub async fn provider_client(&self, pod: Option<&str>) -> Client {
-        let mut arguments = vec!["create", "token", "oidc-provider", "-n", &self.namespace];
+        let account = self.named("provider");
+        let mut arguments = vec!["create", "token", &account, "-n", &self.namespace];
         if let Some(pod) = pod {
             arguments.extend(["--bound-object-kind", "Pod", "--bound-object-name", pod]);
         }
@@ -261,7 +275,7 @@ impl World {
         let output = fs::File::create(&log).expect("a log");
         let child = operator_command()
             .env("KUBECONFIG", self.operator_kubeconfig())
-            .env("OIDC_RELEASE", "oidc")
+            .env("OIDC_RELEASE", &self.release)
             .env("POD_NAMESPACE", &self.namespace)
             .env("POD_NAME", pod)
             .env("OIDC_LOG", "info,oidc_operator=debug,kube_runtime=debug")
@@ -338,7 +352,7 @@ impl World {
     }
 
     pub async fn pepper(&self) -> Pepper {
-        Pepper::from_data(&self.secret_data("oidc-pepper").await).expect("a pepper")
+        Pepper::from_data(&self.secret_data(&self.named("pepper")).await).expect("a pepper")
     }
 
     pub async fn patch<K>(&self, name: &str, patch: Value) -> K
@@ -396,13 +410,25 @@ impl World {
         .await
     }
 
+    /// Every write of clients of a namespace since then, as in `writes_since`.
+    pub async fn client_writes_since(&self, namespace: &str, version: &str) -> Vec<String> {
+        self.writes_in::<OidcClient>(namespace, version).await
+    }
+
     async fn writes_of<K>(&self, version: &str) -> Vec<String>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        self.writes_in::<K>(&self.namespace, version).await
+    }
+
+    async fn writes_in<K>(&self, namespace: &str, version: &str) -> Vec<String>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
     {
         // The API server replays its history and closes the watch after a second.
         let parameters = WatchParams::default().timeout(1);
-        let api = self.api::<K>();
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
         let events = api.watch(&parameters, version).await.expect("watched").boxed();
         events
             .try_filter_map(|event| async move {
@@ -423,12 +449,13 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let release = format!("{}.oidc", self.namespace);
-        let mut of_the_cluster = vec![
-            format!("oidcclass/{}", self.namespace),
-            format!("clusterrole/{}-oidc-classes", self.namespace),
-            format!("clusterrolebinding/{}-oidc-classes", self.namespace),
-        ];
+        let release = format!("{}.{}", self.namespace, self.release);
+        let mut of_the_cluster = vec![format!("oidcclass/{}", self.namespace)];
+        for kind in ["clusterrole", "clusterrolebinding"] {
+            let of_release = format!("{kind}/{}-{}", self.namespace, self.release);
+            of_the_cluster
+                .extend(["classes", "operator", "provider"].map(|what| format!("{of_release}-{what}")));
+        }
         if self.policies {
             for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
                 of_the_cluster

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::harness::{SOON, World, condition, wait};
 
 /// Waits until a client of another namespace has this condition.
-async fn is_in(world: &World, namespace: &str, name: &str, kind: &str, holds: &str) -> OidcClient {
+pub async fn is_in(world: &World, namespace: &str, name: &str, kind: &str, holds: &str) -> OidcClient {
     let api: Api<OidcClient> = Api::namespaced(world.client.clone(), namespace);
     wait(&format!("{namespace}/{name}: {kind}={holds}"), SOON, async || {
         let client = api.get_opt(name).await.expect("readable")?;
@@ -25,7 +25,7 @@ async fn is_in(world: &World, namespace: &str, name: &str, kind: &str, holds: &s
     .await
 }
 
-async fn create_in(world: &World, namespace: &str, name: &str, class: Option<&str>) {
+pub async fn create_in(world: &World, namespace: &str, name: &str, class: Option<&str>) {
     let client = json!({
         "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClient", "metadata": {"name": name},
         "spec": {"redirectUris": ["https://app.example.com/cb"], "className": class},
@@ -89,6 +89,93 @@ async fn other_namespaces_are_served_without_a_restart() {
     assert_eq!(clients.get("demo").await.expect("there").status, None);
     world.install(&[&format!("watchNamespaces={{{one},{two}}}")]);
     is_in(&world, &two, "demo", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn clients_of_a_namespace_that_is_served_no_more_are_told_so() {
+    let mut world = World::empty().await;
+    let (one, two) = (world.other_namespace(), world.other_namespace());
+    let class = world.namespace.clone();
+    let both = format!("watchNamespaces={{{one},{two}}}");
+    let only = format!("watchNamespaces={{{one}}}");
+    world.install(&[&both]);
+    let operator = world.operator("op-0");
+    let clients: Api<OidcClient> = Api::namespaced(world.client.clone(), &two);
+    for (name, class) in [
+        ("demo", None),
+        ("named", Some(class.as_str())),
+        ("other", Some("else")),
+    ] {
+        create_in(&world, &two, name, class).await;
+    }
+    let ready = is_in(&world, &two, "demo", "Ready", "True").await;
+    is_in(&world, &two, "named", "Ready", "True").await;
+    // Since then somebody else wrote it, which a watch that has ended does not tell.
+    world.kubectl(&["annotate", "oidcclient", "demo", "-n", &two, "note=here"]);
+    world.install(&[&only]);
+    for name in ["demo", "named"] {
+        let refused = is_in(&world, &two, name, "Accepted", "False").await;
+        let status = refused.status.expect("a status");
+        for kind in ["Accepted", "Ready"] {
+            let (reason, message) = condition(&status.conditions, kind);
+            assert_eq!(reason, "NamespaceNotServed");
+            assert!(message.contains(&two), "{message}");
+        }
+    }
+    let events: Api<Event> = Api::namespaced(world.client.clone(), &two);
+    wait("an Event", SOON, async || {
+        let events = events.list(&Default::default()).await.expect("listed");
+        let mut reasons = events.items.iter().map(|event| event.reason.as_deref());
+        reasons
+            .any(|found| found == Some("NamespaceNotServed"))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(clients.get("other").await.expect("there").status, None);
+    let refused = clients
+        .get("demo")
+        .await
+        .expect("there")
+        .status
+        .expect("a status");
+    let credentials = &ready.status.as_ref().expect("a status").credentials;
+    assert_eq!(&refused.credentials, credentials, "nothing is lost");
+    world.install(&[&both]);
+    let again = is_in(&world, &two, "demo", "Ready", "True").await;
+    assert_eq!(&again.status.expect("a status").credentials, credentials);
+
+    // Where the rights are gone already nobody can be told, and nobody is held up.
+    let binding = format!("{}-oidc-operator-clients", world.namespace);
+    world.kubectl(&["delete", "rolebinding", &binding, "-n", &two]);
+    world.install(&[&only]);
+    operator.says("it cannot be told so").await;
+    create_in(&world, &one, "demo", None).await;
+    is_in(&world, &one, "demo", "Ready", "True").await;
+}
+
+#[tokio::test]
+async fn nobody_is_served_before_the_classes_are_known() {
+    let world = World::new(&[]).await;
+    let binding = format!("{}-oidc-classes", world.namespace);
+    world.kubectl(&["delete", "clusterrolebinding", &binding]);
+    world.apply_client("demo", "");
+    let operator = world.operator("op-0");
+    operator.leads().await;
+    operator.says_line(&["a watch broke", "OidcClass"]).await;
+    operator.metric_is("oidc_operator_installation_valid", 1.0).await;
+    operator.health_is(503).await;
+    assert_eq!(world.clients().get("demo").await.expect("there").status, None);
+    assert!(
+        world
+            .secrets()
+            .get_opt("oidc-pepper")
+            .await
+            .expect("readable")
+            .is_none()
+    );
+    world.install(&[]);
+    world.client_is("demo", "Ready", "True").await;
+    operator.health_is(200).await;
 }
 
 #[tokio::test]
@@ -205,46 +292,6 @@ async fn a_client_of_another_class_is_not_written_to() {
             .expect("readable")
             .is_none()
     );
-}
-
-#[tokio::test]
-async fn two_defaults_of_one_namespace_refuse_and_write_nothing() {
-    let (mut one, two) = (World::empty().await, World::empty().await);
-    let shared = one.other_namespace();
-    let watches = format!("watchNamespaces={{{shared}}}");
-    let others = format!("watchNamespaces={{{}}}", two.namespace);
-    one.install(&[&watches]);
-    two.install(&[&watches]);
-    let (first, second) = (one.operator("op-1"), two.operator("op-2"));
-    for (operator, other) in [(&first, &two), (&second, &one)] {
-        wait("it knows of the other", SOON, async || {
-            let log = operator.log();
-            let mut lines = log.lines();
-            lines
-                .any(|line| line.contains("other installations") && line.contains(&other.namespace))
-                .then_some(())
-        })
-        .await;
-    }
-    for (name, class) in [("demo", None), ("named", Some(one.namespace.as_str()))] {
-        create_in(&one, &shared, name, class).await;
-    }
-    is_in(&one, &shared, "named", "Ready", "True").await;
-    let refused = is_in(&one, &shared, "demo", "Accepted", "False").await;
-    for operator in [&first, &second] {
-        operator.reconciled("OidcClient", "AmbiguousClass").await;
-    }
-    let status = refused.status.expect("a status");
-    let (reason, message) = condition(&status.conditions, "Accepted");
-    assert_eq!(reason, "AmbiguousClass");
-    let mut classes = [one.namespace.as_str(), two.namespace.as_str()];
-    classes.sort_unstable();
-    assert!(message.contains(&classes.join(", ")), "{message}");
-    let secrets: Api<Secret> = Api::namespaced(one.client.clone(), &shared);
-    assert!(secrets.get_opt("demo-oidc").await.expect("readable").is_none());
-    // The other one serves other namespaces now.
-    two.install(&[&others]);
-    is_in(&one, &shared, "demo", "Ready", "True").await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod acknowledgements;
 mod certificate;
 mod client_rotation;
 mod clients;
+mod defaults;
 mod deletion;
 mod envelope;
 mod gitops;

@@ -197,7 +197,7 @@ impl Directory {
             let installation = &*self.installation;
             let verdict = if installation.serves(&key.0, labels) == Some(true) {
                 judge(&entry.object, |object| {
-                    if is_ours(object, installation) {
+                    if is_ours(object, installation, labels) {
                         Verdict::of(validate(object, installation, labels))
                     } else {
                         Verdict::Elsewhere

@@ -258,7 +258,7 @@ impl Driver {
         // while labels are not known, the namespaces that they speak of are not served
         if self.listed.contains(&Target::Namespaces) || !self.wanted.contains(&Target::Namespaces) {
             let mut installation = self.app.installation.load().as_ref().clone();
-            installation.others = self.classes.others();
+            installation.classes = self.classes.all();
             self.directory.installation(installation);
         }
         if !self.is_listed() {
@@ -295,18 +295,14 @@ impl Driver {
         !self.wanted.contains(target) && (is_client_ca(target) || self.wanted.iter().any(by))
     }
 
-    /// Whether everything was listed that requests are answered from. Limits do without the number of pods,
-    /// a cluster whose definitions are of an older version has no classes, registration alone waits for its
-    /// tokens, and a cluster that does not serve ClusterTrustBundles can still serve all clients that are known
+    /// Whether everything was listed that requests are answered from: whose a client is depends on the classes.
+    /// Limits do without the number of pods, registration alone waits for its tokens, and a cluster that does not serve ClusterTrustBundles can still serve all clients that are known
     /// otherwise.
     fn is_listed(&self) -> bool {
         let mut missing = self.wanted.difference(&self.listed);
         missing.all(|target| {
-            use Target::{Bundle, Classes, Own, Pods};
-            matches!(
-                target,
-                Pods | Classes | Bundle(_) | Own(What::RegistrationTokens, _)
-            )
+            use Target::{Bundle, Own, Pods};
+            matches!(target, Pods | Bundle(_) | Own(What::RegistrationTokens, _))
         })
     }
 

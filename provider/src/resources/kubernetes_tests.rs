@@ -659,6 +659,51 @@ async fn i7_nobody_is_unknown_while_the_watches_move() {
     assert!(app.clients.get("a.one").is_some() && app.clients.get("b.two").is_none());
 }
 
+const CLASSES: &str = "/apis/oidc-operator.dev/v1alpha1/oidcclasses";
+
+fn class(name: &str, serves: Value) -> Value {
+    let mut spec = serves;
+    spec["issuer"] = json!("https://oidc.example.com");
+    spec["default"] = json!(true);
+    spec["installation"] = json!({"namespace": "idp", "release": name});
+    json!({
+        "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClass",
+        "metadata": {"name": name, "resourceVersion": "2"}, "spec": spec,
+    })
+}
+
+#[tokio::test]
+async fn whose_a_client_is_goes_by_the_classes_which_are_waited_for() {
+    let everywhere = config_map_for("{clusterWide: {selector: null}}");
+    let (api, app) = start_with(&everywhere, &key_set().to_data());
+    api.refused.lock().unwrap().insert(CLASSES.to_owned());
+    api.put(SECRETS, secret("oidc-tls", &certificate()));
+    let is_served = |id: &str| app.clients.get(id).is_some();
+    until("all else is there", || {
+        is_served("a.one") && is_served("b.two") && api.acknowledged().is_some()
+    })
+    .await;
+    assert!(!app.readiness.is_ready(), "the classes are not known");
+    api.refused.lock().unwrap().remove(CLASSES);
+    until("it is ready", || app.readiness.is_ready()).await;
+
+    api.put(CLASSES, class("oidc", json!({"clusterWide": true})));
+    api.put(CLASSES, class("b", json!({"watchNamespaces": ["a"]})));
+    until("two lay claim to it", || !is_served("a.one")).await;
+    assert!(is_served("b.two"));
+    let selects = json!({"clusterWide": true, "namespaceSelector": {"matchLabels": {"team": "b"}}});
+    api.put(CLASSES, class("b", selects));
+    until("who selects leaves it", || is_served("a.one")).await;
+    assert!(is_served("b.two"));
+    api.put(CLASSES, class("b", json!({"clusterWide": true})));
+    until("two lay claim to all", || {
+        !is_served("a.one") && !is_served("b.two")
+    })
+    .await;
+    api.delete(CLASSES, "b");
+    until("all are served", || is_served("a.one") && is_served("b.two")).await;
+}
+
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/idp/endpointslices";
 
 fn slice(name: &str, service: &str, ready: &[bool]) -> Value {

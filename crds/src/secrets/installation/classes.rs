@@ -1,4 +1,4 @@
-//! Other installations of the cluster, and whose a client is where two lay claim to it.
+//! All installations of the cluster, as they show themselves, and whose a client is.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,43 @@ use super::{Installation, Namespaces};
 use crate::resources::OidcClass;
 use crate::resources::oidc_class::InstallationRef;
 
-/// Another installation, from its [`OidcClass`].
+/// The installations of the cluster, from their [`OidcClass`]es. What a client's belonging depends on is taken
+/// from these alone, also for the own installation, so that all installations come to the same answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Classes(Vec<Class>);
+
 #[derive(Debug, Clone, PartialEq)]
-pub struct Other {
-    class_name: String,
+struct Class {
+    name: String,
+    is_own: bool,
     is_default: bool,
     namespaces: Namespaces,
 }
 
-impl Other {
-    /// All classes that are not `own`, in the order of their names.
+/// Whose a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Belongs<'a> {
+    /// This installation's.
+    Here,
+    /// Another's, which serves it or tells it why not: it is left alone, down to its status.
+    Elsewhere,
+    /// It names no class, and these classes, this installation's among them, are default and serve its namespace.
+    Contested(Vec<&'a str>),
+    /// That depends on labels which are not known yet.
+    Unknown,
+}
+
+impl Classes {
+    /// What these objects show; `own` is the installation that asks.
     #[must_use]
-    pub fn all<'a>(classes: impl IntoIterator<Item = &'a OidcClass>, own: &InstallationRef) -> Vec<Self> {
-        let others = classes
+    pub fn of<'a>(classes: impl IntoIterator<Item = &'a OidcClass>, own: &InstallationRef) -> Self {
+        let mut all: Vec<Class> = classes
             .into_iter()
-            .filter(|class| class.spec.installation != *own);
-        let mut all: Vec<Self> = others
             .map(|class| {
                 let spec = &class.spec;
-                Self {
-                    class_name: class.metadata.name.clone().unwrap_or_default(),
+                Class {
+                    name: class.metadata.name.clone().unwrap_or_default(),
+                    is_own: spec.installation == *own,
                     is_default: spec.default,
                     namespaces: if spec.cluster_wide {
                         Namespaces::ClusterWide {
@@ -37,97 +54,241 @@ impl Other {
                 }
             })
             .collect();
-        all.sort_by(|a, b| a.class_name.cmp(&b.class_name));
-        all
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Self(all)
     }
 
-    /// The name of its class.
+    /// Names of the classes of other installations.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        let others = self.0.iter().filter(|class| !class.is_own);
+        others.map(|class| class.name.as_str())
+    }
+
+    /// Whether another installation has the class of this name.
     #[must_use]
-    pub fn class_name(&self) -> &str {
-        &self.class_name
+    pub fn is_of_another(&self, name: &str) -> bool {
+        self.others().any(|other| other == name)
+    }
+
+    fn defaults(&self) -> impl Iterator<Item = &Class> {
+        self.0.iter().filter(|class| class.is_default)
+    }
+
+    /// Whose a client without a class is.
+    fn without_a_class(&self, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Belongs<'_> {
+        if self.defaults().all(|class| class.is_own) {
+            return Belongs::Here;
+        }
+        // Whoever does not select by labels may not know them, so they decide between those alone that do.
+        let mut claims: Vec<&Class> = self
+            .defaults()
+            .filter(|class| class.namespaces.serve(namespace, None) == Some(true))
+            .collect();
+        if claims.is_empty() {
+            for class in self.defaults().filter(|class| class.selects()) {
+                match class.namespaces.serve(namespace, labels) {
+                    Some(true) => claims.push(class),
+                    Some(false) => {}
+                    None => return Belongs::Unknown,
+                }
+            }
+        }
+        let ours = claims.iter().filter(|class| class.is_own).count();
+        if claims.is_empty() {
+            // One of those that see the client says that nobody serves it.
+            let speaker = self.defaults().find(|class| class.selects());
+            return match speaker {
+                Some(class) if !class.is_own => Belongs::Elsewhere,
+                _ => Belongs::Here,
+            };
+        }
+        match ours {
+            0 => Belongs::Elsewhere,
+            all if all == claims.len() => Belongs::Here,
+            _ => Belongs::Contested(claims.iter().map(|class| class.name.as_str()).collect()),
+        }
+    }
+}
+
+impl Class {
+    fn selects(&self) -> bool {
+        self.namespaces.need_labels()
     }
 }
 
 impl Installation {
-    /// The classes between which a client of ours must choose, because another installation lays claim to it
-    /// too; `None`: it is ours alone. Where it depends on labels that are not known here, the other one, which
-    /// knows them, is the one that refuses.
+    /// Whose a client is with this `className` in this namespace.
     #[must_use]
-    pub fn ambiguous(
+    pub fn belongs(
         &self,
         class_name: Option<&str>,
         namespace: &str,
         labels: Option<&BTreeMap<String, String>>,
-    ) -> Option<Vec<&str>> {
-        let claims = |other: &&Other| {
-            let class = class_name.map_or(other.is_default, |name| name == other.class_name);
-            class && other.namespaces.serve(namespace, labels) == Some(true)
-        };
-        let rivals = self.others.iter().filter(claims);
-        let mut names: Vec<&str> = rivals.map(|other| other.class_name.as_str()).collect();
-        if names.is_empty() {
-            return None;
+    ) -> Belongs<'_> {
+        match class_name {
+            // The cluster knows a class by its one object.
+            Some(name) if name == self.class_name && !self.classes.is_of_another(name) => Belongs::Here,
+            None if self.default_class => self.classes.without_a_class(namespace, labels),
+            Some(_) | None => Belongs::Elsewhere,
         }
-        names.push(&self.class_name);
-        names.sort_unstable();
-        names.dedup();
-        Some(names)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn class(name: &str, release: &str, spec: serde_json::Value) -> OidcClass {
-        let mut object = json!({
-            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClass", "metadata": {"name": name},
-            "spec": {"issuer": "https://a.example", "installation": {"namespace": "idp", "release": release}},
-        });
-        for (key, value) in spec.as_object().unwrap() {
-            object["spec"][key] = value.clone();
+    fn own(name: &str) -> InstallationRef {
+        InstallationRef {
+            namespace: "idp".to_owned(),
+            release: name.to_owned(),
         }
-        serde_json::from_value(object).unwrap()
+    }
+
+    fn class(name: &str, mut spec: Value) -> OidcClass {
+        spec["issuer"] = json!("https://a.example");
+        if spec.get("installation").is_none() {
+            spec["installation"] = json!({"namespace": "idp", "release": name});
+        }
+        serde_json::from_value(json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "OidcClass", "metadata": {"name": name},
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    fn lists(names: &[&str]) -> Value {
+        json!({"default": true, "watchNamespaces": names})
+    }
+
+    fn selects(team: &str) -> Value {
+        json!({"default": true, "clusterWide": true, "namespaceSelector": {"matchLabels": {"team": team}}})
+    }
+
+    fn all() -> Value {
+        json!({"default": true, "clusterWide": true})
+    }
+
+    /// The installation of this class beside these.
+    fn one_of(classes: &[OidcClass], name: &str) -> Installation {
+        let mut installation = Installation::standalone("http://localhost", true);
+        let class = classes
+            .iter()
+            .find(|class| class.metadata.name.as_deref() == Some(name));
+        let spec = &class.unwrap().spec;
+        installation.class_name = name.to_owned();
+        installation.default_class = spec.default;
+        installation.namespaces = match spec.cluster_wide {
+            true => Namespaces::ClusterWide {
+                selector: spec.namespace_selector.clone(),
+            },
+            false => Namespaces::Watch(spec.watch_namespaces.clone()),
+        };
+        installation.classes = Classes::of(classes, &own(name));
+        installation
+    }
+
+    /// What each says of a client without a class in the namespace `shared`, by what each can know.
+    fn say(classes: &[OidcClass]) -> Vec<String> {
+        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+        let each = classes.iter().map(|class| {
+            let name = class.metadata.name.as_deref().unwrap();
+            let one = one_of(classes, name);
+            let known = one.namespaces.need_labels().then_some(&labels);
+            match one.belongs(None, "shared", known) {
+                Belongs::Here => format!("{name}: mine"),
+                Belongs::Elsewhere => format!("{name}: not mine"),
+                Belongs::Contested(names) => format!("{name}: one of {}", names.join(",")),
+                Belongs::Unknown => format!("{name}: unknown"),
+            }
+        });
+        each.collect()
     }
 
     #[test]
-    fn two_defaults_of_one_namespace_are_ambiguous() {
-        let mut ours = Installation::standalone("http://localhost", true);
-        ours.class_name = "oidc".to_owned();
-        let own = InstallationRef {
-            namespace: "idp".to_owned(),
-            release: "oidc".to_owned(),
-        };
-        let classes = [
-            class("oidc", "oidc", json!({"default": true, "clusterWide": true})),
-            class("b", "b", json!({"default": true, "watchNamespaces": ["shared"]})),
-            class("c", "c", json!({"watchNamespaces": ["shared", "plain"]})),
-            class(
-                "a",
-                "a",
-                json!({
-                    "default": true, "clusterWide": true,
-                    "namespaceSelector": {"matchLabels": {"team": "a"}}
-                }),
-            ),
+    fn two_defaults_of_one_namespace_both_say_so() {
+        let listed = [
+            class("a", lists(&["shared"])),
+            class("b", lists(&["x", "shared"])),
         ];
-        ours.others = Other::all(&classes, &own);
-        assert_eq!(ours.ambiguous(None, "shared", None), Some(vec!["b", "oidc"]));
-        assert_eq!(ours.ambiguous(None, "plain", None), None, "c is no default");
+        assert_eq!(say(&listed), ["a: one of a,b", "b: one of a,b"]);
+        let with_all = [class("a", all()), class("b", lists(&["shared"]))];
+        assert_eq!(say(&with_all), ["a: one of a,b", "b: one of a,b"]);
+        let both = [
+            class("a", selects("a")),
+            class("b", selects("a")),
+            class("c", selects("c")),
+        ];
+        assert_eq!(say(&both), ["a: one of a,b", "b: one of a,b", "c: not mine"]);
+        let plain = [
+            class("a", lists(&["shared"])),
+            class("b", json!({"watchNamespaces": ["shared"]})),
+        ];
+        assert_eq!(say(&plain), ["a: mine", "b: not mine"]);
+    }
+
+    #[test]
+    fn labels_decide_only_between_those_that_select_by_them() {
+        for team in ["a", "c"] {
+            let listed = [class("a", lists(&["shared"])), class("b", selects(team))];
+            assert_eq!(say(&listed), ["a: mine", "b: not mine"], "{team}");
+            let everywhere = [class("a", all()), class("b", selects(team))];
+            assert_eq!(say(&everywhere), ["a: mine", "b: not mine"], "{team}");
+        }
+        let three = [
+            class("a", lists(&["shared"])),
+            class("b", selects("a")),
+            class("c", all()),
+        ];
+        assert_eq!(say(&three), ["a: one of a,c", "b: not mine", "c: one of a,c"]);
+        let two = [class("a", selects("a")), class("b", selects("x"))];
+        assert_eq!(say(&two), ["a: mine", "b: not mine"]);
+        assert_eq!(one_of(&two, "b").belongs(None, "new", None), Belongs::Unknown);
+        let listed = [class("a", lists(&["new"])), class("b", selects("x"))];
         assert_eq!(
-            ours.ambiguous(Some("oidc"), "shared", None),
-            None,
-            "it says which"
+            one_of(&listed, "b").belongs(None, "new", None),
+            Belongs::Elsewhere
         );
-        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
-        assert_eq!(
-            ours.ambiguous(None, "shared", Some(&labels)),
-            Some(vec!["a", "b", "oidc"])
-        );
-        // somebody else's object has the name of our class
-        ours.others = Other::all(&[class("oidc", "x", json!({"clusterWide": true}))], &own);
-        assert_eq!(ours.ambiguous(Some("oidc"), "shared", None), Some(vec!["oidc"]));
+    }
+
+    #[test]
+    fn one_of_those_that_see_a_client_says_that_nobody_serves_it() {
+        let classes = [
+            class("a", selects("x")),
+            class("b", selects("y")),
+            class("c", lists(&["z"])),
+        ];
+        assert_eq!(say(&classes)[..2], ["a: mine", "b: not mine"]);
+        let gone = [class("a", lists(&["y"])), class("b", lists(&["z"]))];
+        assert_eq!(one_of(&gone, "a").belongs(None, "shared", None), Belongs::Here);
+    }
+
+    #[test]
+    fn a_class_is_whose_object_it_is() {
+        let mut classes = vec![class("a", all())];
+        let alone = one_of(&classes, "a");
+        assert_eq!(alone.belongs(Some("a"), "shared", None), Belongs::Here);
+        assert_eq!(alone.belongs(Some("b"), "shared", None), Belongs::Elsewhere);
+        classes[0].spec.installation = own("x");
+        let taken = one_of(&classes, "a");
+        assert_eq!(taken.belongs(Some("a"), "shared", None), Belongs::Elsewhere);
+        assert_eq!(taken.belongs(None, "shared", None), Belongs::Elsewhere);
+        // whoever shows nothing cannot be known to the others, and yields to them
+        let mut hidden = one_of(&[class("a", all())], "a");
+        hidden.classes = Classes::default();
+        assert_eq!(hidden.belongs(None, "shared", None), Belongs::Here);
+        hidden.classes = Classes::of(&[class("b", lists(&["shared"]))], &own("a"));
+        assert_eq!(hidden.belongs(None, "shared", None), Belongs::Elsewhere);
+        assert_eq!(hidden.belongs(None, "plain", None), Belongs::Here);
+    }
+
+    #[test]
+    fn two_objects_of_one_installation_are_no_rivals() {
+        let mut second = class("old", all());
+        second.spec.installation = own("a");
+        let classes = [class("a", all()), second];
+        assert_eq!(one_of(&classes, "a").belongs(None, "shared", None), Belongs::Here);
     }
 }

@@ -50,6 +50,7 @@ impl World {
     fn terms(&self, now: i64) -> Terms<'_> {
         Terms {
             release: "oidc",
+            home: "identity/oidc",
             installation: &self.installation,
             pepper: &self.pepper,
             ca: Some("PEM"),
@@ -169,7 +170,8 @@ fn the_secret_is_opaque_owned_and_labelled() {
             .keys()
             .all(|key| key.starts_with("app.kubernetes.io/"))
     );
-    assert_eq!(secret.annotations().len(), 1);
+    let annotations: Vec<_> = secret.annotations().keys().map(String::as_str).collect();
+    assert_eq!(annotations, [ANNOTATION_CREDENTIAL_ID, ANNOTATION_INSTALLATION]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The other installations of the cluster, from the classes that they show.
+//! The installations of the cluster, from the classes that they show.
 
 use std::collections::BTreeMap;
 
 use oidc_crds::resources::OidcClass;
 use oidc_crds::resources::oidc_class::InstallationRef;
-use oidc_crds::secrets::installation::Other;
+use oidc_crds::secrets::installation;
 
 use super::Home;
 use crate::resources::directory::{Delta, Key, key};
@@ -41,8 +41,8 @@ impl Classes {
         }
     }
 
-    /// Those of other installations.
-    pub(super) fn others(&self) -> Vec<Other> {
-        Other::all(self.known.values().map(AsRef::as_ref), &self.own)
+    /// As they are for this installation.
+    pub(super) fn all(&self) -> installation::Classes {
+        installation::Classes::of(self.known.values().map(AsRef::as_ref), &self.own)
     }
 }

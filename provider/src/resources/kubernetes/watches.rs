@@ -168,9 +168,14 @@ impl Watches {
             Target::Namespaces => deltas(Api::all(client), config, name.to_string(), labels)
                 .map(Change::Namespaces)
                 .boxed(),
-            Target::Classes => deltas(Api::all(client), config, name.to_string(), Box::new)
-                .map(Change::Classes)
-                .boxed(),
+            Target::Classes => {
+                let mut listing = Listing::of(name.to_string(), Box::new);
+                listing.may_be_unknown = true;
+                listing
+                    .deltas(Api::all(client), config)
+                    .map(Change::Classes)
+                    .boxed()
+            }
             Target::Pods => {
                 let service = format!("kubernetes.io/service-name={}", self.home.release);
                 let api = Api::namespaced(client, own);
@@ -264,18 +269,7 @@ where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
     T: Send + 'static,
 {
-    let mut state = Listing {
-        name,
-        keep,
-        objects: Vec::new(),
-        warned: None,
-    };
-    watcher::watcher(api, config)
-        .backoff(ResetTimerBackoff::new(
-            Patience::default(),
-            Duration::from_secs(60),
-        ))
-        .filter_map(move |event| futures::future::ready(state.take(event)))
+    Listing::of(name, keep).deltas(api, config)
 }
 
 /// Collects a list until it is complete.
@@ -283,6 +277,8 @@ struct Listing<K, T> {
     name: String,
     keep: fn(K) -> T,
     objects: Vec<T>,
+    /// Whether a cluster without the kind has none of it, where others wait for it.
+    may_be_unknown: bool,
     warned: Option<Instant>,
 }
 
@@ -290,6 +286,33 @@ impl<K, T> Listing<K, T>
 where
     K: Resource<DynamicType: Default>,
 {
+    fn of(name: String, keep: fn(K) -> T) -> Self {
+        Self {
+            name,
+            keep,
+            objects: Vec::new(),
+            may_be_unknown: false,
+            warned: None,
+        }
+    }
+
+    fn deltas(
+        mut self,
+        api: Api<Guarded<K>>,
+        config: watcher::Config,
+    ) -> impl Stream<Item = Delta<T>> + Send + 'static
+    where
+        K: Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        watcher::watcher(api, config)
+            .backoff(ResetTimerBackoff::new(
+                Patience::default(),
+                Duration::from_secs(60),
+            ))
+            .filter_map(move |event| futures::future::ready(self.take(event)))
+    }
+
     fn take(&mut self, event: watcher::Result<watcher::Event<Guarded<K>>>) -> Option<Delta<T>> {
         match event {
             Ok(watcher::Event::Init) => {
@@ -303,7 +326,10 @@ where
                 }
                 None
             }
-            Ok(watcher::Event::InitDone) => Some(Delta::Reset(std::mem::take(&mut self.objects))),
+            Ok(watcher::Event::InitDone) => {
+                self.may_be_unknown = false;
+                Some(Delta::Reset(std::mem::take(&mut self.objects)))
+            }
             Ok(watcher::Event::Apply(Guarded(Ok(object)))) => Some(Delta::Apply((self.keep)(object))),
             Ok(watcher::Event::Apply(Guarded(Err(invalid)))) => {
                 self.unreadable(&invalid);
@@ -312,7 +338,8 @@ where
             Ok(watcher::Event::Delete(object)) => Some(Delta::Delete(key(object.meta()))),
             Err(error) => {
                 self.failed(&error);
-                None
+                let unknown = self.may_be_unknown && is_unknown_kind(&error);
+                unknown.then(|| Delta::Reset(Vec::new()))
             }
         }
     }
@@ -336,6 +363,10 @@ where
             warn!(watch = self.name, "{}, trying on", told::<K>(error));
         }
     }
+}
+
+fn is_unknown_kind(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
 }
 
 /// What is wrong with a watch, on one line: no dump of the answer, and no piece of an object from one that
@@ -402,12 +433,7 @@ mod tests {
     }
 
     fn listing(events: Events) -> Vec<String> {
-        let mut listing = Listing {
-            name: "users".to_owned(),
-            keep: |user: OidcUser| user,
-            objects: Vec::new(),
-            warned: None,
-        };
+        let mut listing = Listing::of("users".to_owned(), |user: OidcUser| user);
         let names = |users: &[OidcUser]| {
             let names = users.iter().map(|user| user.metadata.name.clone().unwrap());
             names.collect::<Vec<_>>().join(",")
@@ -436,6 +462,25 @@ mod tests {
             InitDone,
         ]);
         assert_eq!(told, ["reset b,c"]);
+    }
+
+    #[test]
+    fn a_kind_that_the_cluster_does_not_know_may_have_no_objects_but_one_that_is_refused_waits() {
+        let answer = |code| {
+            let mut status = kube::core::Status::failure("no", "No");
+            status.code = code;
+            Err(watcher::Error::InitialListFailed(kube::Error::Api(Box::new(
+                status,
+            ))))
+        };
+        let mut listing = Listing::of("classes".to_owned(), |user: OidcUser| user);
+        assert!(listing.take(answer(404)).is_none(), "others wait for it");
+        listing.may_be_unknown = true;
+        assert!(listing.take(answer(403)).is_none());
+        assert!(listing.take(answer(503)).is_none());
+        assert!(matches!(listing.take(answer(404)), Some(Delta::Reset(none)) if none.is_empty()));
+        assert!(listing.take(Ok(watcher::Event::InitDone)).is_some());
+        assert!(listing.take(answer(404)).is_none(), "those of before count");
     }
 
     #[test]
