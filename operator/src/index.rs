@@ -390,9 +390,11 @@ mod tests {
     use oidc_crds::resources::{OidcClass, Reason};
     use oidc_crds::routes::RouteKind;
     use oidc_crds::secrets::installation::Classes;
+    use oidc_crds::uses::{Coverage, Seen};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::uses::{Urgency, urgency};
 
     const INSTALLATION: &str = "
         release: oidc
@@ -767,6 +769,40 @@ mod tests {
         assert_eq!(demand.longest_token, Seconds(3600));
         fixture.clients(Event::Delete(named));
         assert_eq!(fixture.index.demand(), Demand::default());
+    }
+
+    /// As the operator asks, with what the index keeps of a client.
+    #[test]
+    fn a_secret_that_nobody_uses_is_due_to_retire() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        let rotating = |name: &str, rotation: Value| {
+            let mut object = client(name, "team-a", 1, json!({"rotation": rotation}));
+            let status = json!({"conditions": [], "credentials": [
+                {"id": "old", "digest": "p:1", "createdAt": "2026-11-25T09:01:00Z", "retiresAt": "2026-11-26T09:00:00Z"},
+                {"id": "new", "digest": "p:2", "createdAt": "2026-11-25T10:00:00Z"},
+            ]});
+            if let Ok(object) = &mut object.0 {
+                object.status = serde_json::from_value(status).expect("a status");
+            }
+            object
+        };
+        fixture.clients(Event::Apply(rotating("asks", json!({"retireUnused": "1h"}))));
+        fixture.clients(Event::Apply(rotating("asks-not", json!({"interval": "30d"}))));
+        let now: jiff::Timestamp = "2026-11-25T12:00:00Z".parse().expect("a time");
+        let seen = Seen {
+            coverage: Some(Coverage {
+                from: now - jiff::SignedDuration::from_hours(3),
+                to: now,
+            }),
+            ..Seen::default()
+        };
+        let due = fixture.index.due(|client, object| {
+            let urgency = urgency(client, object, &seen, now)?;
+            assert_eq!(urgency, Urgency::Retire);
+            Some(urgency)
+        });
+        assert_eq!(due, [("team-a".to_owned(), "asks".to_owned())]);
     }
 
     #[test]

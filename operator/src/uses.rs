@@ -216,7 +216,7 @@ async fn wake(context: &Context) -> bool {
 
 /// Why a client is woken; the first is the most urgent.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Urgency {
+pub(crate) enum Urgency {
     /// A replaced secret can retire.
     Retire,
     /// A use is to be noted that is later than this one, in seconds since 1970.
@@ -224,7 +224,7 @@ enum Urgency {
 }
 
 /// `None`: there is nothing to write.
-fn urgency(client: &Client, object: &OidcClient, seen: &Seen, now: Timestamp) -> Option<Urgency> {
+pub(crate) fn urgency(client: &Client, object: &OidcClient, seen: &Seen, now: Timestamp) -> Option<Urgency> {
     let status = object.status.as_ref()?;
     if rotation::has_unused(client, &status.credentials, seen, now) {
         return Some(Urgency::Retire);
