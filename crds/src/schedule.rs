@@ -61,6 +61,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Of two the lesser is the older.
+    fn age(&self) -> (Timestamp, &Owner) {
+        (self.created_at, &self.owner)
+    }
+
     /// The kid of the key that it imports.
     fn imports(&self) -> Option<String> {
         match &self.import {
@@ -103,7 +108,7 @@ impl Acknowledgements {
 /// What the schedule must know beside the keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
-    /// The longest lifetime of anything signed: access and ID tokens.
+    /// The longest lifetime of anything that may be signed: access and ID tokens.
     pub longest_token: Seconds,
     /// The absolute lifetime of sessions: as long are removed keys' public halves kept.
     pub session: Seconds,
@@ -111,9 +116,9 @@ pub struct Terms {
     pub publish_for: Seconds,
     /// Algorithms that accepted clients name.
     pub in_use: BTreeSet<Algorithm>,
-    /// UIDs of SigningKeys that exist, but whose spec is refused: nothing is minted for them, and the keys
-    /// that they have go on.
-    pub refused: BTreeSet<String>,
+    /// UIDs of SigningKeys that exist, but whose spec is refused, with when each was created: nothing is minted
+    /// for them, the keys that they have go on, and no younger one takes their algorithm.
+    pub refused: BTreeMap<String, Timestamp>,
     /// Kids that any SigningKey revokes, refused ones too.
     pub revoked: BTreeSet<String>,
     /// How long verifiers may hold a JWKS, with a margin
@@ -145,6 +150,21 @@ impl Demand {
             demand.longest_token = demand.longest_token.max(client.longest_token());
         }
         demand
+    }
+
+    /// Of clients that are not known: they may name any algorithm.
+    #[must_use]
+    pub fn anything() -> Self {
+        Self {
+            algorithms: BTreeSet::from(Algorithm::ALL),
+            longest_token: Seconds(0),
+        }
+    }
+
+    /// Adds what other clients ask.
+    pub fn join(&mut self, other: &Self) {
+        self.algorithms.extend(&other.algorithms);
+        self.longest_token = self.longest_token.max(other.longest_token);
     }
 
     /// The longest lifetime of anything signed: what clients choose, and what the next one gets.

@@ -97,6 +97,7 @@ impl Index {
             .map(|(scope, store, wake)| ScopeState {
                 scope,
                 synced: false,
+                unread: None,
                 listed: HashSet::new(),
                 store,
                 wake,
@@ -159,13 +160,19 @@ impl Index {
         }
     }
 
-    /// A scope whose clients cannot be read has none, and nobody waits for it.
+    /// A scope whose clients cannot be read has none, and nobody waits for it. But pods may read and serve them, so
+    /// what they asked of the keys last stays.
     pub(crate) fn unreadable(&self, scope: &Scope) {
         let mut state = self.lock();
+        let last = state.last_demand(scope);
         if let Some(known) = state.scope(scope) {
             known.listed.clear();
         }
         state.reset_clients(scope);
+        if let Some(known) = state.scope(scope) {
+            known.unread = Some(last);
+        }
+        state.demand_is_old = true;
         self.judge(&mut state);
     }
 
@@ -353,22 +360,25 @@ impl Index {
         }
     }
 
-    /// What accepted clients ask of the signing keys.
+    /// What accepted clients ask of the signing keys: while they are listed anew what they asked before, and
+    /// anything as long as nothing is known. The keys are woken when it changes.
     pub(crate) fn demand(&self) -> Demand {
-        self.lock().demand.clone()
+        self.lock().demand.clone().unwrap_or_else(Demand::anything)
     }
 
     /// Wakes those whose verdict changed, and the keys, if what accepted clients ask of them did.
     fn judge(&self, state: &mut State) {
         state.wake_changed();
-        if std::mem::take(&mut state.demand_is_old) {
-            let demand = Demand::of(state.accepted());
+        let synced = state.users_synced && state.scopes.iter().all(|scope| scope.synced);
+        // By a part of the clients a key could be taken for unused, and what is retired never comes back.
+        if synced && state.demand_is_old && state.is_settled() {
+            state.demand_is_old = false;
+            let demand = Some(state.demand());
             if state.demand != demand {
                 state.demand = demand;
                 self.wake_signing_keys.notify_one();
             }
         }
-        let synced = state.users_synced && state.scopes.iter().all(|scope| scope.synced);
         let first = synced && !self.synced.send_replace(synced);
         if first {
             self.wake_signing_keys.notify_one();
@@ -803,6 +813,97 @@ mod tests {
             Some(urgency)
         });
         assert_eq!(due, [("team-a".to_owned(), "asks".to_owned())]);
+    }
+
+    /// One that names an algorithm.
+    fn of(algorithm: Algorithm, name: &str) -> GuardedClient {
+        let named = json!({"tokens": {"idTokenSignedResponseAlg": algorithm}});
+        client(name, "team-a", 1, named)
+    }
+
+    #[test]
+    fn what_is_asked_of_the_keys_is_not_judged_by_a_part_of_the_clients() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.index.demand(), Demand::anything());
+        fixture.clients(Event::Init);
+        fixture.users(&Event::InitDone);
+        fixture.clients(Event::InitApply(of(Algorithm::ES256, "a")));
+        assert_eq!(fixture.index.demand(), Demand::anything(), "there may be more");
+        fixture.clients(Event::InitApply(of(Algorithm::EdDSA, "b")));
+        fixture.clients(Event::InitDone);
+        let both = BTreeSet::from([Algorithm::ES256, Algorithm::EdDSA]);
+        let asked = |fixture: &Fixture| fixture.index.demand().algorithms;
+        assert_eq!(asked(&fixture), both);
+        // Other namespaces are served, so all are listed anew.
+        let (store, writer) = reflector::store();
+        let (sender, _woken) = mpsc::unbounded_channel();
+        let installation = fixture.index.installation().expect("there");
+        fixture
+            .index
+            .begin(installation, vec![(Scope::All, store, sender)]);
+        fixture.writer = writer;
+        assert_eq!(asked(&fixture), both);
+        fixture.clients(Event::Init);
+        fixture.clients(Event::InitApply(of(Algorithm::EdDSA, "b")));
+        assert_eq!(asked(&fixture), both, "not yet");
+        fixture.clients(Event::InitDone);
+        assert_eq!(asked(&fixture), BTreeSet::from([Algorithm::EdDSA]));
+    }
+
+    #[test]
+    fn what_is_asked_of_the_keys_is_not_judged_before_namespaces_and_routes_are_known() {
+        let mut fixture = Fixture::new();
+        fixture.index.set_namespaces(None);
+        fixture.synced();
+        fixture.clients(Event::Apply(of(Algorithm::ES256, "a")));
+        assert_eq!(fixture.index.demand(), Demand::anything());
+        let labels = BTreeMap::from([("sso".to_owned(), "yes".to_owned())]);
+        let namespaces = HashMap::from([("team-a".to_owned(), labels)]);
+        fixture.index.set_namespaces(Some(namespaces));
+        let asked = |fixture: &Fixture| fixture.index.demand().algorithms;
+        let es256 = BTreeSet::from([Algorithm::ES256]);
+        assert_eq!(asked(&fixture), es256);
+        let follow = format!("{INSTALLATION}\n        allowed: {{redirectHostsFromRoutes: true}}");
+        fixture
+            .index
+            .refresh(Arc::new(Installation::parse(&follow).expect("valid")));
+        assert_eq!(asked(&fixture), es256, "its routes are not listed yet");
+        for kind in RouteKind::ALL {
+            fixture
+                .index
+                .routes(|routes| routes.not_served(&Scope::All, kind));
+        }
+        assert_eq!(asked(&fixture), BTreeSet::new(), "it is refused: it has no route");
+    }
+
+    #[test]
+    fn clients_that_cannot_be_read_any_more_ask_what_they_asked_last() {
+        let mut fixture = Fixture::new();
+        fixture.synced();
+        fixture.clients(Event::Apply(of(Algorithm::ES256, "a")));
+        let asked = |fixture: &Fixture| fixture.index.demand().algorithms;
+        for _ in 0..2 {
+            fixture.index.unreadable(&Scope::All);
+            assert_eq!(asked(&fixture), BTreeSet::from([Algorithm::ES256]));
+        }
+        fixture.clients(Event::Init);
+        fixture.clients(Event::InitApply(of(Algorithm::EdDSA, "b")));
+        assert_eq!(
+            asked(&fixture),
+            BTreeSet::from([Algorithm::ES256, Algorithm::EdDSA]),
+            "not all are listed"
+        );
+        fixture.clients(Event::InitDone);
+        assert_eq!(asked(&fixture), BTreeSet::from([Algorithm::EdDSA]));
+    }
+
+    #[test]
+    fn clients_that_could_never_be_read_may_ask_for_anything() {
+        let fixture = Fixture::new();
+        fixture.users(&Event::InitDone);
+        fixture.index.unreadable(&Scope::All);
+        let demand = fixture.index.demand();
+        assert_eq!(demand.algorithms, BTreeSet::from(Algorithm::ALL));
     }
 
     #[test]

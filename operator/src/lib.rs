@@ -312,6 +312,7 @@ async fn labels(context: &Context, namespaces: &Namespaces, stop: &CancellationT
     let mut listed = HashMap::new();
     let on = |event: Event<PartialObjectMeta<Namespace>>| {
         match event {
+            // What is not listed yet is not unlabelled.
             Event::Init => return listed.clear(),
             Event::InitApply(namespace) => {
                 listed.insert(namespace.name_any(), namespace.labels().clone());

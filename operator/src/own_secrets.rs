@@ -1,6 +1,7 @@
 //! The installation's own Secrets: pepper, key ring, CA and certificate. Each is made once and kept; none
-//! has an owner, so all survive an uninstallation. One that was deleted is made anew; one that cannot be
-//! read is never overwritten, and the last good one stays in force. The CA is handed out from here.
+//! has an owner, so all survive an uninstallation. Of those that were deleted pepper and key ring are written again
+//! as long as they are known, and the others made anew; one that cannot be read is never overwritten, and the last
+//! good one stays in force. The CA is handed out from here.
 
 mod key_ring;
 mod pepper;
@@ -43,11 +44,11 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Option<Timestamp>, Er
     };
     let old = context.material();
     let pepper = keep_good(
-        pepper::ensure(&store).await,
+        pepper::ensure(&store, old.as_ref().map(|old| &old.pepper)).await,
         old.as_ref().map(|old| old.pepper.clone()),
     )?;
     let ring = keep_good(
-        key_ring::ensure(&store).await,
+        key_ring::ensure(&store, old.as_ref().map(|old| old.ring.data())).await,
         old.as_ref().map(|old| old.ring.data().clone()),
     )?;
     let tls = tls::ensure(&store, &installation).await;
@@ -129,6 +130,11 @@ impl Store<'_> {
             .get_opt(name)
             .await
             .map_err(Error::api(format!("get Secret {name}")))
+    }
+
+    /// Tells that a Secret which was deleted is written again as it was.
+    fn restores(&self, name: &str) {
+        tracing::warn!(secret = name, "was deleted; it is written again as it was");
     }
 
     async fn create(&self, name: String, kind: &str, data: Data) -> Result<Secret, Error> {

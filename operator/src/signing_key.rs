@@ -10,10 +10,11 @@ mod spares;
 mod truth;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::Api;
 use kube::{Resource, ResourceExt};
@@ -68,6 +69,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         store,
         announced: Mutex::default(),
         last: Mutex::default(),
+        failed: AtomicBool::new(false),
+        orphans_told: Mutex::default(),
         spares: Spares::default(),
         departures: Mutex::default(),
     };
@@ -94,8 +97,26 @@ struct Keys {
     announced: Mutex<HashSet<(String, String)>>,
     /// The set that was read or written last.
     last: Mutex<Option<KeySet>>,
+    /// Whether the last reconcile failed.
+    failed: AtomicBool,
+    /// What was told last of keys whose SigningKey is gone.
+    orphans_told: Mutex<Vec<String>>,
     spares: Spares,
     departures: Mutex<Departures>,
+}
+
+/// A reconcile that did not finish.
+enum Failure {
+    /// Each status says why, or no status can be written.
+    Told(Error),
+    /// No status says so yet.
+    Untold(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Untold(error)
+    }
 }
 
 impl Keys {
@@ -112,21 +133,47 @@ impl Keys {
             .filter(|object| object.meta().deletion_timestamp.is_none())
             .collect();
         self.tell_unparsable(&objects).await;
+        let failed = match self.step(&installation, &objects).await {
+            Ok(next) => {
+                self.failed.store(false, Ordering::Relaxed);
+                return Ok(next);
+            }
+            Err(failed) => failed,
+        };
+        // What succeeds when it is tried again is not worth a word.
+        let again = self.failed.swap(true, Ordering::Relaxed);
+        match failed {
+            Failure::Untold(error @ (Error::Api { .. } | Error::Unusable(_))) if again => {
+                self.tell_failed(&objects, &error).await;
+                Err(error)
+            }
+            Failure::Told(error) | Failure::Untold(error) => Err(error),
+        }
+    }
+
+    async fn step(
+        &self,
+        installation: &Installation,
+        objects: &[Arc<GuardedKey>],
+    ) -> Result<Option<Timestamp>, Failure> {
+        let context = &self.context;
         let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.names.namespace);
-        let (found, fleet, imports) = tokio::try_join!(
+        // All of them to their end: of several that fail, the same is told each time.
+        let (found, fleet, imports) = tokio::join!(
             self.read_set(&secrets),
             pods::read(context),
-            imports::read(context, &secrets, &objects)
-        )?;
-        let (form, found) = match self.open(&secrets, &installation, found).await? {
+            imports::read(context, &secrets, objects)
+        );
+        let (found, fleet, imports) = (found?, fleet?, imports?);
+        let (form, found) = match self.open(&secrets, installation, found).await? {
             Ok(opened) => opened,
-            Err(locked) => return self.locked(&objects, locked).await,
+            Err(locked) => return self.locked(objects, locked).await.map_err(Failure::Told),
         };
         let knows_a_set = fleet.knows_a_set;
-        let (found, former, mut notes) = self.truth(&secrets, found, &form, &objects).await?;
-        let acknowledgements = self.acknowledgements(fleet, former.as_ref(), &installation);
+        let (found, former, mut notes) = self.truth(&secrets, found, &form, objects).await?;
+        let acknowledgements = self.acknowledgements(fleet, former.as_ref(), installation);
         let demand = context.index.demand();
-        let mut input = plan::input(&objects, former.as_ref(), &installation, demand, imports);
+        let mut input = plan::input(objects, former.as_ref(), installation, demand, imports);
         input.terms.first &= !knows_a_set;
         let decided = schedule(
             &input.wanted,
@@ -143,8 +190,10 @@ impl Keys {
         };
         let next = decided.next;
         let next_set = self.mint(decided, former.clone()).await?;
+        let mut about = found.as_ref().map(|secret| secret.object_ref(&()));
         if let Some(set) = &next_set {
-            self.write_set(&secrets, found, set, &form).await?;
+            let written = self.write_set(&secrets, found, set, &form).await?;
+            about = Some(written.object_ref(&()));
         } else if let (Some(secret), Some(set)) = (found, &former)
             && !form.is_that_of(&secret)
         {
@@ -162,14 +211,14 @@ impl Keys {
             if !algorithms.is_empty() {
                 context.index.algorithms(algorithms);
             }
+            context.metrics.orphaned_keys(plan::orphans(objects, set));
         }
-        for object in &objects {
+        for object in objects {
             self.update_status(object, &input, set.as_ref(), &told, changed)
-                .await?;
+                .await
+                .map_err(Failure::Told)?;
         }
-        for (name, reason, message) in told.of_nobody(&objects) {
-            tracing::info!(signing_key = name, reason = reason.as_str(), message);
-        }
+        self.tell_orphans(about, told.of_nobody(objects), changed).await;
         let spares = self.spares.clone();
         // Nobody waits for it.
         drop(tokio::task::spawn_blocking(move || spares.fill(&input.wanted)));
@@ -205,6 +254,53 @@ impl Keys {
         .await
         .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))?
         .map_err(|error| Error::Unusable(format!("no key was minted: {error}")))
+    }
+
+    /// Tells each SigningKey what failed; it is tried again.
+    async fn tell_failed(&self, objects: &[Arc<GuardedKey>], error: &Error) {
+        let error = error.to_string();
+        for object in objects {
+            let Ok(key) = &object.0 else { continue };
+            let outcome = plan::failed(key, &error, whole_seconds(now()));
+            if let Err(error) = self.put_status(key, outcome).await {
+                tracing::debug!(%error, "a status was not written");
+            }
+        }
+    }
+
+    /// Tells of keys whose SigningKey is gone, at the key set: in the log as long as it lasts, by an Event once.
+    async fn tell_orphans<'a>(
+        &self,
+        about: Option<ObjectReference>,
+        told: impl Iterator<Item = &'a (String, Reason, String)>,
+        changed: bool,
+    ) {
+        let (mut events, mut lasts) = (Vec::new(), Vec::new());
+        for (name, reason, message) in told {
+            let text = format!("SigningKey {name}, which was deleted: {message}");
+            let is_alarm = *reason == Reason::AlgorithmInUse;
+            if is_alarm {
+                tracing::warn!(signing_key = name, reason = reason.as_str(), message);
+                lasts.push(text.clone());
+            } else {
+                tracing::info!(signing_key = name, reason = reason.as_str(), message);
+            }
+            if is_alarm || (changed && plan::is_event(*reason)) {
+                events.push(Note {
+                    reason: *reason,
+                    warning: is_alarm,
+                    message: text,
+                });
+            }
+        }
+        {
+            let mut before = self.orphans_told.lock().unwrap_or_else(PoisonError::into_inner);
+            events.retain(|note| !before.contains(&note.message));
+            *before = lasts;
+        }
+        if let Some(about) = about {
+            self.context.announce(&about, &events).await;
+        }
     }
 
     /// Tells each SigningKey why nothing can be done; it is tried again.

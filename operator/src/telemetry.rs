@@ -74,6 +74,7 @@ pub(crate) struct Metrics {
     leader: Gauge<i64, AtomicI64>,
     installation_valid: Gauge<i64, AtomicI64>,
     pods_behind: Gauge<i64, AtomicI64>,
+    orphaned_keys: Gauge<i64, AtomicI64>,
     uses_known: Gauge<i64, AtomicI64>,
 }
 
@@ -112,6 +113,12 @@ impl Metrics {
             "Provider pods that count and have not acknowledged the key set as it is",
             pods_behind.clone(),
         );
+        let orphaned_keys = Gauge::default();
+        registry.register(
+            "orphaned_keys",
+            "Keys that sign though their SigningKey was deleted",
+            orphaned_keys.clone(),
+        );
         let uses_known = Gauge::default();
         registry.register(
             "uses_known_timestamp_seconds",
@@ -126,6 +133,7 @@ impl Metrics {
             leader,
             installation_valid,
             pods_behind,
+            orphaned_keys,
             uses_known,
         }
     }
@@ -158,6 +166,11 @@ impl Metrics {
         self.pods_behind.set(i64::try_from(pods).unwrap_or(i64::MAX));
     }
 
+    /// These sign for want of another.
+    pub(crate) fn orphaned_keys(&self, keys: usize) {
+        self.orphaned_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
     /// Up to then every use of a credential is known.
     pub(crate) fn uses_known(&self, second: i64) {
         self.uses_known.set(second);
@@ -183,6 +196,7 @@ mod tests {
         metrics.watch_failed("Secret");
         metrics.leads(true);
         metrics.pods_behind(2);
+        metrics.orphaned_keys(1);
         metrics.uses_known(7);
         metrics.text()
     }
@@ -197,6 +211,7 @@ mod tests {
             "oidc_operator_leader 1",
             "oidc_operator_installation_valid 0",
             "oidc_operator_pods_behind 2",
+            "oidc_operator_orphaned_keys 1",
             "oidc_operator_uses_known_timestamp_seconds 7",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in\n{text}");

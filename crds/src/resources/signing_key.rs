@@ -151,7 +151,7 @@ pub struct SigningKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::DIGEST))]
     pub next_step: Option<String>,
-    /// All keys of this object, newest first.
+    /// All keys of this object: those that sign or will first, then the others; of each the newest first.
     #[serde(default)]
     #[schemars(length(max = limits::KEYS))]
     pub keys: Vec<KeyStatus>,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::SKEW;
 use super::report::Rank;
-use super::steps::{Plan, is_active, is_of};
+use super::steps::{Plan, has_signed, is_active, is_of, is_waiting};
 use crate::names::Seconds;
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
@@ -21,6 +21,13 @@ enum Why {
     LastDefault,
     /// It is not needed.
     Not,
+}
+
+/// Whether some pod may sign with it. One that has not acknowledged that it no longer may does so on, for as long
+/// as tokens live by then.
+fn may_sign(key: &KeyState) -> bool {
+    let told = key.removable_at.is_some();
+    is_active(key) || (is_waiting(key) && has_signed(key)) || (key.phase == Phase::Retiring && !told)
 }
 
 impl Plan<'_> {
@@ -48,7 +55,7 @@ impl Plan<'_> {
                 Why::Not => self.stop(at),
             }
         }
-        for key in self.keys.iter_mut().filter(|key| is_active(key)) {
+        for key in self.keys.iter_mut().filter(|key| may_sign(key)) {
             key.longest_lifetime = key.longest_lifetime.max(self.terms.longest_token.0);
         }
     }

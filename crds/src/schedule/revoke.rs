@@ -52,7 +52,7 @@ impl Plan<'_> {
 
     /// A kid that is no key's revokes nothing: likely a slip, in a moment that forgives none.
     fn tell_unknown(&mut self) {
-        for wanted in self.accepted.clone() {
+        for wanted in self.wanted {
             let unknown = |kid: &str| {
                 let lost = self.lost_keys.iter().any(|lost| lost.kid == kid);
                 !lost && self.keys.iter().all(|key| key.kid != kid)

@@ -1,5 +1,6 @@
 //! The status of a SigningKey, derived from the key set.
 
+use super::steps::is_live;
 use crate::resources::signing_key::{KeyStatus, Phase};
 use crate::secrets::key_set::{KeyState, Owner};
 use crate::time::stored;
@@ -7,12 +8,17 @@ use crate::time::stored;
 /// How many keys a status lists; more would break its schema.
 const LISTED: usize = 256;
 
-/// The keys of a SigningKey for its status, newest first.
+/// The keys of a SigningKey for its status: those that sign or will first, then those that did or never will; of
+/// each the newest first. So the first is the one that matters.
 #[must_use]
 pub fn status_of(keys: &[KeyState], owner: &Owner) -> Vec<KeyStatus> {
-    keys.iter()
-        .rev()
-        .filter(|key| key.signing_key.uid == owner.uid && key.phase != Phase::Pending)
+    let own = || {
+        let own = keys.iter().rev().filter(|key| key.signing_key.uid == owner.uid);
+        own.filter(|key| key.phase != Phase::Pending)
+    };
+    own()
+        .filter(|key| is_live(key))
+        .chain(own().filter(|key| !is_live(key)))
         .take(LISTED)
         .map(|key| KeyStatus {
             kid: key.kid.clone(),

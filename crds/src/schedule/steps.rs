@@ -1,7 +1,7 @@
 //! The first steps of [`schedule`](super::schedule): the ways of a key up to where it signs. Its ends are in
 //! [`ends`](super::ends).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use super::{Acknowledgements, Import, Schedule, Terms, Wanted, caches, waits_for
 use crate::names::{Algorithm, Seconds};
 use crate::resources::Reason;
 use crate::resources::signing_key::Phase;
-use crate::secrets::key_set::{Caches, KeySet, KeyState, LostKey};
+use crate::secrets::key_set::{Caches, KeySet, KeyState, LostKey, Owner};
 use crate::time::later;
 
 /// How many pods a message names.
@@ -22,6 +22,8 @@ pub(super) const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A schedule in the making.
 pub(super) struct Plan<'a> {
+    /// All that are good.
+    pub(super) wanted: &'a [Wanted],
     /// One per algorithm, the oldest first.
     pub(super) accepted: Vec<&'a Wanted>,
     /// UIDs of all SigningKeys that exist, accepted or not.
@@ -57,16 +59,24 @@ impl<'a> Plan<'a> {
         now: Timestamp,
     ) -> Self {
         let mut by_age: Vec<&Wanted> = wanted.iter().collect();
-        by_age.sort_by_key(|wanted| (wanted.created_at, &wanted.owner));
+        by_age.sort_by_key(|wanted| wanted.age());
+        let held = held(set, terms);
         let mut report = Report::default();
         let mut accepted: Vec<&Wanted> = Vec::new();
         for wanted in by_age {
             let algorithm = wanted.spec.algorithm();
             let name = &wanted.owner.name;
-            if let Some(older) = accepted.iter().find(|older| older.spec.algorithm() == algorithm) {
+            let refused = held
+                .get(&algorithm)
+                .filter(|(created_at, owner)| (*created_at, *owner) < wanted.age());
+            let older = accepted.iter().find(|older| older.spec.algorithm() == algorithm);
+            let older = older
+                .map(|older| &older.owner)
+                .or(refused.map(|(_, owner)| *owner));
+            if let Some(older) = older {
                 let message = format!(
                     "the older SigningKey `{}` has {algorithm} already: delete one, or name another algorithm",
-                    older.owner.name
+                    older.name
                 );
                 report.note(name, Reason::AlgorithmTaken, message);
                 continue;
@@ -77,8 +87,9 @@ impl<'a> Plan<'a> {
             }
             accepted.push(wanted);
         }
-        let refused = terms.refused.iter().map(String::as_str);
+        let refused = terms.refused.keys().map(String::as_str);
         Self {
+            wanted,
             accepted,
             existing: wanted
                 .iter()
@@ -102,12 +113,18 @@ impl<'a> Plan<'a> {
     }
 
     /// A key that waits, but is no longer what its SigningKey asks for, never signed: it is removed at once.
+    /// One that was imported again did sign, and tokens of it may be alive: it retires.
     pub(super) fn drop_superseded(&mut self) {
         for at in 0..self.keys.len() {
             let key = &self.keys[at];
-            let stays = self.terms.refused.contains(&key.signing_key.uid)
+            let stays = self.terms.refused.contains_key(&key.signing_key.uid)
                 || self.owner(key).is_some_and(|wanted| is_what(wanted, key));
-            if is_waiting(key) && !stays {
+            if !is_waiting(key) || stays {
+                continue;
+            }
+            if has_signed(key) {
+                self.stop(at);
+            } else {
                 let key = &mut self.keys[at];
                 key.retires_at = Some(self.now);
                 key.removable_at = Some(self.now);
@@ -256,7 +273,7 @@ impl<'a> Plan<'a> {
         let held = self.keys.iter().any(|key| {
             Some(key.algorithm) == former
                 && is_active(key)
-                && self.terms.refused.contains(&key.signing_key.uid)
+                && self.terms.refused.contains_key(&key.signing_key.uid)
         });
         let can_sign = chosen.is_some_and(|chosen| self.signs(chosen));
         if former.is_none() || (can_sign && !held) {
@@ -316,6 +333,23 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The algorithms that refused SigningKeys keep, with their age: that of the key that was minted for each last, as
+/// its last good spec had it. An edit that is refused gives nothing away.
+fn held<'a>(set: Option<&'a KeySet>, terms: &Terms) -> BTreeMap<Algorithm, (Timestamp, &'a Owner)> {
+    let mut held: BTreeMap<Algorithm, (Timestamp, &Owner)> = BTreeMap::new();
+    for (uid, created_at) in &terms.refused {
+        let keys = set.into_iter().flat_map(|set| set.keys.iter().rev());
+        // A key that signs is replaced when it is revoked; one that waits is gone.
+        let is_gone = |key: &KeyState| is_waiting(key) && terms.revoked.contains(&key.kid);
+        let mut live = keys.filter(|key| is_live(key) && key.signing_key.uid == *uid && !is_gone(key));
+        let Some(newest) = live.next() else { continue };
+        let age = (*created_at, &newest.signing_key);
+        let oldest = held.entry(newest.algorithm).or_insert(age);
+        *oldest = age.min(*oldest);
+    }
+    held
+}
+
 pub(super) fn is_of(wanted: &Wanted, key: &KeyState) -> bool {
     wanted.owner.uid == key.signing_key.uid
 }
@@ -345,6 +379,11 @@ pub(super) fn is_waiting(key: &KeyState) -> bool {
     key.phase == Phase::Published || (key.phase == Phase::Pending && key.signs_from.is_none())
 }
 
-fn is_live(key: &KeyState) -> bool {
+/// Whether something that it signed may be alive; only an Active key is given a lifetime.
+pub(super) fn has_signed(key: &KeyState) -> bool {
+    key.longest_lifetime > 0
+}
+
+pub(super) fn is_live(key: &KeyState) -> bool {
     is_active(key) || is_waiting(key)
 }

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::resources::signing_key::{ImportRef, Rotation};
+use crate::resources::signing_key::{ImportRef, KeyStatus, Rotation};
 use crate::secrets::Data;
 
 mod changes;
@@ -61,7 +61,7 @@ fn terms() -> Terms {
         session: Seconds(SESSION),
         publish_for: Seconds(PUBLISH),
         in_use: BTreeSet::new(),
-        refused: BTreeSet::new(),
+        refused: BTreeMap::new(),
         revoked: BTreeSet::new(),
         cache: Seconds(CACHE),
         lost: Vec::new(),
@@ -424,6 +424,29 @@ fn the_longest_lifetime_while_it_signed_counts() {
 }
 
 #[test]
+fn a_longer_lifetime_counts_while_some_pod_may_sign_on() {
+    let mut world = World::started(vec![wanted("main", ES256, 0)]).with_pods(&["a"]);
+    world.wanted = vec![wanted("main", ES256, 1)];
+    world.run_at(0);
+    world.acknowledge(&["a"]);
+    world.run_at(PUBLISH);
+    assert_eq!(world.phases(), [(ES256, Retiring), (ES256, Active)]);
+    world.terms.longest_token = Seconds(5000);
+    world.run_at(PUBLISH + 1);
+    world.terms.longest_token = Seconds(TOKEN);
+    world.run_at(PUBLISH + 2);
+    world.acknowledge(&["a"]);
+    world.run_at(PUBLISH + 3);
+    let removal = Some(at(PUBLISH + 3 + 5000 + SKEW.0));
+    assert_eq!(world.keys()[0].removable_at, removal);
+    // From here on nobody signs with it.
+    world.terms.longest_token = Seconds(9000);
+    world.run_at(PUBLISH + 4);
+    assert_eq!(world.keys()[0].removable_at, removal);
+    assert_eq!(world.keys()[0].longest_lifetime, 5000);
+}
+
+#[test]
 fn a_changed_algorithm_signs_on_while_clients_name_it() {
     let mut world = World::started(vec![wanted("main", RS256, 0)]);
     world.terms.in_use.insert(RS256);
@@ -591,7 +614,10 @@ fn a_refused_edit_changes_nothing() {
     world.run_at(1);
     let before = world.phases();
     let refused = world.wanted.remove(0);
-    world.terms.refused.insert(refused.owner.uid.clone());
+    world
+        .terms
+        .refused
+        .insert(refused.owner.uid.clone(), refused.created_at);
     let plan = world.run_at(10 * PUBLISH);
     assert!(!plan.changed, "{:?}", plan.notes);
     assert_eq!((world.phases(), world.default_algorithm()), (before, ES256));
@@ -602,6 +628,43 @@ fn a_refused_edit_changes_nothing() {
         world.phases(),
         [(ES256, Retiring), (EdDSA, Active), (ES256, Active)]
     );
+}
+
+#[test]
+fn a_refused_edit_of_the_older_of_two_gives_its_algorithm_to_nobody() {
+    let younger = Wanted {
+        created_at: at(5),
+        ..wanted("a", ES256, 0)
+    };
+    let mut world = World::started(vec![wanted("b", ES256, 0), younger]);
+    let refused = world.wanted.remove(0);
+    let uid = refused.owner.uid.clone();
+    world.terms.refused.insert(uid.clone(), refused.created_at);
+    let plan = world.run_at(10);
+    assert_eq!(
+        (reasons(&plan), plan.changed),
+        (vec![Reason::AlgorithmTaken], false)
+    );
+    assert!(plan.notes[0].2.contains("`b`"), "{}", plan.notes[0].2);
+    // What it asked for last that was good is another algorithm: the one before is free.
+    let mut good = refused.clone();
+    good.spec.algorithm = Some(EdDSA);
+    world.terms.refused.clear();
+    world.wanted.push(good);
+    world.run_at(11);
+    assert_eq!(
+        world.phases(),
+        [(ES256, Active), (EdDSA, Published), (ES256, Published)]
+    );
+    world.wanted.pop();
+    world.terms.refused.insert(uid.clone(), refused.created_at);
+    assert!(!world.run_at(12).changed);
+    // A younger one that is refused keeps nothing from an older one.
+    world.terms.refused.insert(uid, at(6));
+    world.wanted.push(wanted("c", EdDSA, 0));
+    world.run_at(13);
+    assert_eq!(world.phases()[3], (EdDSA, Published));
+    assert_eq!(world.keys()[3].signing_key.name, "c");
 }
 
 #[test]
@@ -671,16 +734,21 @@ fn a_failed_mint_gives_no_set() {
 }
 
 #[test]
-fn a_status_lists_its_own_keys_newest_first_in_whole_seconds() {
+fn a_status_lists_its_own_keys_live_ones_first_in_whole_seconds() {
     let mut world = World::started(vec![wanted("a", ES256, 0), wanted("b", EdDSA, 0)]);
     world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(1);
     world.run_at(1);
+    let phases = |status: &[KeyStatus]| -> Vec<_> { status.iter().map(|key| key.phase).collect() };
     let status = status_of(world.keys(), &world.wanted[0].owner);
-    let phases: Vec<_> = status.iter().map(|key| key.phase).collect();
-    assert_eq!(phases, [Published, Active]);
+    assert_eq!(phases(&status), [Published, Active]);
     assert_eq!(status[0].published_at.as_ref().unwrap().0.subsec_nanosecond(), 0);
     let text = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<Vec<_>>(&text).ok(), Some(status));
+    // The edit is taken back: what never signed does not hide what does.
+    world.wanted[0].spec.rotation.as_mut().unwrap().revision = Some(0);
+    world.run_at(2);
+    let status = status_of(world.keys(), &world.wanted[0].owner);
+    assert_eq!(phases(&status), [Active, Removed]);
 }
 
 /// Two keys of each algorithm, for import.

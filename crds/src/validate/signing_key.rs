@@ -58,10 +58,8 @@ pub fn validate_signing_key(key: &SigningKey, installation: &Installation) -> Re
     }
     if let Some(interval) = spec.rotation.as_ref().and_then(|rotation| rotation.interval) {
         let shortest = Seconds(publish_for.0.saturating_mul(2));
-        let tokens = installation
-            .lifetimes
-            .access_token
-            .max(installation.lifetimes.id_token);
+        // Also what no client has yet: it may choose so tomorrow, and the interval stays.
+        let tokens = installation.longest_token();
         if interval < shortest {
             violations.invalid(
                 "spec.rotation.interval",
@@ -71,7 +69,8 @@ pub fn validate_signing_key(key: &SigningKey, installation: &Installation) -> Re
             violations.invalid(
                 "spec.rotation.interval",
                 format!(
-                    "{interval} is too short: tokens live for {tokens}, and keys that retire would pile up"
+                    "{interval} is too short: tokens may live for {tokens}, by the installation's lifetimes and grants, \
+                     and keys that retire would pile up"
                 ),
             );
         }
@@ -125,19 +124,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secrets::installation::{LifetimeMaxima, NamespaceGrant};
 
-    fn judge(spec: serde_json::Value, max_age: u64) -> Vec<String> {
-        let key: SigningKey = serde_json::from_value(json!({
+    fn key(spec: serde_json::Value) -> SigningKey {
+        serde_json::from_value(json!({
             "metadata": {
                 "name": "main", "namespace": "identity", "uid": "k1",
                 "creationTimestamp": "2026-11-25T09:00:00Z"
             },
             "spec": spec,
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    fn judge(spec: serde_json::Value, max_age: u64) -> Vec<String> {
         let mut installation = Installation::standalone("http://localhost:5000", true);
         installation.jwks_max_age = Seconds(max_age);
-        validate_signing_key(&key, &installation)
+        validate_signing_key(&key(spec), &installation)
             .err()
             .unwrap_or_default()
             .iter()
@@ -200,5 +203,37 @@ mod tests {
             judge(json!({"rotation": {"interval": "19m59s"}}), 300),
             ["spec.rotation.interval: 19m59s is too short: at least 20m are needed, twice publishFor"]
         );
+    }
+
+    #[test]
+    fn an_interval_outlives_the_tokens_that_any_client_may_have() {
+        let mut installation = Installation::standalone("http://localhost:5000", true);
+        installation.lifetimes.id_token = Seconds(3600);
+        let told = |installation: &Installation, interval: &str| {
+            let spec = json!({"rotation": {"interval": interval}});
+            let violations = validate_signing_key(&key(spec), installation).err();
+            let violations = violations.unwrap_or_default();
+            violations
+                .iter()
+                .map(|violation| violation.message.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&installation, "1h"), Vec::<String>::new());
+        assert_eq!(
+            told(&installation, "59m"),
+            [
+                "59m is too short: tokens may live for 1h, by the installation's lifetimes and grants, and keys that \
+                 retire would pile up"
+            ]
+        );
+        installation.grants.push(NamespaceGrant {
+            lifetimes: LifetimeMaxima {
+                access_token: Some(Seconds(30 * 86_400)),
+                ..LifetimeMaxima::default()
+            },
+            ..NamespaceGrant::default()
+        });
+        assert!(told(&installation, "7d")[0].contains("tokens may live for 30d"));
+        assert_eq!(told(&installation, "30d"), Vec::<String>::new());
     }
 }

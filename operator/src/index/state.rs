@@ -7,8 +7,9 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use oidc_crds::arbitrate::Arbiter;
 use oidc_crds::client::Client;
 use oidc_crds::names::Algorithm;
+use oidc_crds::resources::OidcClient;
 use oidc_crds::schedule::Demand;
-use oidc_crds::secrets::installation::{Belongs, Installation};
+use oidc_crds::secrets::installation::{Belongs, Installation, Namespaces};
 use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, validate, validate_user};
 use tokio::sync::mpsc;
@@ -36,7 +37,8 @@ pub(super) struct State {
     pub(super) wake_user: Option<mpsc::UnboundedSender<ObjectRef<GuardedUser>>>,
     /// Judges between all of them; there is one from `begin()` on.
     pub(super) arbiter: Option<Arbiter<Arc<Client>>>,
-    pub(super) demand: Demand,
+    /// What accepted clients asked of the keys when all were known last.
+    pub(super) demand: Option<Demand>,
     /// Whether what accepted clients ask of the keys must be asked anew.
     pub(super) demand_is_old: bool,
     /// Algorithms that some key signs with; `None`: not known yet.
@@ -46,6 +48,8 @@ pub(super) struct State {
 pub(super) struct ScopeState {
     pub(super) scope: Scope,
     pub(super) synced: bool,
+    /// What its clients asked of the keys when they could be read last, while they cannot.
+    pub(super) unread: Option<Demand>,
     pub(super) listed: HashSet<Key>,
     pub(super) store: Store<GuardedClient>,
     pub(super) wake: mpsc::UnboundedSender<ObjectRef<GuardedClient>>,
@@ -123,9 +127,55 @@ impl State {
     pub(super) fn asks_more(&self, client: Option<&Client>) -> bool {
         client.is_some_and(|client| {
             let asked = Demand::of([client]);
-            asked.longest_token > self.demand.longest_token
-                || !asked.algorithms.is_subset(&self.demand.algorithms)
+            self.demand.as_ref().is_none_or(|demand| {
+                asked.longest_token > demand.longest_token || !asked.algorithms.is_subset(&demand.algorithms)
+            })
         })
+    }
+
+    /// What all clients ask of the keys, those included that cannot be read.
+    pub(super) fn demand(&self) -> Demand {
+        let mut demand = Demand::of(self.accepted());
+        for unread in self.scopes.iter().filter_map(|scope| scope.unread.as_ref()) {
+            demand.join(unread);
+        }
+        demand
+    }
+
+    /// What a scope's clients asked of the keys when they could be read last; anything, if they never could.
+    pub(super) fn last_demand(&self, scope: &Scope) -> Demand {
+        let known = self.scopes.iter().find(|known| known.scope == *scope);
+        let own = self
+            .accepted()
+            .filter(|client| scope.contains(client.namespace()));
+        match known {
+            Some(ScopeState {
+                unread: Some(unread), ..
+            }) => unread.clone(),
+            Some(ScopeState { synced: true, .. }) => Demand::of(own),
+            _ => Demand::anything(),
+        }
+    }
+
+    /// Whether all is known that clients are judged by beside themselves.
+    pub(super) fn is_settled(&self) -> bool {
+        let Some(installation) = &self.installation else {
+            return false;
+        };
+        let selects = matches!(
+            installation.namespaces,
+            Namespaces::ClusterWide { selector: Some(_) }
+        );
+        if selects && self.namespaces.is_none() {
+            return false;
+        }
+        let objects = self.objects();
+        let mut waits = objects.iter().filter_map(|object| object.0.as_ref().ok());
+        let follows = |client: &OidcClient| {
+            let namespace = client.metadata.namespace.as_deref().unwrap_or_default();
+            installation.follows_routes_of(namespace)
+        };
+        !waits.any(|client| follows(client) && matches!(self.routed(client, installation), Routed::Unlisted))
     }
 
     /// Why a client loses against another object.
@@ -192,7 +242,9 @@ impl State {
             return false;
         };
         known.synced = true;
+        let was_unread = known.unread.take().is_some();
         let listed = std::mem::take(&mut known.listed);
+        self.demand_is_old |= was_unread;
         let keys = self.clients.keys();
         let gone: Vec<Key> = keys
             .filter(|key| scope.contains(&key.0) && !listed.contains(key))

@@ -51,13 +51,16 @@ pub(crate) fn input(
     let mut wanted = Vec::new();
     let mut revoked = BTreeSet::new();
     let mut violations = HashMap::new();
-    let mut refused = BTreeSet::new();
+    let mut refused_since = BTreeMap::new();
     let mut has_keys = false;
     let mut lost = Vec::new();
     for object in objects {
         let uid = object.uid().unwrap_or_default();
+        let created_at = object
+            .creation_timestamp()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         let Ok(key) = &object.0 else {
-            refused.insert(uid);
+            refused_since.insert(uid, created_at);
             // Its status is not known; it may have had keys.
             has_keys = true;
             continue;
@@ -70,14 +73,12 @@ pub(crate) fn input(
         match validate_signing_key(key, installation) {
             Ok(()) => wanted.push(Wanted {
                 owner: owner_of(key),
-                created_at: key
-                    .creation_timestamp()
-                    .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+                created_at,
                 import: imports.remove(&uid),
                 spec: key.spec.clone(),
             }),
             Err(found) => {
-                refused.insert(uid.clone());
+                refused_since.insert(uid.clone(), created_at);
                 violations.insert(uid, found);
             }
         }
@@ -86,11 +87,12 @@ pub(crate) fn input(
     Input {
         wanted,
         terms: Terms {
-            longest_token: demand.longest_token(lifetimes),
+            // A client's lifetime may have been raised and lowered again while nobody looked.
+            longest_token: demand.longest_token(lifetimes).max(installation.longest_token()),
             session: lifetimes.session,
             publish_for: PUBLISH_FOR,
             in_use: demand.algorithms,
-            refused,
+            refused: refused_since,
             revoked,
             cache: shortest_publish_for(installation),
             lost,
@@ -145,12 +147,20 @@ pub(crate) fn status(
         Some(violations) => refused(violations),
         None => claims(newest, told, &name),
     };
+    let standing = old
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    let is_said = |message: &str| standing.is_some_and(|ready| ready.message.contains(message));
     let mut notes: Vec<Note> = told
         .about(&name)
-        .filter(|(reason, _)| is_alarm(*reason) || (changed && is_event(*reason)))
+        .filter(|(reason, message)| match reason {
+            Reason::UnknownKid => !is_said(message),
+            reason => is_alarm(*reason) || (changed && is_event(*reason)),
+        })
         .map(|(reason, message)| Note {
             reason,
-            warning: is_alarm(reason) || reason == Reason::KeyRevoked,
+            warning: is_alarm(reason) || matches!(reason, Reason::KeyRevoked | Reason::UnknownKid),
             // Which key: only now it has a name, and two keys are two Events.
             message: match newest.filter(|_| reason == Reason::KeyMinted) {
                 Some(newest) => format!("{message}: {}", newest.kid),
@@ -158,7 +168,8 @@ pub(crate) fn status(
             },
         })
         .collect();
-    notes.extend(news(&old.conditions, &claims));
+    let news = news(&old.conditions, &claims).into_iter();
+    notes.extend(news.filter(|note| note.reason != Reason::UnknownKid));
     let reason = claims
         .iter()
         .find(|claim| claim.kind == ConditionType::Ready)
@@ -223,6 +234,30 @@ pub(crate) fn locked(key: &SigningKey, reason: Reason, message: &str, now: Times
     stopped(key, &[fails(ConditionType::Ready, reason, message)], now)
 }
 
+/// The status of a SigningKey while something that must be read or written for the keys is refused.
+pub(crate) fn failed(key: &SigningKey, error: &str, now: Timestamp) -> Outcome {
+    let message = format!(
+        "{error}. It is tried again; until it succeeds no key is minted, rotated or revoked, and the pods sign on with \
+         what they hold"
+    );
+    stopped(
+        key,
+        &[fails(ConditionType::Ready, Reason::WriteFailed, message)],
+        now,
+    )
+}
+
+/// How many keys sign whose SigningKey is gone.
+pub(crate) fn orphans(objects: &[Arc<GuardedKey>], set: &KeySet) -> usize {
+    let is_gone = |owner: &Owner| {
+        objects
+            .iter()
+            .all(|object| object.uid().as_ref() != Some(&owner.uid))
+    };
+    let active = set.keys.iter().filter(|key| key.phase == Phase::Active);
+    active.filter(|key| is_gone(&key.signing_key)).count()
+}
+
 /// Nothing can be done; the last claim is `Ready`.
 fn stopped(key: &SigningKey, claims: &[Claim], now: Timestamp) -> Outcome {
     let old = key.status.clone().unwrap_or_default();
@@ -262,6 +297,15 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
         Some((reason, why)) => fails(ConditionType::Accepted, *reason, why.clone()),
         None => holds(ConditionType::Accepted, Reason::Accepted, "the spec is good"),
     };
+    // Whoever revokes in an emergency must see a slip, whatever else is the matter.
+    let slip = |ready: Claim| match note(&[Reason::UnknownKid]) {
+        Some((reason, why)) => Claim {
+            reason,
+            message: format!("{}; {why}", ready.message),
+            ..ready
+        },
+        None => ready,
+    };
     let Some(newest) = newest else {
         let (reason, why) = taken
             .or(unfit)
@@ -269,7 +313,7 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
         return vec![
             accepted,
             fails(ConditionType::Published, reason, why.clone()),
-            fails(ConditionType::Ready, reason, why),
+            slip(fails(ConditionType::Ready, reason, why)),
         ];
     };
     let kid = &newest.kid;
@@ -281,7 +325,7 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
     let ready = match (taken.or(unfit), newest.phase) {
         (Some((reason, why)), _) => fails(ConditionType::Ready, reason, why),
         (None, Phase::Active) => {
-            let (reason, message) = match note(&[Reason::UnknownKid, Reason::AlgorithmInUse]) {
+            let (reason, message) = match note(&[Reason::AlgorithmInUse]) {
                 Some((reason, message)) => (reason, format!("key {kid} signs; {message}")),
                 None => (Reason::KeyActive, format!("key {kid} signs")),
             };
@@ -300,7 +344,7 @@ fn claims(newest: Option<&KeyState>, told: &Told, name: &str) -> Vec<Claim> {
             fails(ConditionType::Ready, reason, why)
         }
     };
-    vec![accepted, published, ready]
+    vec![accepted, published, slip(ready)]
 }
 
 /// What happened beside the schedule, and must be heard of.
@@ -309,7 +353,7 @@ fn is_alarm(reason: Reason) -> bool {
 }
 
 /// What happened, as opposed to what is waited for.
-fn is_event(reason: Reason) -> bool {
+pub(crate) fn is_event(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::KeyMinted

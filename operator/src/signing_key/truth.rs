@@ -10,7 +10,7 @@ use oidc_crds::resources::Reason;
 use oidc_crds::secrets::key_set::KeySet;
 
 use super::envelope::{Form, Found};
-use super::{GuardedKey, Keys, plan};
+use super::{Failure, GuardedKey, Keys, plan};
 use crate::context::{now, whole_seconds};
 use crate::execute::Error;
 
@@ -36,7 +36,7 @@ impl Keys {
         found: Found,
         form: &Form,
         objects: &[Arc<GuardedKey>],
-    ) -> Result<(Option<Secret>, Option<KeySet>, Vec<Note>), Error> {
+    ) -> Result<(Option<Secret>, Option<KeySet>, Vec<Note>), Failure> {
         let Found {
             secret: found,
             set: read,
@@ -60,10 +60,10 @@ impl Keys {
                 for object in objects {
                     if let Ok(key) = &object.0 {
                         let outcome = plan::unreadable(key, &problem, whole_seconds(now()));
-                        self.put_status(key, outcome).await?;
+                        self.put_status(key, outcome).await.map_err(Failure::Told)?;
                     }
                 }
-                return Err(Error::Unusable(problem));
+                return Err(Failure::Told(Error::Unusable(problem)));
             }
         };
         let written = self.write_set(api, found, &known, form).await?;

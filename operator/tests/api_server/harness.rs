@@ -185,6 +185,11 @@ impl World {
         )
     }
 
+    /// `kubectl replace`.
+    pub fn kubectl_replace(&self, object: &Value) {
+        success(self.kubectl_with(&["replace", "-f", "-"], &object.to_string()));
+    }
+
     /// kubectl as the administrator, looking on until it is dropped.
     pub fn watch_by_kubectl(&self, arguments: &[&str]) -> Watch {
         let log = self

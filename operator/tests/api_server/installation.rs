@@ -377,14 +377,36 @@ async fn own_secrets_are_made_and_a_deleted_one_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_key_ring_or_pepper_that_is_deleted_is_written_again_as_it_was() {
+    let world = World::new(&[]).await;
+    let operator = world.operator("op-0");
+    world.key_is("main", "Ready", "True").await;
+    for name in ["oidc-key-ring", "oidc-pepper"] {
+        let before = world.secrets().get(name).await.expect("there");
+        world.delete::<Secret>(name).await;
+        let again = wait(&format!("{name} is there again"), SOON, async || {
+            world.secrets().get_opt(name).await.expect("readable")
+        })
+        .await;
+        assert_ne!(again.uid(), before.uid());
+        assert!(again.data == before.data, "{name}: another would end sessions");
+        operator.says_line(&["WARN", name, "written again"]).await;
+    }
+}
+
+#[tokio::test]
 async fn after_the_loss_of_the_pepper_digests_are_computed_again() {
     let world = World::new(&[]).await;
-    let _operator = world.operator("op-0");
+    let mut operator = world.operator("op-0");
     world.apply_client("demo", "");
     world.client_is("demo", "Ready", "True").await;
     let data = world.secret_data("demo-oidc").await;
     let held = client_secret(&data).expect("a client secret");
+    // Nobody is there who knows it.
+    operator.signal("TERM");
+    operator.end().await;
     world.delete::<Secret>("oidc-pepper").await;
+    let _operator = world.operator("op-1");
     wait("digests under the new pepper", SOON, async || {
         let demo = world.clients().get("demo").await.expect("there");
         let credentials = demo.status.as_ref()?.credentials.clone();

@@ -1,15 +1,17 @@
 //! Stories of SigningKeys.
 
+use std::process::Command;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use oidc_crds::jwk::PrivateJwk;
+use oidc_crds::jwk::{PrivateJwk, import};
 use oidc_crds::names::Algorithm;
 use oidc_crds::resources::SigningKey;
 use oidc_crds::resources::signing_key::Phase;
 use oidc_crds::secrets::key_set::KeySet;
 use serde_json::json;
 
-use crate::harness::{SOON, World, condition, data_of, wait};
+use crate::harness::{SOON, World, condition, data_of, success, wait};
 use crate::history::History;
 
 pub async fn key_set(world: &World) -> KeySet {
@@ -129,11 +131,52 @@ async fn an_edit_while_a_key_waits_replaces_the_waiting_one() {
     let waiting = has_phases(&world, &[Phase::Published, Phase::Active]).await;
     let superseded = waiting.status.expect("a status").keys[0].kid.clone();
     world.patch::<SigningKey>("main", revision(2)).await;
-    let again = has_phases(&world, &[Phase::Published, Phase::Removed, Phase::Active]).await;
+    let again = has_phases(&world, &[Phase::Published, Phase::Active, Phase::Removed]).await;
     let status = again.status.expect("a status");
     assert_eq!(status.active_kid, first_kid);
-    assert_eq!(status.keys[1].kid, superseded);
-    assert!(status.keys[1].signs_from.is_none(), "it never signed");
+    assert_eq!(status.keys[2].kid, superseded);
+    assert!(status.keys[2].signs_from.is_none(), "it never signed");
+    // A slip in an emergency is seen although a key waits, and told once.
+    let slip = json!({"spec": {"revoked": [{"kid": "typo"}]}});
+    world.patch::<SigningKey>("main", slip).await;
+    wait("the slip is told", SOON, async || {
+        let status = world
+            .api::<SigningKey>()
+            .get("main")
+            .await
+            .expect("there")
+            .status?;
+        let (reason, message) = condition(&status.conditions, "Ready");
+        (reason == "UnknownKid" && message.contains("typo") && message.contains("waits until")).then_some(())
+    })
+    .await;
+    world.told("UnknownKid", "typo").await;
+    world
+        .patch::<SigningKey>("main", json!({"spec": {"revoked": []}}))
+        .await;
+    wait("and no more", SOON, async || {
+        let status = world
+            .api::<SigningKey>()
+            .get("main")
+            .await
+            .expect("there")
+            .status?;
+        (condition(&status.conditions, "Ready").0 == "WaitingForCaches").then_some(())
+    })
+    .await;
+    assert_eq!(world.events("UnknownKid").await.len(), 1);
+    // The edit is taken back: the key that signs is the first again, not what never did.
+    world.patch::<SigningKey>("main", revision(0)).await;
+    has_phases(&world, &[Phase::Active, Phase::Removed, Phase::Removed]).await;
+    world.kubectl(&[
+        "wait",
+        "signingkey/main",
+        "--for=jsonpath={.status.keys[0].phase}=Active",
+        "--timeout=60s",
+        "-n",
+        &world.namespace,
+    ]);
+    world.key_is("main", "Ready", "True").await;
 }
 
 #[tokio::test]
@@ -375,13 +418,56 @@ async fn an_imported_key_follows_its_secret() {
     reason_is("WaitingForCaches", &kid).await;
     let done = reason_is("KeyActive", &kid).await;
     assert_eq!(done.active_kid.as_deref(), Some(kid.as_str()));
-    // A renewal rotates.
-    let (renewed, good) = jwk(Algorithm::ES256);
+    // A renewal rotates; this one is a PEM as cert-manager writes it.
+    let good = openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout"]);
+    assert!(good.starts_with("-----BEGIN EC PRIVATE KEY-----"), "SEC1");
+    let renewed = kid_of(&good, Algorithm::ES256);
     world
         .patch::<Secret>("mine", json!({"stringData": {"tls.key": good}}))
         .await;
     reason_is("WaitingForCaches", &renewed).await;
     reason_is("KeyActive", &renewed).await;
+}
+
+/// What it prints.
+fn openssl(arguments: &[&str]) -> String {
+    let output = Command::new("openssl").args(arguments).output();
+    success(output.expect("openssl is in PATH"))
+}
+
+fn kid_of(pem: &str, algorithm: Algorithm) -> String {
+    let key = import(pem.as_bytes(), algorithm).expect("a good key");
+    key.thumbprint().expect("a kid")
+}
+
+#[tokio::test]
+async fn the_private_pem_of_another_provider_is_the_first_key() {
+    for form in [["genrsa", "-traditional"].as_slice(), &["genrsa"]] {
+        let world = World::empty().await;
+        let pem = openssl(&[form, &["2048"]].concat());
+        let label = if form.len() == 2 {
+            "RSA PRIVATE KEY"
+        } else {
+            "PRIVATE KEY"
+        };
+        assert!(pem.contains(&format!("-----BEGIN {label}-----")), "{form:?}");
+        let file = world.file("private.pem");
+        std::fs::write(&file, &pem).expect("written");
+        let from = format!("--from-file=tls.key={}", file.display());
+        let namespace = world.namespace.clone();
+        world.kubectl(&["create", "secret", "generic", "old-key", &from, "-n", &namespace]);
+        let key = json!({
+            "apiVersion": "oidc-operator.dev/v1alpha1", "kind": "SigningKey",
+            "metadata": {"name": "old", "namespace": namespace},
+            "spec": {"publishFor": "3s", "secretRef": {"name": "old-key"}},
+        });
+        world.apply(&key.to_string());
+        world.install(&[]);
+        let _operator = world.operator("op-0");
+        let old = world.key_is("old", "Ready", "True").await;
+        let kid = kid_of(&pem, Algorithm::RS256);
+        assert_eq!(old.status.and_then(|status| status.active_kid), Some(kid));
+    }
 }
 
 #[tokio::test]

@@ -143,6 +143,13 @@ async fn cel_rules_of_keys_and_users() {
     };
     refused(&world, &key("algorithm: ES256, rsaBits: 2048"), "only RSA keys");
     refused(&world, &key("rsaBits: 1024"), "2048, 3072 or 4096 bits");
+    for unknown in ["HS256", "none", "es256"] {
+        refused(
+            &world,
+            &key(&format!("algorithm: \"{unknown}\"")),
+            "spec.algorithm: Unsupported value",
+        );
+    }
     refused(&world, &key("publishFor: 10 minutes"), "spec.publishFor");
     refused(&world, &user("emailVerified: true"), "emailVerified needs email");
     world.apply(&user("subject: one"));

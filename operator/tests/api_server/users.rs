@@ -84,11 +84,15 @@ async fn a_password_that_is_too_short_or_of_another_type_is_refused() {
 #[tokio::test]
 async fn a_lost_key_ring_is_made_anew_and_passwords_are_sealed_again() {
     let world = World::new(&[]).await;
-    let _operator = world.operator("op-0");
+    let mut operator = world.operator("op-0");
     world.apply(&secret("jane", "password", "correct horse"));
     world.apply(&user("jane", "passwordSecretRef: {name: jane}"));
     let jane = world.user_is("jane", "Ready", "True").await;
+    // Nobody is there who knows it.
+    operator.signal("TERM");
+    operator.end().await;
     world.delete::<Secret>("oidc-key-ring").await;
+    let _operator = world.operator("op-1");
     wait("sealed under the new ring", SOON, async || {
         let now = world.users().get("jane").await.expect("there");
         let changed = now.resource_version() != jane.resource_version();

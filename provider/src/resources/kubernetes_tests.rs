@@ -377,7 +377,7 @@ fn key_set() -> KeySet {
         session: Seconds(86400),
         publish_for: Seconds(600),
         in_use: BTreeSet::new(),
-        refused: BTreeSet::new(),
+        refused: BTreeMap::new(),
         revoked: BTreeSet::new(),
         cache: Seconds(361),
         lost: Vec::new(),

@@ -1,4 +1,5 @@
 use http::Method;
+use oidc_crds::resources::signing_key::Phase;
 use serde_json::json;
 
 use super::support::browser::Form;
@@ -128,6 +129,31 @@ async fn out_01_without_a_good_hint_the_person_is_asked_and_nobody_redirected() 
     let answer = browser.decide(&page, "sign_out").await;
     assert_eq!(answer.location(), format!("{AFTER}?state=x"));
     assert!(!is_in(&mut browser).await && is_in(&mut elsewhere).await);
+}
+
+#[tokio::test]
+async fn out_01_a_hint_is_good_as_long_as_the_public_half_of_its_removed_key_is_kept() {
+    let app = app();
+    let mut browser = Browser::new(&app);
+    let tokens = signed_in(&app, &mut browser).await;
+    let params = [
+        ("id_token_hint", tokens.id.as_str()),
+        ("post_logout_redirect_uri", AFTER),
+    ];
+    // The session's lifetime is over, and with it that of the key: its hint is a stranger's.
+    app.set_keys(|set| drop(set.keys.remove(0)));
+    let page = end(&mut browser, &params).await;
+    page.is_own_page(200);
+    assert!(page.text.contains("jdoe") && is_in(&mut browser).await, "asked");
+    // As the schedule leaves a key that has retired.
+    app.set_keys(|set| {
+        let key = &mut set.keys[0];
+        (key.phase, key.jwk) = (Phase::Removed, None);
+    });
+    let jwks = app.send(Ask::get("/jwks.json")).await.json();
+    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(1), "unpublished");
+    assert_eq!(end(&mut browser, &params).await.location(), AFTER);
+    assert!(!is_in(&mut browser).await);
 }
 
 #[tokio::test]

@@ -63,6 +63,8 @@ async fn the_documents_can_be_read() {
         document,
         provider.get("/.well-known/oauth-authorization-server").await
     );
+    let (short, cached) = ("published for 10s before it signs", "cache the keys for 5s");
+    assert!(provider.stdout.wait_for(short).contains(cached));
     assert_eq!(provider.kids().await.len(), 1);
     assert_eq!(provider.get("/health").await["status"], "ok");
     let metrics = provider

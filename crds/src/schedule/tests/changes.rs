@@ -121,6 +121,14 @@ fn a_kid_that_is_no_keys_is_told_and_revokes_nothing() {
     let plan = world.run_at(1);
     assert_eq!(reasons(&plan), [Reason::UnknownKid]);
     assert!(plan.notes[0].2.contains("typo") && !plan.changed);
+    // Also in one whose algorithm is taken.
+    let mut younger = wanted("other", ES256, 0);
+    younger.created_at = at(5);
+    younger.spec.revoked = std::mem::take(&mut world.wanted[0].spec.revoked);
+    world.wanted.push(younger);
+    let plan = world.run_at(2);
+    assert_eq!(reasons(&plan), [Reason::AlgorithmTaken, Reason::UnknownKid]);
+    assert!(plan.notes.iter().all(|(name, ..)| name == "other"));
 }
 
 #[test]
@@ -149,6 +157,42 @@ fn an_import_goes_the_way_of_a_minted_key() {
     world.wanted[0].import = None;
     world.run_at(12 + PUBLISH);
     assert_eq!(world.phases()[2], (ES256, Published));
+}
+
+#[test]
+fn i3_a_key_that_signed_and_was_imported_again_retires_when_it_is_superseded() {
+    for next in [Some(made_elsewhere(ES256, 1)), None] {
+        let mut main = wanted("main", ES256, 0);
+        main.import = Some(made_elsewhere(ES256, 0));
+        let mut world = World::started(vec![main]).with_pods(&["a"]);
+        let first = world.keys()[0].kid.clone();
+        world.wanted[0].import = Some(made_elsewhere(ES256, 1));
+        world.run_at(0);
+        world.acknowledge(&["a"]);
+        world.run_at(PUBLISH);
+        world.acknowledge(&["a"]);
+        // Rolled back; some cache is late, so it waits.
+        world.wanted[0].import = Some(made_elsewhere(ES256, 0));
+        world.pods.caches_expire = Some(at(PUBLISH + 361));
+        world.run_at(PUBLISH + 1);
+        assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
+        assert_eq!(world.keys()[1].kid, first);
+        // And another change of mind: the last that it signed lives until PUBLISH + TOKEN.
+        let asked_for_again = next.is_some();
+        world.wanted[0].import = next;
+        world.acknowledge(&["a"]);
+        let plan = world.run_at(PUBLISH + 2);
+        assert_eq!(world.phases()[..2], [(ES256, Active), (ES256, Retiring)]);
+        assert!(reasons(&plan).contains(&Reason::KeyRetiring));
+        assert!(world.keys()[1].jwk.is_some());
+        assert_eq!(world.keys().len(), if asked_for_again { 2 } else { 3 });
+        world.acknowledge(&["a"]);
+        world.run_at(PUBLISH + 3);
+        let removal = PUBLISH + 3 + TOKEN + SKEW.0;
+        assert_eq!(world.keys()[1].removable_at, Some(at(removal)));
+        world.run_at(removal);
+        assert_eq!(world.keys()[1].phase, Removed);
+    }
 }
 
 #[test]

@@ -45,11 +45,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (60_u64..4000).prop_map(Step::Lifetime),
         6 => (any::<bool>(), any::<bool>()).prop_map(|(a, b)| Step::Acknowledge(a, b)),
         1 => any::<bool>().prop_map(Step::Pods),
-        1 => proptest::option::of(0_u64..2000).prop_map(Step::Caches),
+        2 => proptest::option::of(0_u64..2000).prop_map(Step::Caches),
         1 => Just(Step::Lose),
         2 => (0_usize..6).prop_map(Step::Revoke),
         1 => Just(Step::Forgive),
-        2 => (0_usize..3, proptest::option::of(0_usize..2)).prop_map(|(n, k)| Step::Import(n, k)),
+        4 => (0_usize..3, proptest::option::weighted(0.8, 0_usize..2)).prop_map(|(n, k)| Step::Import(n, k)),
         1 => (0_usize..3).prop_map(Step::Generate),
     ]
 }
@@ -108,11 +108,14 @@ fn take(world: &mut World, step: Step, created: &mut u64) {
                 .map(|set| set.keys.as_slice())
                 .unwrap_or_default();
             let uids: Vec<_> = keys.iter().map(|key| key.signing_key.uid.clone()).collect();
+            let age = |wanted: &Wanted| wanted.created_at;
             if !world.terms.refused.is_empty() {
                 world.terms.refused.clear();
             } else if let Some(uid) = uids.get(n) {
+                let mut wanted = world.wanted.iter();
+                let created_at = wanted.find(|wanted| wanted.owner.uid == *uid).map_or(T0, age);
                 world.wanted.retain(|wanted| wanted.owner.uid != *uid);
-                world.terms.refused.insert(uid.clone());
+                world.terms.refused.insert(uid.clone(), created_at);
             }
         }
         Step::Lifetime(seconds) => world.terms.longest_token = Seconds(seconds),
@@ -207,6 +210,8 @@ pub(super) fn check(world: &World, before: Option<&KeySet>) {
                     let word = before.map(KeySet::acknowledgement);
                     let all = world.pods.pods.iter().all(|(_, said)| *said == word);
                     assert!(all, "a pod does not know it");
+                    let caches = world.pods.caches_expire.is_none_or(|until| until <= from);
+                    assert!(caches, "a cache does not know it");
                     assert!(was(key).is_some_and(KeyState::is_in_jwks), "it was not published");
                 }
                 assert!(key.longest_lifetime >= world.terms.longest_token.0);
@@ -215,7 +220,7 @@ pub(super) fn check(world: &World, before: Option<&KeySet>) {
             Removed => {
                 assert!(key.jwk.is_none() && key.public.is_none() == key.revoked);
                 let is_new = was(key).is_some_and(|was| was.phase != Removed);
-                if is_new && key.signs_from.is_some() && !key.revoked {
+                if is_new && (key.signs_from.is_some() || key.longest_lifetime > 0) && !key.revoked {
                     let expired = key.retires_at.unwrap() + Seconds(key.longest_lifetime).span();
                     assert!(world.now >= expired, "something that it signed is still valid");
                     let next = set
@@ -251,7 +256,7 @@ pub(super) fn check(world: &World, before: Option<&KeySet>) {
                 .wanted
                 .iter()
                 .any(|wanted| wanted.owner.uid == key.signing_key.uid)
-                || world.terms.refused.contains(&key.signing_key.uid);
+                || world.terms.refused.contains_key(&key.signing_key.uid);
             if exists && world.terms.in_use.contains(&key.algorithm) {
                 assert!(active.contains(&key.algorithm), "{} is in use", key.algorithm);
             }
@@ -264,6 +269,25 @@ pub(super) fn check(world: &World, before: Option<&KeySet>) {
     assert_eq!(listed, published.map(|key| key.kid.as_str()).collect::<Vec<_>>());
 }
 
+/// Nothing that was signed outlives its key in the JWKS: `expires` keeps, by kid, what the set need not know.
+fn outlives(world: &World, before: Option<&KeySet>, expires: &mut BTreeMap<String, Timestamp>) {
+    let Some(set) = &world.set else { return };
+    if before.is_none() {
+        // It was lost, and with it what was known of its keys.
+        expires.clear();
+    }
+    let before = before.into_iter().flat_map(|set| &set.keys);
+    for key in before.chain(&set.keys).filter(|key| key.phase == Active) {
+        let last = world.now + world.terms.longest_token.span();
+        let known = expires.entry(key.kid.clone()).or_insert(last);
+        *known = last.max(*known);
+    }
+    for key in set.keys.iter().filter(|key| key.phase == Removed && !key.revoked) {
+        let expired = expires.get(&key.kid).is_none_or(|until| *until <= world.now);
+        assert!(expired, "it was removed while something that it signed was valid");
+    }
+}
+
 proptest! {
     #[test]
     fn i3_no_sequence_of_events_breaks_the_rules(
@@ -272,8 +296,10 @@ proptest! {
     ) {
         let mut world = World::started(vec![wanted("key-0", ES256, 0)]);
         let mut created = 0;
+        let mut expires = BTreeMap::new();
         for (n, step) in steps.into_iter().enumerate() {
             if world.set.is_none() {
+                expires.clear();
                 world.run();
             }
             if world.set.is_none() {
@@ -288,6 +314,7 @@ proptest! {
                 let before = world.set.clone();
                 let plan = world.run();
                 check(&world, before.as_ref());
+                outlives(&world, before.as_ref(), &mut expires);
                 prop_assert!(plan.next.is_none_or(|next| next > world.now));
                 // Once more at the same time: nothing is left to do.
                 let again = world.plan();

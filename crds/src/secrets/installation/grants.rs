@@ -175,6 +175,18 @@ impl Installation {
         longest
     }
 
+    /// The longest lifetime of access and ID tokens that any client may choose by the grants, or has without. Where
+    /// everything is granted, no grant tells.
+    #[must_use]
+    pub fn longest_token(&self) -> Seconds {
+        let granted = self
+            .grants
+            .iter()
+            .flat_map(|grant| [grant.lifetimes.access_token, grant.lifetimes.id_token]);
+        let own = [self.lifetimes.access_token, self.lifetimes.id_token];
+        own.into_iter().chain(granted.flatten()).max().unwrap_or_default()
+    }
+
     /// Whether everything is granted, or one of a namespace's grants has this.
     pub(super) fn granted(&self, namespace: &str, has: impl Fn(&NamespaceGrant) -> bool) -> bool {
         let mut grants = self.grants.iter();
@@ -213,6 +225,37 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_token_is_the_installations_or_a_granted_one() {
+        let mut installation = Installation::standalone("http://localhost:5000", true);
+        let own = installation.lifetimes.clone();
+        let own = own.access_token.max(own.id_token);
+        assert_eq!(installation.longest_token(), own);
+        for (lifetimes, longest) in [
+            (
+                LifetimeMaxima {
+                    refresh_token: Some(Seconds(own.0 * 9)),
+                    ..LifetimeMaxima::default()
+                },
+                own,
+            ),
+            (
+                LifetimeMaxima {
+                    access_token: Some(Seconds(own.0 * 2)),
+                    id_token: Some(Seconds(own.0 * 3)),
+                    ..LifetimeMaxima::default()
+                },
+                Seconds(own.0 * 3),
+            ),
+        ] {
+            installation.grants.push(NamespaceGrant {
+                lifetimes,
+                ..NamespaceGrant::default()
+            });
+            assert_eq!(installation.longest_token(), longest);
+        }
+    }
 
     #[test]
     fn patterns_match_whole_ids() {

@@ -1,6 +1,6 @@
 //! Signing keys: the same schedule as the operator's, for one process that nobody has to wait for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -77,19 +77,17 @@ impl SigningKeys {
     /// When the state cannot be written, or a key can be neither made nor used.
     pub fn reconcile(&mut self, work: Work<'_>) -> Result<Done, String> {
         let mut done = Done::default();
-        let (mut wanted, mut refused, mut revoked) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut wanted, mut refused, mut revoked) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         for key in &work.objects.keys {
             revoked.extend(key.spec.revoked.iter().map(|revoked| revoked.kid.clone()));
             let name = key.metadata.name.clone().unwrap_or_default();
             let uid = key.metadata.uid.clone().unwrap_or_default();
+            let created_at = key.metadata.creation_timestamp.as_ref();
+            let created_at = created_at.map_or(work.now, |time| time.0);
             match validate_signing_key(key, work.installation) {
                 Ok(()) => wanted.push(Wanted {
                     owner: Owner { name, uid },
-                    created_at: key
-                        .metadata
-                        .creation_timestamp
-                        .as_ref()
-                        .map_or(work.now, |time| time.0),
+                    created_at,
                     spec: key.spec.clone(),
                     import: import(key, work.objects),
                 }),
@@ -97,7 +95,7 @@ impl SigningKeys {
                     for violation in violations {
                         done.problems.push(format!("SigningKey {name}: {violation}"));
                     }
-                    refused.insert(uid);
+                    refused.insert(uid, created_at);
                 }
             }
         }
