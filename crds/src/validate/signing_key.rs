@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn an_interval_outlives_the_tokens_that_any_client_may_have() {
         let mut installation = Installation::standalone("http://localhost:5000", true);
-        installation.lifetimes.id_token = Seconds(3600);
+        std::sync::Arc::make_mut(&mut installation.lifetimes).id_token = Seconds(3600);
         let told = |installation: &Installation, interval: &str| {
             let spec = json!({"rotation": {"interval": interval}});
             let violations = validate_signing_key(&key(spec), installation).err();
