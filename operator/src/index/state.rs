@@ -9,7 +9,7 @@ use oidc_crds::client::Client;
 use oidc_crds::names::Algorithm;
 use oidc_crds::resources::OidcClient;
 use oidc_crds::schedule::Demand;
-use oidc_crds::secrets::installation::{Belongs, Installation, Namespaces};
+use oidc_crds::secrets::installation::{Belongs, Installation};
 use oidc_crds::user::User;
 use oidc_crds::validate::{Violation, validate, validate_user};
 use tokio::sync::mpsc;
@@ -162,11 +162,7 @@ impl State {
         let Some(installation) = &self.installation else {
             return false;
         };
-        let selects = matches!(
-            installation.namespaces,
-            Namespaces::ClusterWide { selector: Some(_) }
-        );
-        if selects && self.namespaces.is_none() {
+        if installation.namespaces.need_labels() && self.namespaces.is_none() {
             return false;
         }
         let objects = self.objects();
