@@ -1,5 +1,5 @@
 //! Keys that sign and keys that are published, and the documents made from them: lock-free snapshots,
-//! rebuilt once per change. The last good set stays in force whatever happens to its Secret.
+//! rebuilt once per change (tested in `resources/held.rs`). The last good set stays in force whatever happens to its Secret.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -151,5 +151,41 @@ impl KeyHolder {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Files below a folder that name a text before their tests begin.
+    fn naming(text: &str, folder: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                found.extend(naming(text, &path));
+            } else if !name.ends_with("tests.rs") {
+                let source = fs::read_to_string(&path).unwrap();
+                let code = source.split("#[cfg(test)]").next().unwrap();
+                if code.contains(text) {
+                    found.push(name);
+                }
+            }
+        }
+        found
+    }
+
+    /// An RSA key takes a tenth of a second and more, which requests would wait for.
+    #[test]
+    fn signing_keys_are_made_by_the_operator_and_standalone_only() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        assert_eq!(naming("PrivateJwk::generate", &sources), ["keys.rs"]);
+        assert_eq!(
+            naming("PrivateJwk::generate", &sources.join("resources/folder")),
+            ["keys.rs"]
+        );
     }
 }

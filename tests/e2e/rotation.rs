@@ -18,7 +18,7 @@ async fn i3_keys_rotate_under_load_and_no_verifier_turns_a_token_down() -> Resul
             Disturbance(Kind::DeleteProvider, Duration::from_secs(2)),
             Disturbance(Kind::KillProvider, Duration::from_millis(9500)),
         ],
-        revocations: 0,
+        revocations: 1,
     })
     .await?;
     println!("{outcome}");

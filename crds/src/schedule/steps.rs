@@ -62,6 +62,8 @@ impl<'a> Plan<'a> {
         by_age.sort_by_key(|wanted| wanted.age());
         let held = held(set, terms);
         let mut report = Report::default();
+        let caches = caches::at(set.and_then(|set| set.caches), terms.cache, now);
+        report.dues(caches.until.into_iter());
         let mut accepted: Vec<&Wanted> = Vec::new();
         for wanted in by_age {
             let algorithm = wanted.spec.algorithm();
@@ -107,7 +109,7 @@ impl<'a> Plan<'a> {
             lost: Vec::new(),
             lost_keys: set.map(|set| set.lost.clone()).unwrap_or_default(),
             bereft: BTreeSet::new(),
-            caches: caches::at(set.and_then(|set| set.caches), terms.cache, now),
+            caches,
             report,
         }
     }

@@ -6,9 +6,11 @@ use super::*;
 use crate::resources::signing_key::{ImportRef, KeyStatus, Rotation};
 use crate::secrets::Data;
 
+mod ages;
 mod changes;
 mod clocks;
 mod histories;
+mod lost;
 mod walk;
 
 const T0: Timestamp = Timestamp::constant(1_800_000_000, 250_000_000);

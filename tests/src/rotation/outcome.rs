@@ -73,6 +73,11 @@ pub struct Outcome {
     pub windows: Vec<Windows>,
 }
 
+/// The longest that a revocation may take. On a quiet machine it takes a fifth of a second at most, and that is
+/// printed; one of CI may stand still for seconds. Whatever a revocation must not wait for takes longer: until a
+/// key retires (the lifetime of tokens and 10 s more), or until a dead watch is noticed (30 s).
+const REVOKED: Duration = Duration::from_secs(10);
+
 impl Outcome {
     /// What must hold whatever the machine's speed.
     ///
@@ -92,6 +97,10 @@ impl Outcome {
         none("wrong answers", &self.failures.wrong)?;
         none("ID tokens refused by the API server", &self.strangers)?;
         ensure!(self.tokens > 0 && self.checks > 0, "nothing was checked");
+        for revocation in &self.revocations {
+            let took = revocation.published.max(revocation.signed);
+            ensure!(took < REVOKED, "a revocation took {took:?}: {revocation:?}");
+        }
         Ok(())
     }
 }
