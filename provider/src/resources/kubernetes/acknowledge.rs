@@ -31,6 +31,8 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 /// The shortest wait for a time: clocks and timers differ by less.
 const SHORTEST: Duration = Duration::from_millis(5);
+/// More than clocks that are right differ by.
+const DIFFERS: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 /// An outage would fill the log: a line a minute.
@@ -76,6 +78,8 @@ pub(super) struct Acknowledger {
     pub(super) check: Duration,
     /// What was acknowledged last.
     said: String,
+    /// What was told last to be acknowledged later.
+    waits: String,
     pause: Duration,
     warned: Option<Instant>,
 }
@@ -89,6 +93,7 @@ impl Acknowledger {
             pod,
             check: CHECK,
             said: String::new(),
+            waits: String::new(),
             pause: FIRST,
             warned: None,
         }
@@ -123,6 +128,10 @@ impl Acknowledger {
         };
         let rest = self.acknowledge(&before, written).await;
         let left = until.duration_since(now).unsigned_abs();
+        if left > DIFFERS && self.waits != word {
+            word.clone_into(&mut self.waits);
+            warn!(key_set = word, %until, "not acknowledged yet: by this clock a retiring key signs until then");
+        }
         rest.min(left.max(SHORTEST))
     }
 
