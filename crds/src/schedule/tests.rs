@@ -317,6 +317,16 @@ fn an_interval_rotates_and_missed_rotations_are_made_up_once() {
     assert_eq!(plan.next, Some(at(10_000)));
     assert_eq!(plan.steps["main"], "next key at 2027-01-15T10:46:40Z");
     assert!(!world.run_at(9_999).changed);
+    let mut in_time = world.clone();
+    in_time.run_at(10_000);
+    assert_eq!(in_time.keys()[1].created_at, at(10_000), "to the moment");
+    in_time.run_at(10_000 + PUBLISH);
+    // Its own age counts from there, however late it signs.
+    let due = in_time.run_at(19_999);
+    assert!(
+        due.steps["main"].starts_with("next key at") && due.next == Some(at(20_000)),
+        "{due:?}"
+    );
     // The operator was away for three intervals.
     world.run_at(35_000);
     assert_eq!(world.phases(), [(ES256, Active), (ES256, Published)]);
