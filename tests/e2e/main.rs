@@ -1,5 +1,6 @@
 //! Stories on a real cluster: run by `tests/run cluster`, inside the cluster's network, one after another.
 
+mod clients;
 mod faults;
 mod keys;
 mod kube_apiserver;
