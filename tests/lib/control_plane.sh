@@ -67,7 +67,7 @@ control_plane() {
   spawn "$dir/log/controller-manager.log" kube-controller-manager --kubeconfig="$dir/admin.kubeconfig" \
     --secure-port="$KCM_PORT" --cert-dir="$pki" \
     --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" \
-    --leader-elect=false --use-service-account-credentials=true --cluster-cidr=10.244.0.0/24
+    --leader-elect=false --use-service-account-credentials=true --cluster-cidr=10.244.0.0/24 ${KCM_ARGS:-}
   # a namespace is of use once its default ServiceAccount is there
   wait_for 60 kubectl -n default get serviceaccount default || { tail "$dir/log/controller-manager.log" >&2; return 1; }
 }
