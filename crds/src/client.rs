@@ -1,86 +1,27 @@
 //! The valid client. Only [`validate`](crate::validate::validate) makes one, so whoever holds a
 //! [`Client`] need not check it again; illegal mixes cannot be said.
 
+mod authentication;
+mod rare;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::distinguished_name::DistinguishedName;
-use crate::jwk::public::PublicKeys;
+pub use self::authentication::{Authentication, RegisteredCertificate, ServiceAccount};
+use self::rare::NOTHING_RARE;
+pub use self::rare::Rotation;
+pub(crate) use self::rare::{Links, Rare};
 use crate::names::{
     AccessTokenFormat, AccessTokenType, Algorithm, ApplicationType, ClaimPlace, Consent, GrantType,
-    IdTokenClaims, Seconds, SecretMethod,
+    IdTokenClaims, Seconds,
 };
 use crate::resources::oidc_client::{Credential, OidcClient, Registration, Workload};
 use crate::secrets::app::Shape;
 use crate::secrets::installation::Lifetimes;
-
-/// How a client authenticates.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Authentication {
-    /// With a secret, in the given way or in either.
-    Secret(Option<SecretMethod>),
-    /// With JWTs that one of these keys signed (RFC 7523 §2.2).
-    PrivateKey(PublicKeys),
-    /// The same, with keys that are published at this https address.
-    KeysAt(Box<str>),
-    /// With a certificate (RFC 8705 §2).
-    Certificate(Box<RegisteredCertificate>),
-    /// With a token of one of these ServiceAccounts of the cluster.
-    ServiceAccounts(Arc<[ServiceAccount]>),
-    /// A public client; PKCE is required.
-    None,
-}
-
-/// Which certificate is a client's.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RegisteredCertificate {
-    /// One with this subject, from a CA of the installation.
-    Subject(DistinguishedName),
-    /// One with this DNS name, in lower case, from a CA of the installation.
-    Dns(Box<str>),
-    /// One with this URI, from a CA of the installation.
-    Uri(Box<str>),
-    /// One with this address, from a CA of the installation.
-    Ip(IpAddr),
-    /// One with this e-mail address, its domain in lower case, from a CA of the installation.
-    Email(Box<str>),
-    /// One with one of these SHA-256 thumbprints, whoever signed it.
-    Thumbprints(Box<[[u8; 32]]>),
-    /// One with one of these keys, whoever signed it.
-    Keys(PublicKeys),
-}
-
-impl RegisteredCertificate {
-    /// Whether it must come from a CA that the installation names.
-    #[must_use]
-    pub fn needs_ca(&self) -> bool {
-        !matches!(self, Self::Thumbprints(_) | Self::Keys(_))
-    }
-
-    /// The name of the method (RFC 8705 §2.1.1, §2.2.1).
-    #[must_use]
-    pub fn method(&self) -> &'static str {
-        if self.needs_ca() {
-            "tls_client_auth"
-        } else {
-            "self_signed_tls_client_auth"
-        }
-    }
-}
-
-/// A ServiceAccount of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceAccount {
-    /// Its namespace.
-    pub namespace: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
-}
 
 /// A claim of a client's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,71 +74,6 @@ pub struct Client {
     pub(crate) lifetimes: Arc<Lifetimes>,
     pub(crate) credentials: Box<[Credential]>,
     pub(crate) rare: Option<Box<Rare>>,
-}
-
-/// What few clients have.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Rare {
-    /// UID and id, of a client that has an id of its own.
-    pub(crate) own_grantee: Option<Box<str>>,
-    pub(crate) links: Links,
-    pub(crate) allowed_origins: Vec<String>,
-    pub(crate) audiences: Vec<String>,
-    pub(crate) resource_server_for: Vec<String>,
-    pub(crate) claims: Vec<CustomClaim>,
-    pub(crate) allowed_groups: Vec<String>,
-    pub(crate) shape: Option<Box<Shape>>,
-    pub(crate) rotation: Option<Rotation>,
-    pub(crate) rollout_restart: Vec<Workload>,
-    pub(crate) registration: Option<Box<Registration>>,
-}
-
-static NOTHING_RARE: Rare = Rare {
-    own_grantee: None,
-    links: Links {
-        logo: None,
-        client: None,
-        policy: None,
-        tos: None,
-    },
-    allowed_origins: Vec::new(),
-    audiences: Vec::new(),
-    resource_server_for: Vec::new(),
-    claims: Vec::new(),
-    allowed_groups: Vec::new(),
-    shape: None,
-    rotation: None,
-    rollout_restart: Vec::new(),
-    registration: None,
-};
-
-impl Rare {
-    /// Takes no room if there is nothing.
-    pub(crate) fn boxed(self) -> Option<Box<Self>> {
-        (self != NOTHING_RARE).then(|| Box::new(self))
-    }
-}
-
-/// When a client's generated secret is replaced.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rotation {
-    /// How old it gets; longer than the overlap.
-    pub interval: Option<Seconds>,
-    /// How long a replaced one is still accepted; `None`: the installation's.
-    pub overlap: Option<Seconds>,
-    /// Each new word replaces it once.
-    pub now: Option<Box<str>>,
-    /// A replaced one retires early when it was not used for so long.
-    pub retire_unused: Option<Seconds>,
-}
-
-/// Addresses that the consent page shows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Links {
-    pub(crate) logo: Option<String>,
-    pub(crate) client: Option<String>,
-    pub(crate) policy: Option<String>,
-    pub(crate) tos: Option<String>,
 }
 
 impl Client {

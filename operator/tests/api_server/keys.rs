@@ -50,6 +50,17 @@ async fn had_phases(history: &History<SigningKey>, wanted: &[Phase]) -> SigningK
     history.find(&what, |key| with_phases(key, wanted)).await
 }
 
+/// Waits until `Ready` of the SigningKey `main` has this reason, and its message all these parts.
+async fn says_ready(world: &World, reason: &str, parts: &[&str]) {
+    let api = world.api::<SigningKey>();
+    wait(&format!("Ready says {reason} {parts:?}"), SOON, async || {
+        let status = api.get("main").await.expect("there").status?;
+        let (said, message) = condition(&status.conditions, "Ready");
+        (said == reason && parts.iter().all(|part| message.contains(part))).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_key_goes_through_its_phases() {
     let world = World::new(&[
@@ -139,31 +150,12 @@ async fn an_edit_while_a_key_waits_replaces_the_waiting_one() {
     // A slip in an emergency is seen although a key waits, and told once.
     let slip = json!({"spec": {"revoked": [{"kid": "typo"}]}});
     world.patch::<SigningKey>("main", slip).await;
-    wait("the slip is told", SOON, async || {
-        let status = world
-            .api::<SigningKey>()
-            .get("main")
-            .await
-            .expect("there")
-            .status?;
-        let (reason, message) = condition(&status.conditions, "Ready");
-        (reason == "UnknownKid" && message.contains("typo") && message.contains("waits until")).then_some(())
-    })
-    .await;
+    says_ready(&world, "UnknownKid", &["typo", "waits until"]).await;
     world.told("UnknownKid", "typo").await;
     world
         .patch::<SigningKey>("main", json!({"spec": {"revoked": []}}))
         .await;
-    wait("and no more", SOON, async || {
-        let status = world
-            .api::<SigningKey>()
-            .get("main")
-            .await
-            .expect("there")
-            .status?;
-        (condition(&status.conditions, "Ready").0 == "WaitingForCaches").then_some(())
-    })
-    .await;
+    says_ready(&world, "WaitingForCaches", &[]).await;
     assert_eq!(world.events("UnknownKid").await.len(), 1);
     // The edit is taken back: the key that signs is the first again, not what never did.
     world.patch::<SigningKey>("main", revision(0)).await;
